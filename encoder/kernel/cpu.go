@@ -1,0 +1,133 @@
+package kernel
+
+import (
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"unsafe"
+)
+
+// MaxThreads bounds the threads of a CPU device.
+const MaxThreads = 1024
+
+// cpuDevice runs kernels on the host's cores.
+type cpuDevice struct {
+	tier    *tier
+	threads int
+	wake    chan struct{}
+	ended   sync.WaitGroup
+
+	// the parallel loop in progress
+	body func(chunk int)
+	n    int32
+	next atomic.Int32
+	busy sync.WaitGroup
+}
+
+// NewCPU returns a device of the given number of threads, the caller's included; 0 means one a core. It fails on more than
+// MaxThreads, and when AKIN_CPU names a tier that this machine lacks.
+func NewCPU(threads int) (Device, error) {
+	if bestErr != nil {
+		return nil, bestErr
+	}
+	d, err := newCPU(threads, best)
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+func newCPU(threads int, t *tier) (*cpuDevice, error) {
+	if threads < 0 || threads > MaxThreads {
+		return nil, fmt.Errorf("kernel: %d threads: it must be 0 (one a core) to %d", threads, MaxThreads)
+	}
+	if threads == 0 {
+		threads = runtime.GOMAXPROCS(0)
+	}
+	d := &cpuDevice{tier: t, threads: threads, wake: make(chan struct{})}
+	for range threads - 1 {
+		d.ended.Add(1)
+		go func() {
+			defer d.ended.Done()
+			for range d.wake {
+				d.drain()
+				d.busy.Done()
+			}
+		}()
+	}
+	return d, nil
+}
+
+func (d *cpuDevice) Name() string { return "cpu/" + d.tier.name }
+
+func (d *cpuDevice) Close() error {
+	close(d.wake)
+	d.ended.Wait()
+	return nil
+}
+
+// parallel calls body for chunks 0 to n-1, in any order, on the device's threads. What a chunk computes must not depend on
+// who runs it: that is what makes results independent of the number of threads.
+func (d *cpuDevice) parallel(n int, body func(chunk int)) {
+	if d.threads == 1 || n == 1 {
+		for i := range n {
+			body(i)
+		}
+		return
+	}
+	d.body, d.n = body, int32(n)
+	d.next.Store(0)
+	helpers := min(d.threads, n) - 1
+	d.busy.Add(helpers)
+	for range helpers {
+		d.wake <- struct{}{}
+	}
+	d.drain()
+	d.busy.Wait()
+}
+
+func (d *cpuDevice) drain() {
+	for {
+		i := d.next.Add(1) - 1
+		if i >= d.n {
+			return
+		}
+		d.body(int(i))
+	}
+}
+
+func (d *cpuDevice) Alloc(n int) Buffer { return bufferOf(aligned(n)) }
+
+func (d *cpuDevice) Upload(dst Buffer, src []float32)   { copyExactly(floats(dst), src) }
+func (d *cpuDevice) Download(dst []float32, src Buffer) { copyExactly(dst, floats(src)) }
+
+func copyExactly(dst, src []float32) {
+	if len(dst) != len(src) {
+		panic(fmt.Sprintf("kernel: copy of %d floats to a buffer of %d", len(src), len(dst)))
+	}
+	copy(dst, src)
+}
+
+// aligned returns n zeroed floats that start on a cache line.
+func aligned(n int) []float32 {
+	s := make([]float32, n+16)
+	o := 0
+	for uintptr(unsafe.Pointer(&s[o]))&63 != 0 {
+		o++
+	}
+	return s[o : o+n : o+n]
+}
+
+func bufferOf(s []float32) Buffer {
+	if len(s) == 0 {
+		return Buffer{}
+	}
+	return Buffer{p: unsafe.Pointer(&s[0]), n: len(s)}
+}
+
+// floats views a host Buffer.
+func floats(b Buffer) []float32 { return unsafe.Slice((*float32)(b.p), b.n) }
+
+// chunk returns the bounds of part i of n items in parts.
+func chunk(i, parts, n int) (lo, hi int) { return n * i / parts, n * (i + 1) / parts }

@@ -1,0 +1,80 @@
+package kernel
+
+import "fmt"
+
+// cpuLinear computes a linear layer column panel by column panel, each panel on one thread.
+type cpuLinear struct {
+	LinearShape
+	dev     *cpuDevice
+	dz      []float32
+	panels  [][]float32 // scratch, one a chunk
+	tiles   []tile
+	product product
+	n       int // columns of product
+	body    func(int)
+}
+
+func (d *cpuDevice) NewLinear(s LinearShape) (Linear, error) {
+	if err := s.Validate(); err != nil {
+		return nil, err
+	}
+	l := &cpuLinear{LinearShape: s, dev: d}
+	if s.ReLU {
+		l.dz = aligned(s.Batch * s.Out)
+	}
+	chunks := (max(s.In, s.Out) + d.tier.wide - 1) / d.tier.wide
+	chunks = min(chunks, d.threads)
+	l.panels = make([][]float32, chunks)
+	l.tiles = make([]tile, chunks)
+	for i := range l.panels {
+		l.panels[i] = aligned(panelK * d.tier.wide)
+	}
+	l.body = func(i int) {
+		w := l.dev.tier.wide
+		lo, hi := chunk(i, min(len(l.panels), (l.n+w-1)/w), (l.n+w-1)/w)
+		for j := lo * w; j < min(hi*w, l.n); j += w {
+			l.product.columns(l.dev.tier, l.panels[i], &l.tiles[i], j, min(w, l.n-j))
+		}
+	}
+	return l, nil
+}
+
+// run computes n columns of p.
+func (l *cpuLinear) run(n int, p product) {
+	l.product, l.n = p, n
+	w := l.dev.tier.wide
+	l.dev.parallel(min(len(l.panels), (n+w-1)/w), l.body)
+}
+
+func (l *cpuLinear) check(n int, x, w, y Buffer) {
+	if n < 1 || n > l.Batch || x.n < n*l.In || w.n != l.In*l.Out || y.n < n*l.Out {
+		panic(fmt.Sprintf("kernel: linear %+v got %d rows, x %d, w %d, y %d", l.LinearShape, n, x.n, w.n, y.n))
+	}
+}
+
+func (l *cpuLinear) Forward(n int, x, w, b, y Buffer) {
+	l.check(n, x, w, y)
+	flags := tileBias
+	if l.ReLU {
+		flags |= tileReLU
+	}
+	l.run(l.Out, product{m: n, k: l.In, a: floats(x), lda: l.In, b: floats(w), ldb: l.Out, c: floats(y), ldc: l.Out, bias: floats(b), flags: flags})
+}
+
+func (l *cpuLinear) Backward(n int, x, w, y, dy, dx, dw, db Buffer) {
+	l.check(n, x, w, y)
+	dz := floats(dy)[:n*l.Out]
+	if l.ReLU {
+		l.dev.tier.zeroWhereInactive(l.dz[:n*l.Out], floats(y)[:n*l.Out], dz)
+		dz = l.dz[:n*l.Out]
+	}
+	bias := floats(db)
+	clear(bias)
+	for i := range n {
+		l.dev.tier.add(bias, dz[i*l.Out:(i+1)*l.Out])
+	}
+	l.run(l.Out, product{transA: true, m: l.In, k: n, a: floats(x), lda: l.In, b: dz, ldb: l.Out, c: floats(dw), ldc: l.Out})
+	if l.InputGrad {
+		l.run(l.In, product{transB: true, m: n, k: l.Out, a: dz, lda: l.Out, b: floats(w), ldb: l.Out, c: floats(dx), ldc: l.In})
+	}
+}

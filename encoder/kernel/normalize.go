@@ -1,0 +1,63 @@
+package kernel
+
+import (
+	"fmt"
+	"math"
+)
+
+// normalizeFloor keeps the length of a zero row above zero.
+const normalizeFloor = 1e-12
+
+type cpuNormalize struct{ NormalizeShape }
+
+func (d *cpuDevice) NewNormalize(s NormalizeShape) (Normalize, error) {
+	if err := s.Validate(); err != nil {
+		return nil, err
+	}
+	return cpuNormalize{s}, nil
+}
+
+func (l cpuNormalize) check(n int, bufs ...Buffer) {
+	for _, b := range bufs {
+		if n < 1 || n > l.Batch || b.n < n*l.Cols {
+			panic(fmt.Sprintf("kernel: normalize %+v got %d rows in a buffer of %d", l.NormalizeShape, n, b.n))
+		}
+	}
+}
+
+func inverseLength(x []float32) float64 {
+	var s float64
+	for _, v := range x {
+		s += float64(v) * float64(v)
+	}
+	return 1 / math.Sqrt(s+normalizeFloor)
+}
+
+func (l cpuNormalize) Forward(n int, x, y Buffer) {
+	l.check(n, x, y)
+	xs, ys := floats(x), floats(y)
+	for i := range n {
+		row, out := xs[i*l.Cols:(i+1)*l.Cols], ys[i*l.Cols:(i+1)*l.Cols]
+		s := inverseLength(row)
+		for j, v := range row {
+			out[j] = float32(float64(v) * s)
+		}
+	}
+}
+
+// Backward computes dx = (dy - y·(y·dy)) / ‖x‖.
+func (l cpuNormalize) Backward(n int, x, y, dy, dx Buffer) {
+	l.check(n, x, y, dy, dx)
+	for i := range n {
+		lo, hi := i*l.Cols, (i+1)*l.Cols
+		row, u, g, out := floats(x)[lo:hi], floats(y)[lo:hi], floats(dy)[lo:hi], floats(dx)[lo:hi]
+		s := inverseLength(row)
+		var dot float64
+		for j := range u {
+			dot += float64(u[j]) * float64(g[j])
+		}
+		for j := range out {
+			out[j] = float32((float64(g[j]) - float64(u[j])*dot) * s)
+		}
+	}
+}

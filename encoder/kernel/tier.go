@@ -1,0 +1,50 @@
+package kernel
+
+import (
+	"fmt"
+	"os"
+	"strings"
+)
+
+// tier is one level of CPU kernels. Every tier computes the same functions; sums are ordered differently, so results of two
+// tiers differ in the last bits.
+type tier struct {
+	name   string
+	lanes  int // element-wise loops work on a multiple of lanes; the references do the rest
+	wide   int // widest tile, in columns
+	choose func(cols int) *tileShape
+
+	reluGrad    func(dz, y, dy *float32, n int)
+	addTo       func(dst, src *float32, n int)
+	maxPool     func(out *float32, idx *int32, p00, p01, p10, p11 *float32, n int)
+	maxPoolGrad func(dy *float32, idx *int32, p00, p01, p10, p11 *float32, n int)
+	adam        func(w, grad, m, v, k *float32, n int)
+}
+
+var genericShape = &tileShape{cols: 16, kernels: []func(*tile){nil, tileReference(1), tileReference(2), tileReference(3), tileReference(4)}}
+
+var generic = &tier{
+	name: "generic", lanes: 0, wide: 16,
+	choose: func(int) *tileShape { return genericShape },
+}
+
+// EnvCPU names the environment variable that lowers the CPU tier: avx512, avx2 or generic.
+const EnvCPU = "AKIN_CPU"
+
+// best is the tier of this process, chosen once.
+var best, bestErr = pick(supported(), os.Getenv(EnvCPU))
+
+// pick returns the tier named want, or the first of have when want is empty.
+func pick(have []*tier, want string) (*tier, error) {
+	if want == "" {
+		return have[0], nil
+	}
+	names := make([]string, len(have))
+	for i, t := range have {
+		if t.name == want {
+			return t, nil
+		}
+		names[i] = t.name
+	}
+	return have[0], fmt.Errorf("kernel: %s=%q is not a CPU tier of this machine: use one of %s, or unset it", EnvCPU, want, strings.Join(names, ", "))
+}

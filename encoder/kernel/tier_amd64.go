@@ -1,0 +1,48 @@
+//go:build amd64 && !noasm
+
+package kernel
+
+import "golang.org/x/sys/cpu"
+
+//go:generate go run gen.go
+
+var (
+	shape512x1     = &tileShape{cols: 16, kernels: tiles512x1}
+	shape512x2     = &tileShape{cols: 32, kernels: tiles512x2}
+	shape256x2     = &tileShape{cols: 16, kernels: tiles256x2}
+	shape256edgex2 = &tileShape{cols: 16, kernels: tiles256edgex2}
+)
+
+var avx512 = &tier{
+	name: "avx512", lanes: 16, wide: 32,
+	choose: func(cols int) *tileShape {
+		if cols <= 16 {
+			return shape512x1
+		}
+		return shape512x2
+	},
+	reluGrad: reluGrad512, addTo: addTo512, maxPool: maxPool512, maxPoolGrad: maxPoolGrad512, adam: adam512,
+}
+
+var avx2 = &tier{
+	name: "avx2", lanes: 8, wide: 16,
+	choose: func(cols int) *tileShape {
+		if cols == 16 {
+			return shape256x2
+		}
+		return shape256edgex2
+	},
+	reluGrad: reluGrad256, addTo: addTo256, maxPool: maxPool256, maxPoolGrad: maxPoolGrad256, adam: adam256,
+}
+
+// supported lists the tiers of this machine, fastest first.
+func supported() []*tier {
+	var t []*tier
+	if cpu.X86.HasAVX512F && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512VL {
+		t = append(t, avx512)
+	}
+	if cpu.X86.HasAVX2 && cpu.X86.HasFMA {
+		t = append(t, avx2)
+	}
+	return append(t, generic)
+}

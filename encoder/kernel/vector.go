@@ -1,0 +1,141 @@
+package kernel
+
+import "math"
+
+// Element-wise loops: the assembly does a multiple of the tier's lanes, the reference the rest.
+
+func (t *tier) whole(n int) int {
+	if t.lanes == 0 {
+		return 0
+	}
+	return n - n%t.lanes
+}
+
+// zeroWhereInactive computes dz = dy where y > 0, else 0: the gradient of ReLU from its output.
+func (t *tier) zeroWhereInactive(dz, y, dy []float32) {
+	n := t.whole(len(dz))
+	if n > 0 {
+		t.reluGrad(&dz[0], &y[0], &dy[0], n)
+	}
+	reluGradReference(dz[n:], y[n:], dy[n:])
+}
+
+func reluGradReference(dz, y, dy []float32) {
+	for i := range dz {
+		dz[i] = 0
+		if y[i] > 0 {
+			dz[i] = dy[i]
+		}
+	}
+}
+
+// add computes dst += src.
+func (t *tier) add(dst, src []float32) {
+	n := t.whole(len(dst))
+	if n > 0 {
+		t.addTo(&dst[0], &src[0], n)
+	}
+	for i := n; i < len(dst); i++ {
+		dst[i] += src[i]
+	}
+}
+
+// pool takes the maximum of four pixels, channel by channel, and its place: 0 to 3, the first of equals, or 4 when it is not
+// positive and so passes no gradient.
+func (t *tier) pool(out []float32, idx []int32, p00, p01, p10, p11 []float32) {
+	n := t.whole(len(out))
+	if n > 0 {
+		t.maxPool(&out[0], &idx[0], &p00[0], &p01[0], &p10[0], &p11[0], n)
+	}
+	maxPoolReference(out[n:], idx[n:], p00[n:], p01[n:], p10[n:], p11[n:])
+}
+
+func maxPoolReference(out []float32, idx []int32, p00, p01, p10, p11 []float32) {
+	for i := range out {
+		m, k := p00[i], int32(0)
+		for j, v := range [...]float32{p01[i], p10[i], p11[i]} {
+			if v > m {
+				m, k = v, int32(j+1)
+			}
+		}
+		if !(m > 0) {
+			k = 4
+		}
+		out[i], idx[i] = m, k
+	}
+}
+
+// unpool sends dy to the pixel that idx names and zero to the others.
+func (t *tier) unpool(dy []float32, idx []int32, p00, p01, p10, p11 []float32) {
+	n := t.whole(len(dy))
+	if n > 0 {
+		t.maxPoolGrad(&dy[0], &idx[0], &p00[0], &p01[0], &p10[0], &p11[0], n)
+	}
+	maxPoolGradReference(dy[n:], idx[n:], p00[n:], p01[n:], p10[n:], p11[n:])
+}
+
+func maxPoolGradReference(dy []float32, idx []int32, p ...[]float32) {
+	for i, g := range dy {
+		for j := range p {
+			p[j][i] = 0
+		}
+		if idx[i] < 4 {
+			p[idx[i]][i] = g
+		}
+	}
+}
+
+// AdamStep is one step of Adam with decoupled weight decay (Kingma & Ba 2015, algorithm 1; Loshchilov & Hutter 2019,
+// algorithm 2). Step counts from 1.
+type AdamStep struct {
+	Rate, Beta1, Beta2, Epsilon, Decay float64
+	Step                               int
+}
+
+// coefficients are what the loop needs: {β1, 1-β1, β2, 1-β2, 1/(1-β2^t), ε, -rate/(1-β1^t), 1-rate·decay}.
+func (s AdamStep) coefficients() [8]float32 {
+	c1 := 1 - math.Pow(s.Beta1, float64(s.Step))
+	c2 := 1 - math.Pow(s.Beta2, float64(s.Step))
+	return [8]float32{float32(s.Beta1), float32(1 - s.Beta1), float32(s.Beta2), float32(1 - s.Beta2), float32(1 / c2),
+		float32(s.Epsilon), float32(-s.Rate / c1), float32(1 - s.Rate*s.Decay)}
+}
+
+// adamChunk keeps a thread's share of the four arrays in its cache.
+const adamChunk = 1 << 14
+
+// Adam updates the weights w and the moments m and v by the gradient g.
+func (d *cpuDevice) Adam(w, g, m, v Buffer, s AdamStep) {
+	k := s.coefficients()
+	wf, gf, mf, vf := floats(w), floats(g), floats(m), floats(v)
+	if len(gf) != len(wf) || len(mf) != len(wf) || len(vf) != len(wf) {
+		panic("kernel: Adam buffers differ in length")
+	}
+	update := func(lo, hi int) {
+		n := d.tier.whole(hi - lo)
+		if n > 0 {
+			d.tier.adam(&wf[lo], &gf[lo], &mf[lo], &vf[lo], &k[0], n)
+		}
+		adamReference(wf[lo+n:hi], gf[lo+n:hi], mf[lo+n:hi], vf[lo+n:hi], &k)
+	}
+	if len(wf) <= adamChunk {
+		update(0, len(wf))
+		return
+	}
+	chunks := (len(wf) + adamChunk - 1) / adamChunk
+	d.parallel(chunks, func(i int) { update(i*adamChunk, min((i+1)*adamChunk, len(wf))) })
+}
+
+func adamReference(w, g, m, v []float32, k *[8]float32) {
+	for i := range w {
+		m[i] = k[0]*m[i] + k[1]*g[i]
+		v[i] = k[2]*v[i] + k[3]*(g[i]*g[i])
+		w[i] = k[7]*w[i] + k[6]*(m[i]/(float32(math.Sqrt(float64(v[i]*k[4])))+k[5]))
+	}
+}
+
+func (d *cpuDevice) Scale(dst, src Buffer, s float32) {
+	a, b := floats(dst), floats(src)
+	for i, v := range b {
+		a[i] = v * s
+	}
+}
