@@ -17,6 +17,9 @@ func (b Buffer) Len() int { return b.n }
 // IsNone reports whether b is the zero Buffer.
 func (b Buffer) IsNone() bool { return b.n == 0 }
 
+// Address identifies the memory; it is not for reading through.
+func (b Buffer) Address() uintptr { return uintptr(b.p) }
+
 // Slice returns elements lo to hi of b, sharing its memory.
 func (b Buffer) Slice(lo, hi int) Buffer {
 	if lo < 0 || hi < lo || hi > b.n {

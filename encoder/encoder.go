@@ -1,0 +1,158 @@
+package encoder
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/akin-search/akin/encoder/kernel"
+)
+
+// Encoder embeds raw bytes: a decoder and a network with weights. It is safe for concurrent use.
+type Encoder struct {
+	id        string
+	model     *Model
+	decoder   Decoder
+	dimension int
+	runners   chan *runner
+}
+
+// Load reads a model file and makes its encoder with one runner a core.
+func Load(path string) (*Encoder, error) {
+	m, id, err := ReadModel(path)
+	if err != nil {
+		return nil, err
+	}
+	return NewEncoder(m, id, 0)
+}
+
+// NewEncoder makes the encoder of a model with the given ModelID and at most threads items in work at once; 0 means one a
+// core. The same item gives the same bits in whatever company it comes.
+func NewEncoder(m *Model, id string, threads int) (*Encoder, error) {
+	if err := m.Validate(); err != nil {
+		return nil, err
+	}
+	if threads < 0 || threads > kernel.MaxThreads {
+		return nil, fmt.Errorf("encoder: %d threads: it must be 0 (one a core) to %d", threads, kernel.MaxThreads)
+	}
+	if threads == 0 {
+		threads = runtime.GOMAXPROCS(0)
+	}
+	e := &Encoder{id: id, model: m, runners: make(chan *runner, threads)}
+	var err error
+	if e.decoder, err = m.Preprocessing.Decoder(); err != nil {
+		return nil, err
+	}
+	if e.dimension, err = m.Network.Dimension(); err != nil {
+		return nil, err
+	}
+	for range threads {
+		dev, err := kernel.NewCPU(1) // a device of one thread has nothing to close
+		if err != nil {
+			return nil, err
+		}
+		var weights []kernel.Buffer
+		for _, w := range m.Weights {
+			b := dev.Alloc(len(w))
+			dev.Upload(b, w)
+			weights = append(weights, b)
+		}
+		r, err := newRunner(dev, m.Network, weights)
+		if err != nil {
+			return nil, err
+		}
+		e.runners <- r
+	}
+	return e, nil
+}
+
+// ModelID is the SHA-256 of the model file, in hexadecimal.
+func (e *Encoder) ModelID() string { return e.id }
+
+// Dimension is the length of the embeddings.
+func (e *Encoder) Dimension() int { return e.dimension }
+
+// Model returns what the encoder was made of; it must not be changed.
+func (e *Encoder) Model() *Model { return e.model }
+
+// Decoder returns the decoder of the model.
+func (e *Encoder) Decoder() Decoder { return e.decoder }
+
+// Encode decodes and embeds raw items; each embedding has unit length. The error of an item that cannot be decoded wraps
+// ErrInput and names the item's place; then no embedding is returned.
+func (e *Encoder) Encode(ctx context.Context, raw ...[]byte) ([][]float32, error) {
+	return e.encode(ctx, len(raw), func(i int) (Features, error) {
+		f, err := e.decoder.Decode(raw[i])
+		if err != nil && len(raw) > 1 {
+			err = fmt.Errorf("item %d: %w", i, err)
+		}
+		return f, err
+	})
+}
+
+// EncodeFeatures embeds decoded items.
+func (e *Encoder) EncodeFeatures(ctx context.Context, features []Features) ([][]float32, error) {
+	return e.encode(ctx, len(features), func(i int) (Features, error) { return features[i], nil })
+}
+
+func (e *Encoder) encode(ctx context.Context, n int, item func(int) (Features, error)) ([][]float32, error) {
+	out := make([][]float32, n)
+	flat := make([]float32, n*e.dimension)
+	for i := range out {
+		out[i] = flat[i*e.dimension : (i+1)*e.dimension : (i+1)*e.dimension]
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	blocks := (n + runnerBatch - 1) / runnerBatch
+	var next atomic.Int64
+	work := func() {
+		for {
+			b := int(next.Add(1)) - 1
+			if b >= blocks || ctx.Err() != nil {
+				return
+			}
+			lo, hi := b*runnerBatch, min((b+1)*runnerBatch, n)
+			if err := e.block(ctx, lo, hi, item, out[lo:hi]); err != nil {
+				cancel(err)
+				return
+			}
+		}
+	}
+	var wg sync.WaitGroup
+	for range min(blocks, cap(e.runners)) - 1 {
+		wg.Go(work)
+	}
+	work()
+	wg.Wait()
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	return out, nil
+}
+
+// block embeds items lo to hi.
+func (e *Encoder) block(ctx context.Context, lo, hi int, item func(int) (Features, error), out [][]float32) error {
+	features := make([]Features, 0, hi-lo)
+	want := e.model.Network.Input
+	for i := lo; i < hi; i++ {
+		f, err := item(i)
+		if err != nil {
+			return err
+		}
+		if len(f.Data) != want.values() || !slices.Equal(f.Shape, []int{want.Height, want.Width, want.Channels}) {
+			return fmt.Errorf("%w: features of shape %v, the model takes %v", ErrInput, f.Shape, want)
+		}
+		features = append(features, f)
+	}
+	select {
+	case r := <-e.runners:
+		defer func() { e.runners <- r }()
+		r.run(features, out)
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

@@ -1,0 +1,136 @@
+package encoder
+
+import (
+	"fmt"
+
+	"gorgonia.org/gorgonia"
+
+	"github.com/akin-search/akin/encoder/kernel"
+	"github.com/akin-search/akin/encoder/op"
+)
+
+// Graph is a network with a loss, forward and backward, for one batch size: the Siamese branches are the rows of the batch,
+// which share the weights. It is not for concurrent use.
+type Graph struct {
+	network Network
+	plan    *plan
+	dev     kernel.Device
+	machine gorgonia.VM
+
+	input     *op.Array
+	staging   []float32 // the batch on the host, with borders
+	weights   []*op.Array
+	embedding *gorgonia.Node
+	loss      *gorgonia.Node
+	grads     gorgonia.Nodes
+}
+
+// NewGraph builds the graph of n with the given weights, which it copies to the device.
+func NewGraph(dev kernel.Device, n Network, weights [][]float32, batch int, loss op.LossFunc) (*Graph, error) {
+	if batch < 1 {
+		return nil, fmt.Errorf("encoder: batch of %d: it must be at least 1", batch)
+	}
+	p, err := n.plan(batch)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.checkWeights(weights); err != nil {
+		return nil, err
+	}
+	g := &Graph{network: n, plan: p, dev: dev, staging: make([]float32, batch*p.input)}
+	e := gorgonia.NewGraph()
+	g.input = op.NewArray(dev.Alloc(batch*p.input), batch, p.input)
+	x := op.Input(e, "x", g.input)
+	var params gorgonia.Nodes
+	for i, q := range p.parameters {
+		b := dev.Alloc(q.rows * q.cols)
+		dev.Upload(b, weights[i])
+		a := op.NewArray(b, q.rows, q.cols)
+		g.weights = append(g.weights, a)
+		params = append(params, op.Input(e, q.name, a))
+	}
+	for _, s := range p.steps {
+		switch {
+		case s.conv != nil:
+			x, err = op.Conv(dev, *s.conv, x, params[s.weights], params[s.weights+1])
+		case s.linear != nil:
+			x, err = op.Linear(dev, *s.linear, x, params[s.weights], params[s.weights+1])
+		default:
+			x, err = op.Normalize(dev, *s.normalize, x)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("encoder: building the graph: %w", err)
+		}
+	}
+	g.embedding = x
+	if g.loss, err = op.Loss(dev, loss, x); err != nil {
+		return nil, fmt.Errorf("encoder: building the loss: %w", err)
+	}
+	if g.grads, err = gorgonia.Grad(g.loss, params...); err != nil {
+		return nil, fmt.Errorf("encoder: differentiating the graph: %w", err)
+	}
+	g.machine = gorgonia.NewTapeMachine(e)
+	return g, nil
+}
+
+// InputSize returns the length of a batch as Place and Step use it.
+func (g *Graph) InputSize() int { return len(g.staging) }
+
+// Place writes one item's features, Height·Width·Channels floats, into row i of a batch of InputSize floats. It touches
+// only that row and may run beside Step.
+func (g *Graph) Place(batch []float32, i int, features []float32) {
+	g.plan.place(batch[i*g.plan.input:(i+1)*g.plan.input], g.network.Input, features)
+}
+
+// Step runs forward and backward on a batch of InputSize floats and returns the loss. Weights do not change.
+func (g *Graph) Step(batch []float32) (float32, error) {
+	g.dev.Upload(g.input.Buffer, batch)
+	g.machine.Reset()
+	if err := g.machine.RunAll(); err != nil {
+		return 0, fmt.Errorf("encoder: running the graph: %w", err)
+	}
+	v, ok := g.loss.Value().(*gorgonia.F32)
+	if !ok {
+		return 0, fmt.Errorf("encoder: the loss is a %T, not a float32", g.loss.Value())
+	}
+	return float32(*v), nil
+}
+
+// Parameters returns how many weight matrices there are.
+func (g *Graph) Parameters() int { return len(g.weights) }
+
+// Weight returns parameter i in the device's memory; writing to it changes the network.
+func (g *Graph) Weight(i int) kernel.Buffer { return g.weights[i].Buffer }
+
+// Gradient returns dLoss/dWeight of parameter i as of the last Step.
+func (g *Graph) Gradient(i int) (kernel.Buffer, error) {
+	a, ok := g.grads[i].Value().(*op.Array)
+	if !ok {
+		return kernel.Buffer{}, fmt.Errorf("encoder: the gradient of %s is a %T", g.plan.parameters[i].name, g.grads[i].Value())
+	}
+	return a.Buffer, nil
+}
+
+// Embedding copies the embeddings of the last Step to the host.
+func (g *Graph) Embedding() (kernel.Matrix, error) {
+	a, ok := g.embedding.Value().(*op.Array)
+	if !ok {
+		return kernel.Matrix{}, fmt.Errorf("encoder: the embedding is a %T", g.embedding.Value())
+	}
+	m := kernel.NewMatrix(g.plan.batch, g.plan.dimension)
+	g.dev.Download(m.Data, a.Buffer)
+	return m, nil
+}
+
+// Weights copies all weights to the host.
+func (g *Graph) Weights() [][]float32 {
+	out := make([][]float32, len(g.weights))
+	for i, w := range g.weights {
+		out[i] = make([]float32, w.Size())
+		g.dev.Download(out[i], w.Buffer)
+	}
+	return out
+}
+
+// Close releases the machine; the device stays open.
+func (g *Graph) Close() error { return g.machine.Close() }
