@@ -82,24 +82,32 @@ func fit(dst draw.Image, src image.Image) {
 var idxImage = []byte{0, 0, 8, 2}
 
 func decodeImage(raw []byte) (image.Image, error) {
-	if len(raw) == 0 {
-		return nil, fmt.Errorf("%w: it is empty", ErrInput)
-	}
 	if bytes.HasPrefix(raw, idxImage) {
 		return decodeIDX(raw)
 	}
-	cfg, format, err := image.DecodeConfig(bytes.NewReader(raw))
-	if err != nil {
-		return nil, fmt.Errorf("%w: %d bytes that are no PNG, JPEG or one-image IDX: %v", ErrInput, len(raw), err)
+	if _, err := probe(raw); err != nil {
+		return nil, err
 	}
-	if cfg.Width < 1 || cfg.Height < 1 || cfg.Width > MaxPixels/cfg.Height {
-		return nil, fmt.Errorf("%w: a %s of %d×%d pixels: between 1 and %d are accepted; scale it down", ErrInput, format, cfg.Width, cfg.Height, MaxPixels)
-	}
-	img, _, err := image.Decode(bytes.NewReader(raw))
+	img, format, err := image.Decode(bytes.NewReader(raw))
 	if err != nil {
 		return nil, fmt.Errorf("%w: a broken %s: %v", ErrInput, format, err)
 	}
 	return img, nil
+}
+
+// probe reads the header of a PNG or JPEG.
+func probe(raw []byte) (image.Config, error) {
+	if len(raw) == 0 {
+		return image.Config{}, fmt.Errorf("%w: it is empty", ErrInput)
+	}
+	cfg, format, err := image.DecodeConfig(bytes.NewReader(raw))
+	if err != nil {
+		return cfg, fmt.Errorf("%w: %d bytes that are no PNG, JPEG or one-image IDX: %v", ErrInput, len(raw), err)
+	}
+	if cfg.Width < 1 || cfg.Height < 1 || cfg.Width > MaxPixels/cfg.Height {
+		return cfg, fmt.Errorf("%w: a %s of %d×%d pixels: between 1 and %d are accepted; scale it down", ErrInput, format, cfg.Width, cfg.Height, MaxPixels)
+	}
+	return cfg, nil
 }
 
 // decodeIDX reads 00 00 08 02, height and width as big-endian 32-bit numbers, and height × width grey pixels.
@@ -113,4 +121,24 @@ func decodeIDX(raw []byte) (image.Image, error) {
 		return nil, fmt.Errorf("%w: an IDX image of %d×%d pixels in %d bytes: %d×%d need %d", ErrInput, h, w, len(raw), h, w, header+h*w)
 	}
 	return &image.Gray{Pix: raw[header:], Stride: int(w), Rect: image.Rect(0, 0, int(w), int(h))}, nil
+}
+
+// Probe returns the size of a picture without decoding its pixels: 1 channel where it is grey, else 3.
+func Probe(raw []byte) (Size, error) {
+	if bytes.HasPrefix(raw, idxImage) {
+		img, err := decodeIDX(raw)
+		if err != nil {
+			return Size{}, err
+		}
+		return Size{Height: img.Bounds().Dy(), Width: img.Bounds().Dx(), Channels: 1}, nil
+	}
+	cfg, err := probe(raw)
+	if err != nil {
+		return Size{}, err
+	}
+	s := Size{Height: cfg.Height, Width: cfg.Width, Channels: 3}
+	if cfg.ColorModel == color.GrayModel || cfg.ColorModel == color.Gray16Model {
+		s.Channels = 1
+	}
+	return s, nil
 }

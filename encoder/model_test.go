@@ -1,0 +1,221 @@
+package encoder
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func testModel(t *testing.T) *Model {
+	n := Default(Size{12, 12, 1}, 8)
+	return &Model{Network: n, Preprocessing: preprocessing(n.Input), Record: json.RawMessage(`{"items":3}`), Weights: weightsOf(t, n)}
+}
+
+func TestModelFile(t *testing.T) {
+	m := testModel(t)
+	path := filepath.Join(t.TempDir(), "m.akin")
+	id, err := m.WriteFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(content)
+	got, gotID, err := ReadModel(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := hex.EncodeToString(sum[:]); id != want || gotID != want {
+		t.Errorf("ModelID %s when written, %s when read; the file's SHA-256 is %s", id, gotID, want)
+	}
+	again, err := got.MarshalBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(content, again) {
+		t.Error("reading and writing a model changes its bytes")
+	}
+	if names, err := filepath.Glob(filepath.Join(filepath.Dir(path), "*")); err != nil || len(names) != 1 {
+		t.Errorf("writing left %v, %v", names, err)
+	}
+}
+
+// TestModelFileDamage flips every bit of the first bytes and some of the rest, and truncates everywhere.
+func TestModelFileDamage(t *testing.T) {
+	b, err := testModel(t).MarshalBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range b {
+		if i > 600 && i%97 != 0 && i < len(b)-40 {
+			continue
+		}
+		bad := bytes.Clone(b)
+		bad[i] ^= 1 << (i % 8)
+		var m Model
+		if err := m.UnmarshalBinary(bad); !errors.Is(err, ErrModelFile) {
+			t.Fatalf("bit %d of byte %d flipped: %v", i%8, i, err)
+		}
+		if err := m.UnmarshalBinary(b[:i]); !errors.Is(err, ErrModelFile) {
+			t.Fatalf("truncated to %d bytes: %v", i, err)
+		}
+	}
+}
+
+// sealed puts a right checksum on a damaged file, so that the checks behind it are reached.
+func sealed(b []byte) []byte {
+	sum := sha256.Sum256(b)
+	return append(bytes.Clone(b), sum[:]...)
+}
+
+func TestModelFileLies(t *testing.T) {
+	whole, err := testModel(t).MarshalBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := whole[:len(whole)-sha256.Size]
+	put := func(at int, v uint32) []byte {
+		b := bytes.Clone(body)
+		binary.LittleEndian.PutUint32(b[at:], v)
+		return sealed(b)
+	}
+	nan := put(len(body)-4, math.Float32bits(float32(math.NaN())))
+	for name, b := range map[string][]byte{
+		"unknown version": put(8, 9), "header too long": put(12, 1<<31), "missing weights": sealed(body[:len(body)-4]), "NaN weight": nan,
+		"unknown layer": sealed(bytes.Replace(body, []byte(`"normalize"`), []byte(`"normalise"`), 1)),
+		"huge network":  sealed(bytes.Replace(body, []byte(`"units":128`), []byte(`"units":4e3`), 1)),
+	} {
+		var m Model
+		if err := m.UnmarshalBinary(b); !errors.Is(err, ErrModelFile) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func FuzzModelFile(f *testing.F) {
+	n := Network{Input: Size{2, 2, 1}, Layers: []Layer{{Kind: KindLinear, Units: 2}, {Kind: KindNormalize}}}
+	m := &Model{Network: n, Preprocessing: preprocessing(n.Input), Weights: [][]float32{make([]float32, 8), make([]float32, 2)}}
+	b, err := m.MarshalBinary()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b[:len(b)-sha256.Size])
+	f.Fuzz(func(t *testing.T, body []byte) {
+		var m Model
+		if err := m.UnmarshalBinary(sealed(body)); err != nil {
+			if !errors.Is(err, ErrModelFile) {
+				t.Fatalf("error of another kind: %v", err)
+			}
+			return
+		}
+		if _, err := m.MarshalBinary(); err != nil {
+			t.Fatalf("a model that was read cannot be written: %v", err)
+		}
+	})
+}
+
+func TestNetworkErrorsNameTheLayer(t *testing.T) {
+	conv := Layer{Kind: KindConv, Filters: 4, Kernel: 3, ReLU: true, Pool: true}
+	end := Layer{Kind: KindNormalize}
+	for name, layers := range map[string][]Layer{
+		"no layers": nil, "no normalisation": {conv}, "even kernel": {{Kind: KindConv, Filters: 4, Kernel: 2}, end},
+		"pooled away": {conv, conv, conv, conv, end}, "conv after linear": {{Kind: KindLinear, Units: 4}, conv, end},
+		"units of a conv": {{Kind: KindConv, Filters: 4, Kernel: 3, Units: 2}, end}, "unknown": {{Kind: "dense", Units: 4}, end},
+		"no weights": {end}, "too wide": {{Kind: KindLinear, Units: MaxChannels + 1}, end},
+	} {
+		err := Network{Input: Size{8, 8, 1}, Layers: layers}.Validate()
+		if !errors.Is(err, ErrSpec) {
+			t.Errorf("%s: %v", name, err)
+		} else if name == "unknown" && !strings.Contains(err.Error(), `layer 0 (dense): unknown kind "dense": use conv, linear or normalize`) {
+			t.Errorf("%s: %v does not say what to use", name, err)
+		}
+	}
+	if err := (Network{Input: Size{0, 8, 1}, Layers: []Layer{conv, end}}).Validate(); !errors.Is(err, ErrSpec) {
+		t.Errorf("an image of no height: %v", err)
+	}
+}
+
+func TestEncodeErrors(t *testing.T) {
+	e, err := NewEncoder(testModel(t), "id", 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := context.Background()
+	if _, err := e.Encode(ctx, idxBlob(3, 3), []byte("no image")); !errors.Is(err, ErrInput) || !strings.Contains(err.Error(), "item 1") {
+		t.Errorf("a broken second item: %v", err)
+	}
+	if _, err := e.EncodeFeatures(ctx, []Features{{Data: make([]float32, 9), Shape: []int{3, 3, 1}}}); !errors.Is(err, ErrInput) {
+		t.Errorf("features of another shape: %v", err)
+	}
+	if got, err := e.Encode(ctx); err != nil || len(got) != 0 {
+		t.Errorf("nothing to encode: %v, %v", got, err)
+	}
+	cancelled, cancel := context.WithCancel(ctx)
+	cancel()
+	if _, err := e.Encode(cancelled, idxBlob(3, 3)); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+	if _, err := NewEncoder(testModel(t), "id", -1); err == nil {
+		t.Error("-1 threads were accepted")
+	}
+}
+
+// TestEncodeConcurrently runs more callers than runners; the race detector watches.
+func TestEncodeConcurrently(t *testing.T) {
+	e, err := NewEncoder(testModel(t), "id", 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := e.Encode(context.Background(), idxBlob(12, 12))
+	if err != nil {
+		t.Fatal(err)
+	}
+	results := make(chan error)
+	for range 8 {
+		go func() {
+			for range 20 {
+				got, err := e.Encode(context.Background(), idxBlob(12, 12))
+				if err == nil && !equal(got[0], want[0]) {
+					err = errors.New("another embedding")
+				}
+				if err != nil {
+					results <- err
+					return
+				}
+			}
+			results <- nil
+		}()
+	}
+	for range 8 {
+		if err := <-results; err != nil {
+			t.Error(err)
+		}
+	}
+	var length float64
+	for _, v := range want[0] {
+		length += float64(v) * float64(v)
+	}
+	if math.Abs(length-1) > 1e-5 {
+		t.Errorf("the embedding has squared length %g", length)
+	}
+}
+
+func equal(a, b []float32) bool {
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return len(a) == len(b)
+}
