@@ -94,7 +94,7 @@ func TestModelFileLies(t *testing.T) {
 	for name, b := range map[string][]byte{
 		"unknown version": put(8, 9), "header too long": put(12, 1<<31), "missing weights": sealed(body[:len(body)-4]), "NaN weight": nan,
 		"unknown layer": sealed(bytes.Replace(body, []byte(`"normalize"`), []byte(`"normalise"`), 1)),
-		"huge network":  sealed(bytes.Replace(body, []byte(`"units":128`), []byte(`"units":4e3`), 1)),
+		"huge network":  sealed(bytes.Replace(body, []byte(`"filters":32`), []byte(`"filters":9e9`), 1)),
 	} {
 		var m Model
 		if err := m.UnmarshalBinary(b); !errors.Is(err, ErrModelFile) {
@@ -218,4 +218,14 @@ func equal(a, b []float32) bool {
 		}
 	}
 	return len(a) == len(b)
+}
+
+// TestDefaultFitsAnySize: the default network builds for every size of picture that is accepted.
+func TestDefaultFitsAnySize(t *testing.T) {
+	for _, s := range []Size{{1, 1, 1}, {2, 40, 3}, {5, 5, 1}, {6, 6, 1}, {28, 28, 1}, {64, 64, 3}, {97, 33, 3}, {MaxSide, MaxSide, 1}} {
+		d, err := Default(s, 64).Dimension()
+		if err != nil || d != 64 {
+			t.Errorf("%+v: dimension %d, %v", s, d, err)
+		}
+	}
 }

@@ -54,16 +54,22 @@ const (
 	MaxDimension  = 4096    // of the embedding
 )
 
-// Default returns the image network of akin: three convolutions with pooling, and a linear layer to dimension.
+// Default returns the image network of akin: convolutions with pooling, 16, 32 and then 64 filters wide, until a side is below 6
+// pixels, then a linear layer to dimension.
 func Default(input Size, dimension int) Network {
-	return Network{Input: input, Layers: []Layer{
-		{Kind: KindConv, Filters: 16, Kernel: 3, ReLU: true, Pool: true},
-		{Kind: KindConv, Filters: 32, Kernel: 3, ReLU: true, Pool: true},
-		{Kind: KindConv, Filters: 64, Kernel: 3, ReLU: true},
-		{Kind: KindLinear, Units: 128, ReLU: true},
-		{Kind: KindLinear, Units: dimension},
-		{Kind: KindNormalize},
-	}}
+	n := Network{Input: input}
+	for h, w, filters := input.Height, input.Width, 16; ; h, w, filters = h/2, w/2, min(2*filters, 64) {
+		pool := min(h, w) >= 6
+		if !pool && len(n.Layers) > 0 {
+			break
+		}
+		n.Layers = append(n.Layers, Layer{Kind: KindConv, Filters: filters, Kernel: 3, ReLU: true, Pool: pool})
+		if !pool {
+			break
+		}
+	}
+	n.Layers = append(n.Layers, Layer{Kind: KindLinear, Units: dimension}, Layer{Kind: KindNormalize})
+	return n
 }
 
 // step is a layer bound to a shape: exactly one of the three kernels' shapes is set.

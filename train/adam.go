@@ -1,0 +1,58 @@
+package train
+
+import (
+	"github.com/akin-search/akin/encoder"
+	"github.com/akin-search/akin/encoder/kernel"
+)
+
+// adam is AdamW (Loshchilov & Hutter 2019) with the customary β1 0.9, β2 0.999 and ε 1e-8, its state on the device.
+type adam struct {
+	dev           kernel.Device
+	graph         *encoder.Graph
+	first, second []kernel.Buffer
+	decay         float64
+}
+
+func newAdam(dev kernel.Device, g *encoder.Graph, decay float64) *adam {
+	a := &adam{dev: dev, graph: g, decay: decay}
+	for i := range g.Parameters() {
+		n := g.Weight(i).Len()
+		a.first = append(a.first, dev.Alloc(n))
+		a.second = append(a.second, dev.Alloc(n))
+	}
+	return a
+}
+
+// step updates the weights by the gradients of the last graph step; t counts from 1.
+func (a *adam) step(rate float64, t int) error {
+	s := kernel.AdamStep{Rate: rate, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8, Decay: a.decay, Step: t}
+	for i := range a.first {
+		g, err := a.graph.Gradient(i)
+		if err != nil {
+			return err
+		}
+		a.dev.Adam(a.graph.Weight(i), g, a.first[i], a.second[i], s)
+	}
+	return nil
+}
+
+// state copies both moments to the host.
+func (a *adam) state() (first, second [][]float32) {
+	get := func(bufs []kernel.Buffer) (out [][]float32) {
+		for _, b := range bufs {
+			w := make([]float32, b.Len())
+			a.dev.Download(w, b)
+			out = append(out, w)
+		}
+		return out
+	}
+	return get(a.first), get(a.second)
+}
+
+// restore takes up a saved state.
+func (a *adam) restore(first, second [][]float32) {
+	for i := range a.first {
+		a.dev.Upload(a.first[i], first[i])
+		a.dev.Upload(a.second[i], second[i])
+	}
+}

@@ -1,0 +1,134 @@
+package train
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+
+	"github.com/akin-search/akin/encoder"
+)
+
+// ErrCheckpoint is wrapped by every error about a checkpoint that cannot be resumed from.
+var ErrCheckpoint = errors.New("cannot resume from this checkpoint")
+
+// The checkpoint file, little-endian:
+//
+//	0  magic "akinckpt"
+//	8  uint32 version
+//	12 uint32 length of the header
+//	16 header: JSON of checkpointHeader
+//	…  float32: weights, then first moments, then second moments, parameter by parameter
+//	…  SHA-256 of everything before
+const (
+	checkpointMagic = "akinckpt"
+	// checkpointVersion counts the formats: 1, the first.
+	checkpointVersion = 1
+)
+
+// checkpointHeader is the state of a run between two steps. Samplers and augmentation are replayed from the seed.
+type checkpointHeader struct {
+	Fingerprint string  `json:"fingerprint"` // of data and options: another run's checkpoint is refused
+	Step        int     `json:"step"`        // steps done
+	LossSum     float64 `json:"loss_sum"`    // over the steps of the epoch in progress
+	Curve       []Epoch `json:"curve"`       // of the epochs done
+	Sizes       []int   `json:"sizes"`       // of the parameters
+}
+
+type checkpoint struct {
+	checkpointHeader
+	weights, first, second [][]float32
+}
+
+func (c *checkpoint) write(path string) error {
+	c.Sizes = c.Sizes[:0]
+	for _, w := range c.weights {
+		c.Sizes = append(c.Sizes, len(w))
+	}
+	header, err := json.Marshal(c.checkpointHeader)
+	if err != nil {
+		return fmt.Errorf("train: writing the checkpoint's header: %w", err)
+	}
+	b := binary.LittleEndian.AppendUint32([]byte(checkpointMagic), checkpointVersion)
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(header)))
+	b = append(b, header...)
+	for _, part := range [][][]float32{c.weights, c.first, c.second} {
+		for _, w := range part {
+			for _, v := range w {
+				b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
+			}
+		}
+	}
+	sum := sha256.Sum256(b)
+	if err := encoder.WriteFileAtomic(path, append(b, sum[:]...)); err != nil {
+		return fmt.Errorf("train: writing the checkpoint: %w", err)
+	}
+	return nil
+}
+
+// readCheckpoint reads path for the run with the given fingerprint and parameter sizes.
+func readCheckpoint(path, fingerprint string, sizes []int) (*checkpoint, error) {
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: there is none at %s: start without resuming", ErrCheckpoint, path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("train: reading the checkpoint: %w", err)
+	}
+	c, err := parseCheckpoint(b)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrCheckpoint, path, err)
+	}
+	if c.Fingerprint != fingerprint || fmt.Sprint(c.Sizes) != fmt.Sprint(sizes) {
+		return nil, fmt.Errorf("%w: %s was written with other data or options: use the same ones, or start without resuming", ErrCheckpoint, path)
+	}
+	return c, nil
+}
+
+func parseCheckpoint(b []byte) (*checkpoint, error) {
+	if len(b) < 16+sha256.Size || string(b[:8]) != checkpointMagic {
+		return nil, fmt.Errorf("%d bytes without the magic %q", len(b), checkpointMagic)
+	}
+	if v := binary.LittleEndian.Uint32(b[8:]); v != checkpointVersion {
+		return nil, fmt.Errorf("it has format %d, this akin reads %d", v, checkpointVersion)
+	}
+	body := b[:len(b)-sha256.Size]
+	if sum := sha256.Sum256(body); !bytes.Equal(sum[:], b[len(body):]) {
+		return nil, errors.New("its checksum does not match: it is damaged")
+	}
+	n := int(binary.LittleEndian.Uint32(b[12:]))
+	if n > len(body)-16 {
+		return nil, fmt.Errorf("its header claims %d bytes of %d", n, len(body)-16)
+	}
+	var c checkpoint
+	if err := json.Unmarshal(body[16:16+n], &c.checkpointHeader); err != nil {
+		return nil, fmt.Errorf("its header is not readable: %w", err)
+	}
+	data := body[16+n:]
+	total := 0
+	for _, s := range c.Sizes {
+		if s < 0 || s > len(data) {
+			return nil, fmt.Errorf("a parameter of %d values in %d bytes", s, len(data))
+		}
+		total += s
+	}
+	if len(data) != 12*total || c.Step < 0 {
+		return nil, fmt.Errorf("%d bytes of values where %d are due, after %d steps", len(data), 12*total, c.Step)
+	}
+	for _, part := range []*[][]float32{&c.weights, &c.first, &c.second} {
+		for _, s := range c.Sizes {
+			w := make([]float32, s)
+			for i := range w {
+				w[i] = math.Float32frombits(binary.LittleEndian.Uint32(data[4*i:]))
+			}
+			data = data[4*s:]
+			*part = append(*part, w)
+		}
+	}
+	return &c, nil
+}

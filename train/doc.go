@@ -1,0 +1,17 @@
+// Package train learns an encoder from a user's own items: Run turns a data set into batches of pairs or classes, augments them, takes
+// gradient steps on a contrastive loss, and returns a model; evaluation says how good its embeddings are.
+//
+//	Dataset ──Sampler──► Batch ──Augmentation──► features ──network──► unit embeddings ──Loss──► dLoss/dEmbedding
+//	(MNIST,  (PK, Pairs,  items,                                ▲                                     │
+//	 Folder,  Views)      labels                                └── weights ◄── Adam, Schedule ◄──────┘
+//	 IDX)
+//	evaluation: KNNAccuracy, PairAUROC, AUROC, RecallAtK
+//
+// Which sampler feeds which loss: SupCon takes PK (or any batch with labels), NTXent takes Views, Contrastive takes Pairs.
+//
+// Caveats:
+//   - A Dataset holds its raw items in memory; subsets share them.
+//   - Losses, samplers and random sources are for one goroutine each. An Augmentation is a value and may be shared.
+//   - The same seed and data give the same bits on one machine architecture. Between architectures float32 sums may differ, because
+//     the compiler may fuse a multiplication with an addition.
+package train

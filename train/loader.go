@@ -1,0 +1,86 @@
+package train
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+)
+
+// loaded is a batch ready for the graph.
+type loaded struct {
+	input  []float32
+	labels []int
+}
+
+// loader makes batches beside the training steps: it samples, augments and places them into buffers that are used in turn.
+type loader struct {
+	ready, free chan *loaded
+	cancel      context.CancelFunc
+	done        sync.WaitGroup
+}
+
+// load starts the loader at the run's next step, replaying the sampler up to it. Every augmentation draws from a source of its own,
+// seeded by the run's seed, the step and the row, so that a resumed run sees the same pictures.
+func (r *run) load(ctx context.Context) *loader {
+	ctx, cancel := context.WithCancel(ctx)
+	const ahead = 2
+	l := &loader{ready: make(chan *loaded, ahead), free: make(chan *loaded, ahead+1), cancel: cancel}
+	size := r.sampler.Size()
+	for range ahead + 1 {
+		l.free <- &loaded{input: make([]float32, r.graph.InputSize()), labels: make([]int, size)}
+	}
+	first := r.step // the run's own counter moves on while the loader works
+	l.done.Go(func() {
+		defer close(l.ready)
+		batch := NewBatch(size)
+		in := r.Network.Input
+		warped := make([]float32, in.Height*in.Width*in.Channels)
+		source := rand.NewPCG(0, 0)
+		rng := rand.New(source)
+		for step := range r.steps {
+			if ctx.Err() != nil {
+				return
+			}
+			r.sampler.Next(batch)
+			if step < first {
+				continue
+			}
+			var b *loaded
+			select {
+			case b = <-l.free:
+			case <-ctx.Done():
+				return
+			}
+			copy(b.labels, batch.Labels)
+			for row, item := range batch.Items {
+				source.Seed(r.Seed^0x6175676d, uint64(step*size+row)) // "augm"
+				r.Augmentation.Apply(warped, r.features[item].Data, in.Height, in.Width, in.Channels, r.pre.Background(), rng)
+				r.graph.Place(b.input, row, warped)
+			}
+			select {
+			case l.ready <- b:
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	return l
+}
+
+// next returns the next batch, or false once ctx is cancelled.
+func (l *loader) next(ctx context.Context) (*loaded, bool) {
+	if ctx.Err() != nil {
+		return nil, false
+	}
+	b, ok := <-l.ready
+	return b, ok
+}
+
+// recycle gives a batch back.
+func (l *loader) recycle(b *loaded) { l.free <- b }
+
+// stop ends the loader.
+func (l *loader) stop() {
+	l.cancel()
+	l.done.Wait()
+}

@@ -1,0 +1,103 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/akin-search/akin/encoder"
+)
+
+// ErrOptions is wrapped by every error about an option out of range.
+var ErrOptions = errors.New("invalid training option")
+
+// Options say how a model is trained. The zero value of a field means its default.
+type Options struct {
+	Network      encoder.Network `json:"network"`      // default: encoder.Default for the size of the images
+	Dimension    int             `json:"dimension"`    // of the embedding, for the default network; default 64
+	Loss         string          `json:"loss"`         // as ParseLoss takes it; default supcon, or ntxent without labels
+	Temperature  float64         `json:"temperature"`  // of supcon and ntxent; default 0.1
+	Margin       float64         `json:"margin"`       // of contrastive; default 1
+	Batch        int             `json:"batch"`        // rows; default 256, rounded down to what the sampler can fill
+	Epochs       int             `json:"epochs"`       // default 5
+	Rate         float64         `json:"rate"`         // peak learning rate; default 4e-3
+	Decay        float64         `json:"decay"`        // weight decay, decoupled; default 1e-4
+	Warmup       float64         `json:"warmup"`       // share of the steps; default 0.05
+	Augmentation *Augmentation   `json:"augmentation"` // default Digits()
+	Seed         uint64          `json:"seed"`
+
+	// What follows changes neither the model nor its file.
+
+	Threads    int            `json:"-"` // 0 means one a core
+	Checkpoint string         `json:"-"` // file to write at every epoch and on cancellation; "" writes none
+	Resume     bool           `json:"-"` // go on from Checkpoint
+	Progress   func(Progress) `json:"-"` // called about twice a second and at the end of every epoch
+}
+
+// Progress tells where a run is.
+type Progress struct {
+	Epoch, Epochs  int // from 1
+	Step, Steps    int // of the whole run
+	Loss           float64
+	ItemsPerSecond float64
+	Remaining      time.Duration
+	Validation     float64 // kNN accuracy at the end of an epoch; negative before
+}
+
+// SetDefaults fills in what is zero, for data with or without labels and images of the given size.
+func (o *Options) SetDefaults(labelled bool, size encoder.Size) {
+	set(&o.Dimension, 64)
+	set(&o.Temperature, DefaultTemperature)
+	set(&o.Margin, DefaultMargin)
+	set(&o.Batch, 256)
+	set(&o.Epochs, 5)
+	set(&o.Rate, 4e-3)
+	set(&o.Decay, 1e-4)
+	set(&o.Warmup, 0.05)
+	if o.Loss == "" {
+		o.Loss = LossSupCon.String()
+		if !labelled {
+			o.Loss = LossNTXent.String()
+		}
+	}
+	if o.Augmentation == nil {
+		a := Digits()
+		o.Augmentation = &a
+	}
+	if o.Network.Layers == nil {
+		o.Network = encoder.Default(size, o.Dimension)
+	}
+}
+
+func set[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Validate reports the first option out of range.
+func (o Options) Validate() error {
+	check := func(name string, v, lo, hi float64) error {
+		if !(v >= lo && v <= hi) {
+			return fmt.Errorf("%w: %s %g: it must be %g to %g", ErrOptions, name, v, lo, hi)
+		}
+		return nil
+	}
+	if err := errors.Join(
+		check("temperature", o.Temperature, minTemperature, maxTemperature), check("margin", o.Margin, 0.01, maxMargin), check("batch", float64(o.Batch), 4, 1<<14),
+		check("epochs", float64(o.Epochs), 1, 100_000), check("rate", o.Rate, 1e-9, 10), check("decay", o.Decay, 0, 1), check("warmup", o.Warmup, 0, 0.9),
+	); err != nil {
+		return err
+	}
+	if err := o.Augmentation.Validate(); err != nil {
+		return fmt.Errorf("%w: %w", ErrOptions, err)
+	}
+	if _, err := ParseLoss(o.Loss); err != nil {
+		return fmt.Errorf("%w: %w", ErrOptions, err)
+	}
+	if o.Resume && o.Checkpoint == "" {
+		return fmt.Errorf("%w: resume needs a checkpoint file", ErrOptions)
+	}
+	return o.Network.Validate()
+}

@@ -1,0 +1,332 @@
+package train
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"time"
+
+	"github.com/akin-search/akin/encoder"
+	"github.com/akin-search/akin/encoder/kernel"
+)
+
+// ErrDiverged is wrapped by the error of a run whose loss is no longer finite.
+var ErrDiverged = errors.New("training diverged")
+
+// Epoch is one point of the training curve.
+type Epoch struct {
+	Epoch      int     `json:"epoch"`
+	Loss       float64 `json:"loss"`           // mean over its steps
+	Validation float64 `json:"validation_knn"` // kNN accuracy (k=5, cosine) on the validation items; -1 without labels
+}
+
+// Record is the training record kept in the model file. It holds no times: the same run gives the same file.
+type Record struct {
+	DataHash   string   `json:"data_hash"`
+	Items      int      `json:"items"`
+	Validation int      `json:"validation_items"`
+	Classes    []string `json:"classes,omitempty"`
+	Options    Options  `json:"options"`
+	Curve      []Epoch  `json:"curve"`
+}
+
+// Run trains an encoder on data and follows it on validation, which may be empty. It is deterministic: the same data, options and
+// CPU tier give the same model, whatever the number of threads and however often it was interrupted and resumed.
+//
+// On cancellation of ctx it stops between two steps, writes the checkpoint if there is to be one, and returns the cause.
+func Run(ctx context.Context, data, validation Dataset, o Options) (*encoder.Model, error) {
+	if err := data.Validate(); err != nil {
+		return nil, err
+	}
+	pre, err := inspect(data)
+	if err != nil {
+		return nil, err
+	}
+	o.SetDefaults(labelled(data), pre.Size)
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	if o.Network.Input != pre.Size {
+		pre.Size = o.Network.Input
+	}
+	if err := measure(&pre, data); err != nil {
+		return nil, err
+	}
+	r, err := newRun(data, validation, pre, o)
+	if err != nil {
+		return nil, err
+	}
+	err = r.train(ctx)
+	if err := errors.Join(err, r.graph.Close(), r.dev.Close()); err != nil {
+		return nil, err
+	}
+	return r.model()
+}
+
+func labelled(d Dataset) bool {
+	for _, l := range d.Labels {
+		if l != Unlabelled {
+			return true
+		}
+	}
+	return false
+}
+
+// run is one training run.
+type run struct {
+	Options
+	data, validation Dataset
+	pre              encoder.Preprocessing
+	features         []encoder.Features
+	held             []encoder.Features // of validation
+	sampler          Sampler
+	dev              kernel.Device
+	graph            *encoder.Graph
+	adam             *adam
+	labels           []int // of the batch in work, for the loss
+	fingerprint      string
+
+	step, perEpoch, steps int
+	lossSum               float64
+	curve                 []Epoch
+	weights               [][]float32 // at the end
+}
+
+func newRun(data, validation Dataset, pre encoder.Preprocessing, o Options) (_ *run, err error) {
+	r := &run{Options: o, data: data, validation: validation, pre: pre}
+	decoder, err := pre.Decoder()
+	if err != nil {
+		return nil, err
+	}
+	if r.features, err = decodeAll(decoder, data); err != nil {
+		return nil, err
+	}
+	if r.held, err = decodeAll(decoder, validation); err != nil {
+		return nil, err
+	}
+	if r.sampler, err = o.sampler(data); err != nil {
+		return nil, err
+	}
+	r.perEpoch = max(1, data.Len()/r.sampler.Size())
+	r.steps = r.perEpoch * o.Epochs
+	r.fingerprint, err = r.fingerprintOf()
+	if err != nil {
+		return nil, err
+	}
+	weights, err := o.Network.Initialize(rand.New(rand.NewPCG(o.Seed, 0x696e6974))) // "init"
+	if err != nil {
+		return nil, err
+	}
+	var saved *checkpoint
+	if o.Resume {
+		sizes := make([]int, len(weights))
+		for i := range weights {
+			sizes[i] = len(weights[i])
+		}
+		if saved, err = readCheckpoint(o.Checkpoint, r.fingerprint, sizes); err != nil {
+			return nil, err
+		}
+		weights = saved.weights
+	}
+	loss, err := o.loss()
+	if err != nil {
+		return nil, err
+	}
+	if r.dev, err = kernel.NewCPU(o.Threads); err != nil {
+		return nil, err
+	}
+	r.graph, err = encoder.NewGraph(r.dev, o.Network, weights, r.sampler.Size(), func(emb, grad kernel.Matrix) float32 {
+		return loss(emb, r.labels, grad)
+	})
+	if err != nil {
+		return nil, errors.Join(err, r.dev.Close())
+	}
+	r.adam = newAdam(r.dev, r.graph, o.Decay)
+	if saved != nil {
+		r.adam.restore(saved.first, saved.second)
+		r.step, r.lossSum, r.curve = saved.Step, saved.LossSum, saved.Curve
+	}
+	return r, nil
+}
+
+// sampler returns the sampler that the loss calls for.
+func (o Options) sampler(d Dataset) (Sampler, error) {
+	kind, err := ParseLoss(o.Loss)
+	switch {
+	case err != nil:
+		return nil, err
+	case kind == LossContrastive:
+		return NewPairs(d.Labels, o.Batch-o.Batch%2, o.Seed)
+	case kind == LossNTXent:
+		return NewViews(d.Len(), o.Batch-o.Batch%2, o.Seed)
+	case !labelled(d):
+		return nil, fmt.Errorf("%w: loss %v needs labels and the data has none: use %v, or give labels", ErrOptions, kind, LossNTXent)
+	}
+	classes, _ := itemsByClass(d.Labels)
+	p := min(len(classes), o.Batch/2)
+	return NewPK(d.Labels, p, o.Batch/p, o.Seed)
+}
+
+func (o Options) loss() (Loss, error) {
+	kind, err := ParseLoss(o.Loss)
+	if err != nil {
+		return nil, err
+	}
+	return kind.New(float32(o.Temperature), float32(o.Margin))
+}
+
+// fingerprintOf identifies everything that the result depends on.
+func (r *run) fingerprintOf() (string, error) {
+	b, err := json.Marshal(struct {
+		Options    Options
+		Data, Held string
+	}{r.Options, r.data.Hash(), r.validation.Hash()})
+	if err != nil {
+		return "", fmt.Errorf("train: fingerprint: %w", err)
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:]), nil
+}
+
+func (r *run) train(ctx context.Context) error {
+	l := r.load(ctx)
+	defer l.stop()
+	schedule := Schedule{Base: r.Rate, Warmup: int(r.Warmup * float64(r.steps)), Steps: r.steps}
+	began, first, reported := time.Now(), r.step, time.Now()
+	report := func(epoch int, loss, validation float64) {
+		if r.Progress == nil {
+			return
+		}
+		p := Progress{Epoch: epoch, Epochs: r.Epochs, Step: r.step, Steps: r.steps, Loss: loss, Validation: validation}
+		if done, s := r.step-first, time.Since(began).Seconds(); done > 0 && s > 0 {
+			p.ItemsPerSecond = float64(done*r.sampler.Size()) / s
+			p.Remaining = time.Duration(s / float64(done) * float64(r.steps-r.step) * float64(time.Second))
+		}
+		r.Progress(p)
+	}
+	for {
+		if r.epochEnded() {
+			mean := r.lossSum / float64(r.perEpoch)
+			accuracy, err := r.validate(ctx)
+			if err != nil {
+				return errors.Join(err, r.save())
+			}
+			r.curve = append(r.curve, Epoch{Epoch: len(r.curve) + 1, Loss: mean, Validation: accuracy})
+			r.lossSum = 0
+			report(len(r.curve), mean, accuracy)
+			if err := r.save(); err != nil {
+				return err
+			}
+		}
+		if r.step == r.steps {
+			break
+		}
+		b, ok := l.next(ctx)
+		if !ok {
+			return errors.Join(context.Cause(ctx), r.save())
+		}
+		r.labels = b.labels
+		loss, err := r.graph.Step(b.input)
+		l.recycle(b)
+		if err != nil {
+			return err
+		}
+		if math.IsNaN(float64(loss)) || math.IsInf(float64(loss), 0) {
+			return fmt.Errorf("%w: the loss is %g at step %d of %d: lower the rate (now %g) or raise the temperature (now %g)", ErrDiverged, loss, r.step+1, r.steps, r.Rate, r.Temperature)
+		}
+		if err := r.adam.step(schedule.At(r.step), r.step+1); err != nil {
+			return err
+		}
+		r.step++
+		r.lossSum += float64(loss)
+		if now := time.Now(); now.Sub(reported) > 500*time.Millisecond && !r.epochEnded() {
+			reported = now
+			report(r.step/r.perEpoch+1, r.lossSum/float64(r.step%r.perEpoch), -1)
+		}
+	}
+	r.weights = r.graph.Weights()
+	return nil
+}
+
+// epochEnded reports whether the steps of an epoch are done but it is not yet in the curve.
+func (r *run) epochEnded() bool { return r.step%r.perEpoch == 0 && len(r.curve) < r.step/r.perEpoch }
+
+// save writes the checkpoint.
+func (r *run) save() error {
+	if r.Checkpoint == "" {
+		return nil
+	}
+	c := checkpoint{checkpointHeader: checkpointHeader{Fingerprint: r.fingerprint, Step: r.step, LossSum: r.lossSum, Curve: r.curve}, weights: r.graph.Weights()}
+	c.first, c.second = r.adam.state()
+	return c.write(r.Checkpoint)
+}
+
+// validationBase bounds the training items that validation searches.
+const validationBase = 10_000
+
+// validate returns the kNN accuracy of the validation items among the first training items, or -1 where there is nothing to compare.
+func (r *run) validate(ctx context.Context) (float64, error) {
+	var base, held []encoder.Features
+	var baseLabels, heldLabels []int
+	stride := max(1, r.data.Len()/validationBase)
+	for i := 0; i < r.data.Len(); i += stride {
+		if r.data.Labels[i] != Unlabelled {
+			base, baseLabels = append(base, r.features[i]), append(baseLabels, r.data.Labels[i])
+		}
+	}
+	for i, l := range r.validation.Labels {
+		if l != Unlabelled {
+			held, heldLabels = append(held, r.held[i]), append(heldLabels, l)
+		}
+	}
+	if len(base) == 0 || len(held) == 0 {
+		return -1, nil
+	}
+	m := &encoder.Model{Network: r.Network, Preprocessing: r.pre, Weights: r.graph.Weights()}
+	e, err := encoder.NewEncoder(m, "", r.Threads)
+	if err != nil {
+		return 0, err
+	}
+	b, err := EncodeFeatures(ctx, e, base)
+	if err != nil {
+		return 0, err
+	}
+	q, err := EncodeFeatures(ctx, e, held)
+	if err != nil {
+		return 0, err
+	}
+	return KNNAccuracy(ctx, b, baseLabels, q, heldLabels, min(5, len(base)))
+}
+
+// EncodeFeatures embeds decoded items into the rows of a matrix.
+func EncodeFeatures(ctx context.Context, e *encoder.Encoder, f []encoder.Features) (kernel.Matrix, error) {
+	rows, err := e.EncodeFeatures(ctx, f)
+	if err != nil {
+		return kernel.Matrix{}, err
+	}
+	return matrixOf(rows, e.Dimension()), nil
+}
+
+func matrixOf(rows [][]float32, cols int) kernel.Matrix {
+	m := kernel.NewMatrix(len(rows), cols)
+	for i, row := range rows {
+		copy(m.Row(i), row)
+	}
+	return m
+}
+
+// model is the result of a finished run.
+func (r *run) model() (*encoder.Model, error) {
+	rec := Record{DataHash: r.data.Hash(), Items: r.data.Len(), Validation: r.validation.Len(), Classes: r.data.Classes, Options: r.Options, Curve: r.curve}
+	b, err := json.Marshal(rec)
+	if err != nil {
+		return nil, fmt.Errorf("train: writing the record: %w", err)
+	}
+	m := &encoder.Model{Network: r.Network, Preprocessing: r.pre, Record: b, Weights: r.weights}
+	return m, m.Validate()
+}

@@ -1,0 +1,247 @@
+package train
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+
+	"github.com/akin-search/akin/encoder"
+)
+
+// stripes is a data set that is easy but not linearly separable: noisy bars, horizontal, vertical or diagonal, at random places.
+func stripes(n int, seed uint64) Dataset {
+	const side = 12
+	rng := rand.New(rand.NewPCG(seed, 1))
+	d := Dataset{Classes: []string{"horizontal", "vertical", "diagonal"}}
+	for i := range n {
+		class, at := i%3, rng.IntN(side)
+		raw := append([]byte{0, 0, 8, 2}, make([]byte, 8+side*side)...)
+		binary.BigEndian.PutUint32(raw[4:], side)
+		binary.BigEndian.PutUint32(raw[8:], side)
+		for p := range side {
+			x, y := p, at
+			if class == 1 {
+				x, y = at, p
+			} else if class == 2 {
+				y = (p + at) % side
+			}
+			raw[12+y*side+x] = 255
+		}
+		for range 20 {
+			raw[12+rng.IntN(side*side)] = byte(rng.IntN(256))
+		}
+		d.IDs, d.Raw, d.Labels = append(d.IDs, fmt.Sprintf("s%04d", i)), append(d.Raw, raw), append(d.Labels, class)
+	}
+	return d
+}
+
+func quick(loss string) Options {
+	return Options{Loss: loss, Batch: 48, Epochs: 4, Rate: 5e-3, Dimension: 16, Seed: 3, Threads: 1, Augmentation: &Augmentation{Shift: 0.05}}
+}
+
+func modelBytes(t *testing.T, m *encoder.Model) []byte {
+	t.Helper()
+	b, err := m.MarshalBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func mustRun(t *testing.T, d, v Dataset, o Options) *encoder.Model {
+	t.Helper()
+	m, err := Run(context.Background(), d, v, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// TestRunLearns: each loss lifts the kNN accuracy of the validation items above that of raw pixels.
+func TestRunLearns(t *testing.T) {
+	d, v := stripes(600, 1), stripes(150, 2)
+	for loss, floor := range map[string]float64{"supcon": 0.95, "contrastive": 0.9, "ntxent": 0.6} {
+		t.Run(loss, func(t *testing.T) {
+			o := quick(loss)
+			o.Epochs = 8
+			m := mustRun(t, d, v, o)
+			var rec Record
+			if err := json.Unmarshal(m.Record, &rec); err != nil {
+				t.Fatal(err)
+			}
+			if len(rec.Curve) != o.Epochs || rec.DataHash != d.Hash() || rec.Items != d.Len() || rec.Options.Loss != loss {
+				t.Fatalf("record %+v", rec)
+			}
+			last := rec.Curve[o.Epochs-1]
+			if last.Validation < floor {
+				t.Errorf("validation accuracy %.3f, want at least %.2f", last.Validation, floor)
+			}
+			if last.Loss >= rec.Curve[0].Loss {
+				t.Errorf("the loss went from %.4f to %.4f", rec.Curve[0].Loss, last.Loss)
+			}
+		})
+	}
+}
+
+// TestRunIsDeterministic: the same seed gives the same file on one thread and on three; another seed another one.
+func TestRunIsDeterministic(t *testing.T) {
+	d, v := stripes(200, 1), stripes(30, 2)
+	o := quick("supcon")
+	o.Epochs = 2
+	want := modelBytes(t, mustRun(t, d, v, o))
+	o.Threads = 3
+	if !bytes.Equal(want, modelBytes(t, mustRun(t, d, v, o))) {
+		t.Error("three threads give another model than one")
+	}
+	o.Seed++
+	if bytes.Equal(want, modelBytes(t, mustRun(t, d, v, o))) {
+		t.Error("another seed gives the same model")
+	}
+}
+
+// TestResume interrupts a run at many places, within epochs and at their ends, and compares the end with an uninterrupted run.
+func TestResume(t *testing.T) {
+	d, v := stripes(200, 1), stripes(30, 2)
+	for _, loss := range []string{"supcon", "ntxent", "contrastive"} {
+		t.Run(loss, func(t *testing.T) {
+			o := quick(loss)
+			want := modelBytes(t, mustRun(t, d, v, o))
+			o.Checkpoint = filepath.Join(t.TempDir(), "run.ckpt")
+			interrupted := 0
+			for try := 0; ; try++ {
+				ctx := newCountdown(9 + 2*try)
+				m, err := Run(ctx, d, v, o)
+				if err == nil {
+					if !bytes.Equal(want, modelBytes(t, m)) {
+						t.Error("the resumed run ends with another model")
+					}
+					break
+				}
+				if !errors.Is(err, context.Canceled) {
+					t.Fatal(err)
+				}
+				interrupted++
+				o.Resume = true
+				if try > 200 {
+					t.Fatal("the run makes no progress")
+				}
+			}
+			if interrupted < 2 {
+				t.Errorf("interrupted %d times only: nothing is proved", interrupted)
+			}
+		})
+	}
+}
+
+// countdown is a context that is cancelled once Err has been asked so many times: by the training loop before each step, and by
+// validation.
+type countdown struct {
+	context.Context
+	left atomic.Int64
+}
+
+func newCountdown(n int) *countdown {
+	c := &countdown{Context: context.Background()}
+	c.left.Store(int64(n))
+	return c
+}
+
+func (c *countdown) Err() error {
+	if c.left.Add(-1) < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+func TestCheckpointIsGuarded(t *testing.T) {
+	d, v := stripes(100, 1), stripes(30, 2)
+	o := quick("supcon")
+	o.Epochs = 1
+	o.Checkpoint = filepath.Join(t.TempDir(), "run.ckpt")
+	resume := o
+	resume.Resume = true
+	if _, err := Run(context.Background(), d, v, resume); !errors.Is(err, ErrCheckpoint) {
+		t.Errorf("no checkpoint: %v", err)
+	}
+	mustRun(t, d, v, o)
+	other := resume
+	other.Rate = 1e-4
+	if _, err := Run(context.Background(), d, v, other); !errors.Is(err, ErrCheckpoint) {
+		t.Errorf("other options: %v", err)
+	}
+	if _, err := Run(context.Background(), stripes(100, 9), v, resume); !errors.Is(err, ErrCheckpoint) {
+		t.Errorf("other data: %v", err)
+	}
+	b, err := os.ReadFile(o.Checkpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, bad := range [][]byte{nil, b[:len(b)/2], append(bytes.Clone(b[:100]), append([]byte{b[100] ^ 1}, b[101:]...)...)} {
+		if err := os.WriteFile(o.Checkpoint, bad, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Run(context.Background(), d, v, resume); !errors.Is(err, ErrCheckpoint) {
+			t.Errorf("a damaged checkpoint of %d bytes: %v", len(bad), err)
+		}
+	}
+}
+
+func TestOptionsAreValidated(t *testing.T) {
+	d := stripes(100, 1)
+	for name, change := range map[string]func(*Options){
+		"loss": func(o *Options) { o.Loss = "mse" }, "temperature": func(o *Options) { o.Temperature = -1 }, "batch": func(o *Options) { o.Batch = 1 },
+		"epochs": func(o *Options) { o.Epochs = -2 }, "rate": func(o *Options) { o.Rate = 1e9 }, "augmentation": func(o *Options) { o.Augmentation.Rotate = 999 },
+		"resume": func(o *Options) { o.Resume = true }, "margin": func(o *Options) { o.Margin = 3 },
+	} {
+		o := quick("supcon")
+		change(&o)
+		if _, err := Run(context.Background(), d, Dataset{}, o); !errors.Is(err, ErrOptions) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	unlabelled := stripes(100, 1)
+	for i := range unlabelled.Labels {
+		unlabelled.Labels[i] = Unlabelled
+	}
+	unlabelled.Classes = nil
+	if _, err := Run(context.Background(), unlabelled, Dataset{}, quick("supcon")); !errors.Is(err, ErrOptions) {
+		t.Errorf("supcon without labels: %v", err)
+	}
+}
+
+// TestDivergenceIsReported starts from weights that overflow.
+func TestDivergenceIsReported(t *testing.T) {
+	d := stripes(100, 1)
+	pre, err := inspect(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := measure(&pre, d); err != nil {
+		t.Fatal(err)
+	}
+	o := quick("supcon")
+	o.SetDefaults(true, pre.Size)
+	r, err := newRun(d, Dataset{}, pre, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	huge := make([]float32, r.graph.Weight(0).Len())
+	for i := range huge {
+		huge[i] = 1e38
+	}
+	r.dev.Upload(r.graph.Weight(0), huge)
+	if err := r.train(context.Background()); !errors.Is(err, ErrDiverged) {
+		t.Errorf("infinite activations: %v", err)
+	}
+	if err := errors.Join(r.graph.Close(), r.dev.Close()); err != nil {
+		t.Error(err)
+	}
+}
