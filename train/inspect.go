@@ -1,6 +1,7 @@
 package train
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"runtime"
@@ -25,12 +26,15 @@ func inspect(d Dataset) (encoder.Preprocessing, error) {
 	for i := 0; i < d.Len(); i += step {
 		s, err := encoder.Probe(d.Raw[i])
 		if err != nil {
-			return p, fmt.Errorf("train: item %s: %w", d.IDs[i], err)
+			continue // Decode reports it
 		}
-		if i > 0 && (s.Height != p.Size.Height || s.Width != p.Size.Width) {
+		if p.Size.Channels > 0 && (s.Height != p.Size.Height || s.Width != p.Size.Width) {
 			same = false
 		}
 		p.Size = encoder.Size{Height: s.Height, Width: s.Width, Channels: max(s.Channels, p.Size.Channels)}
+	}
+	if p.Size.Channels == 0 {
+		return p, fmt.Errorf("%w: none of the items looked at is a picture", ErrDataset)
 	}
 	if !same || p.Size.Height > largestSide || p.Size.Width > largestSide {
 		p.Size.Height, p.Size.Width = largestSide, largestSide
@@ -54,13 +58,16 @@ func measure(p *encoder.Preprocessing, d Dataset) error {
 	for i := 0; i < d.Len(); i += step {
 		f, err := decoder.Decode(d.Raw[i])
 		if err != nil {
-			return fmt.Errorf("train: item %s: %w", d.IDs[i], err)
+			continue // Decode reports it
 		}
 		for j, v := range f.Data {
 			sum[j%c] += float64(v)
 			square[j%c] += float64(v) * float64(v)
 		}
 		n += len(f.Data) / c
+	}
+	if n == 0 {
+		return fmt.Errorf("%w: none of the items looked at can be decoded", ErrDataset)
 	}
 	for i := range c {
 		mean := sum[i] / float64(n)
@@ -70,30 +77,47 @@ func measure(p *encoder.Preprocessing, d Dataset) error {
 	return nil
 }
 
-// decodeAll decodes every item, on all cores.
-func decodeAll(decoder encoder.Decoder, d Dataset) ([]encoder.Features, error) {
-	out := make([]encoder.Features, d.Len())
+// Decode decodes every item, on all cores, and returns those that could be decoded with their features; skip, which may be nil, is
+// told of the others. It is an error, which wraps ErrDataset, when more than half are left out.
+func Decode(ctx context.Context, decoder encoder.Decoder, d Dataset, skip func(Skipped)) (Dataset, []encoder.Features, error) {
+	features, failed := make([]encoder.Features, d.Len()), make([]error, d.Len())
 	var next atomic.Int64
-	var once sync.Once
-	var failed error
 	var wg sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {
-			for {
+			for ctx.Err() == nil {
 				i := int(next.Add(1)) - 1
 				if i >= d.Len() {
 					return
 				}
-				f, err := decoder.Decode(d.Raw[i])
-				if err != nil {
-					once.Do(func() { failed = fmt.Errorf("train: item %s: %w", d.IDs[i], err) })
-					next.Store(int64(d.Len()))
-					return
-				}
-				out[i] = f
+				features[i], failed[i] = decoder.Decode(d.Raw[i])
 			}
 		})
 	}
 	wg.Wait()
-	return out, failed
+	if err := context.Cause(ctx); err != nil {
+		return Dataset{}, nil, err
+	}
+	var items []int
+	var kept []encoder.Features
+	var first error
+	for i, err := range failed {
+		if err == nil {
+			items, kept = append(items, i), append(kept, features[i])
+			continue
+		}
+		if first == nil {
+			first = fmt.Errorf("item %s: %w", d.IDs[i], err)
+		}
+		if skip != nil {
+			skip(Skipped{Path: d.IDs[i], Reason: err.Error()})
+		}
+	}
+	if len(items) == d.Len() {
+		return d, features, nil
+	}
+	if 2*len(items) < d.Len() {
+		return Dataset{}, nil, fmt.Errorf("%w: %d of %d items cannot be decoded, the first: %w", ErrDataset, d.Len()-len(items), d.Len(), first)
+	}
+	return d.Subset(items), kept, nil
 }

@@ -32,6 +32,7 @@ type Options struct {
 	Checkpoint string         `json:"-"` // file to write at every epoch and on cancellation; "" writes none
 	Resume     bool           `json:"-"` // go on from Checkpoint
 	Progress   func(Progress) `json:"-"` // called about twice a second and at the end of every epoch
+	Skip       func(Skipped)  `json:"-"` // called for each item that cannot be decoded and is left out
 }
 
 // Progress tells where a run is.

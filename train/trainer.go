@@ -57,7 +57,7 @@ func Run(ctx context.Context, data, validation Dataset, o Options) (*encoder.Mod
 	if err := measure(&pre, data); err != nil {
 		return nil, err
 	}
-	r, err := newRun(data, validation, pre, o)
+	r, err := newRun(ctx, data, validation, pre, o)
 	if err != nil {
 		return nil, err
 	}
@@ -97,22 +97,22 @@ type run struct {
 	weights               [][]float32 // at the end
 }
 
-func newRun(data, validation Dataset, pre encoder.Preprocessing, o Options) (_ *run, err error) {
-	r := &run{Options: o, data: data, validation: validation, pre: pre}
+func newRun(ctx context.Context, data, validation Dataset, pre encoder.Preprocessing, o Options) (_ *run, err error) {
+	r := &run{Options: o, pre: pre}
 	decoder, err := pre.Decoder()
 	if err != nil {
 		return nil, err
 	}
-	if r.features, err = decodeAll(decoder, data); err != nil {
+	if r.data, r.features, err = Decode(ctx, decoder, data, o.Skip); err != nil {
 		return nil, err
 	}
-	if r.held, err = decodeAll(decoder, validation); err != nil {
+	if r.validation, r.held, err = Decode(ctx, decoder, validation, o.Skip); err != nil {
 		return nil, err
 	}
-	if r.sampler, err = o.sampler(data); err != nil {
+	if r.sampler, err = o.sampler(r.data); err != nil {
 		return nil, err
 	}
-	r.perEpoch = max(1, data.Len()/r.sampler.Size())
+	r.perEpoch = max(1, r.data.Len()/r.sampler.Size())
 	r.steps = r.perEpoch * o.Epochs
 	r.fingerprint, err = r.fingerprintOf()
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync/atomic"
 	"testing"
 
@@ -117,7 +118,7 @@ func TestResume(t *testing.T) {
 			o.Checkpoint = filepath.Join(t.TempDir(), "run.ckpt")
 			interrupted := 0
 			for try := 0; ; try++ {
-				ctx := newCountdown(9 + 2*try)
+				ctx := newCountdown(d.Len() + v.Len() + 4*runtime.GOMAXPROCS(0) + 9 + 2*try) // decoding asks once an item
 				m, err := Run(ctx, d, v, o)
 				if err == nil {
 					if !bytes.Equal(want, modelBytes(t, m)) {
@@ -229,7 +230,7 @@ func TestDivergenceIsReported(t *testing.T) {
 	}
 	o := quick("supcon")
 	o.SetDefaults(true, pre.Size)
-	r, err := newRun(d, Dataset{}, pre, o)
+	r, err := newRun(context.Background(), d, Dataset{}, pre, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -243,5 +244,28 @@ func TestDivergenceIsReported(t *testing.T) {
 	}
 	if err := errors.Join(r.graph.Close(), r.dev.Close()); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestBrokenItemsAreLeftOut: a truncated picture costs a report, not the run; mostly broken data is refused.
+func TestBrokenItemsAreLeftOut(t *testing.T) {
+	d := stripes(100, 1)
+	d.Raw[7], d.Raw[60] = d.Raw[7][:30], []byte("no image")
+	var skipped []string
+	o := quick("supcon")
+	o.Epochs = 1
+	o.Skip = func(s Skipped) { skipped = append(skipped, s.Path) }
+	var rec Record
+	if err := json.Unmarshal(mustRun(t, d, Dataset{}, o).Record, &rec); err != nil {
+		t.Fatal(err)
+	}
+	if fmt.Sprint(skipped) != "[s0007 s0060]" || rec.Items != 98 {
+		t.Errorf("skipped %v, trained on %d", skipped, rec.Items)
+	}
+	for i := 1; i < 70; i++ {
+		d.Raw[i] = []byte("cut")
+	}
+	if _, err := Run(context.Background(), d, Dataset{}, quick("supcon")); !errors.Is(err, ErrDataset) {
+		t.Errorf("70 of 100 broken: %v", err)
 	}
 }
