@@ -155,7 +155,7 @@ func (n Network) plan(batch int) (*plan, error) {
 		switch l.Kind {
 		case KindConv:
 			s := kernel.ConvShape{Batch: batch, Height: at.Height, Width: at.Width, Channels: at.Channels, Filters: l.Filters,
-				Kernel: l.Kernel, Stride: max(l.Stride, 1), ReLU: l.ReLU, Pool: l.Pool, InputGrad: grad}
+				Kernel: l.Kernel, InPad: l.Kernel / 2, Stride: max(l.Stride, 1), ReLU: l.ReLU, Pool: l.Pool, InputGrad: grad}
 			if flat || l.Units != 0 || l.Stride < 0 || l.Kernel > MaxSide {
 				return nil, bad("a convolution needs an image before it, no units, a stride of at least 0 and a kernel of at most %d", MaxSide)
 			}

@@ -52,7 +52,7 @@ type Device interface {
 
 // ConvShape is a 2-D convolution with bias, zero-padded by Kernel/2 on each side, then optionally ReLU and 2×2 max pooling.
 //
-//	x [Batch][Height+2p][Width+2p][Channels], p = Kernel/2
+//	x [Batch][Height+2·InPad][Width+2·InPad][Channels]
 //	w [Kernel][Kernel][Channels][Filters], b [Filters]
 //	y [Batch][OutHeight+2·OutPad][OutWidth+2·OutPad][Filters]
 type ConvShape struct {
@@ -62,11 +62,13 @@ type ConvShape struct {
 	Stride                         int // 1 or more
 	ReLU                           bool
 	Pool                           bool // 2×2 max pooling, stride 2, odd last row and column dropped; needs ReLU
-	OutPad                         int  // border of y, in pixels
+	Add                            bool // what y holds is added before ReLU; not with Pool, and forward only
+	InPad                          int  // border of x, in pixels: at least Kernel/2
+	OutPad                         int  // border of y
 	InputGrad                      bool // Backward also computes dx
 }
 
-// Pad returns the border of x in pixels.
+// Pad returns the zero padding in pixels.
 func (s ConvShape) Pad() int { return s.Kernel / 2 }
 
 // Conved returns the height and width before pooling.
@@ -86,8 +88,7 @@ func (s ConvShape) Out() (h, w int) {
 // Sizes returns the lengths of x, w, b and y.
 func (s ConvShape) Sizes() (x, w, b, y int) {
 	oh, ow := s.Out()
-	p := s.Pad()
-	return s.Batch * (s.Height + 2*p) * (s.Width + 2*p) * s.Channels, s.Kernel * s.Kernel * s.Channels * s.Filters,
+	return s.Batch * (s.Height + 2*s.InPad) * (s.Width + 2*s.InPad) * s.Channels, s.Kernel * s.Kernel * s.Channels * s.Filters,
 		s.Filters, s.Batch * (oh + 2*s.OutPad) * (ow + 2*s.OutPad) * s.Filters
 }
 
@@ -102,8 +103,10 @@ func (s ConvShape) Validate() error {
 		return fmt.Errorf("kernel: convolution stride %d: it must be at least 1", s.Stride)
 	case s.Pool && !s.ReLU:
 		return fmt.Errorf("kernel: convolution with pooling needs ReLU")
-	case s.OutPad < 0:
-		return fmt.Errorf("kernel: convolution output border %d: it must not be negative", s.OutPad)
+	case s.Add && (s.Pool || s.InputGrad):
+		return fmt.Errorf("kernel: convolution that adds to its output has neither pooling nor gradients")
+	case s.InPad < s.Pad() || s.OutPad < 0:
+		return fmt.Errorf("kernel: convolution borders %d and %d: the input's must be at least %d, the output's at least 0", s.InPad, s.OutPad, s.Pad())
 	}
 	if h, w := s.Out(); h < 1 || w < 1 {
 		return fmt.Errorf("kernel: convolution output is %d×%d: the image is too small for this pooling", h, w)

@@ -49,6 +49,10 @@ func main() {
 		maxPool(s)
 		maxPoolGrad(s)
 		adam(s)
+		channelSums(s)
+		channelAffine(s)
+		channelGradSums(s)
+		channelGrad(s)
 	}
 	src, err := format.Source(stubs.Bytes())
 	if err != nil {
@@ -323,4 +327,85 @@ func adam(s isa) {
 	o("\tVMULPS %[1]s12, %[1]s2, %[1]s2\n\tVSQRTPS %[1]s2, %[1]s2\n\tVADDPS %[1]s13, %[1]s2, %[1]s2\n\tVDIVPS %[1]s2, %[1]s1, %[1]s1", r)
 	o("\tVMULPS (DI), %[1]s15, %[1]s3\n\tVFMADD231PS %[1]s14, %[1]s1, %[1]s3\n\tVMOVUPS %[1]s3, (DI)", r)
 	closeLoop(s, n, "DI", "SI", "DX", "BX")
+}
+
+// channels opens a function over one block of lanes, a channel each, of n pixels that lie stride bytes apart.
+func channels(s isa, name, args string, ptrs []string, setup func(reg map[string]string)) (string, map[string]string) {
+	n := name + s.tag
+	g("//go:noescape\nfunc %s(%s)\n", n, args)
+	o("// func %s(%s)", n, args)
+	o("TEXT ·%s(SB), NOSPLIT|NOFRAME, $0-%d", n, 8*(len(ptrs)+2))
+	reg := map[string]string{}
+	for i, p := range ptrs {
+		reg[p] = []string{"DI", "SI", "DX", "BX", "R8", "R9", "R10"}[i]
+		o("\tMOVQ %s+%d(FP), %s", p, 8*i, reg[p])
+	}
+	o("\tMOVQ stride+%d(FP), R11\n\tMOVQ n+%d(FP), CX", 8*len(ptrs), 8*len(ptrs)+8)
+	setup(reg)
+	o("%s_loop:", n)
+	return n, reg
+}
+
+func closeChannels(s isa, n string, end func(), walk ...string) {
+	for _, r := range walk {
+		o("\tADDQ R11, %s", r)
+	}
+	o("\tDECQ CX\n\tJNZ %s_loop", n)
+	if end != nil {
+		end()
+	}
+	o("\tVZEROUPPER\n\tRET\n")
+}
+
+// channelSums: sum += Σ z, square += Σ z²
+func channelSums(s isa) {
+	r := s.reg
+	n, reg := channels(s, "channelSums", "sum, square, z *float32, stride, n int", []string{"sum", "square", "z"}, func(reg map[string]string) {
+		o("\tVMOVUPS (%s), %s0\n\tVMOVUPS (%s), %s1", reg["sum"], r, reg["square"], r)
+	})
+	o("\tVMOVUPS (%[1]s), %[2]s2\n\tVADDPS %[2]s2, %[2]s0, %[2]s0\n\tVFMADD231PS %[2]s2, %[2]s2, %[2]s1", reg["z"], r)
+	closeChannels(s, n, func() { o("\tVMOVUPS %s0, (%s)\n\tVMOVUPS %s1, (%s)", r, reg["sum"], r, reg["square"]) }, reg["z"])
+}
+
+// channelAffine: y = max(z·a + b, floor), or with a skip added before the maximum; floor is one number
+func channelAffine(s isa) {
+	r := s.reg
+	for _, skip := range []bool{false, true} {
+		name, args, ptrs := "channelAffine", "y, z, a, b, floor *float32, stride, n int", []string{"y", "z", "a", "b", "floor"}
+		if skip {
+			name, args, ptrs = "channelAffineSkip", "y, z, a, b, floor, skip *float32, stride, n int", append(ptrs, "skip")
+		}
+		n, reg := channels(s, name, args, ptrs, func(reg map[string]string) {
+			o("\tVMOVUPS (%s), %s0\n\tVMOVUPS (%s), %s1\n\tVBROADCASTSS (%s), %s2", reg["a"], r, reg["b"], r, reg["floor"], r)
+		})
+		walk := []string{reg["y"], reg["z"]}
+		if skip {
+			o("\tVADDPS (%[1]s), %[2]s1, %[2]s3", reg["skip"], r)
+			walk = append(walk, reg["skip"])
+		} else {
+			o("\tVMOVAPS %[1]s1, %[1]s3", r)
+		}
+		o("\tVMOVUPS (%[1]s), %[2]s4\n\tVFMADD231PS %[2]s4, %[2]s0, %[2]s3\n\tVMAXPS %[2]s2, %[2]s3, %[2]s3\n\tVMOVUPS %[2]s3, (%[3]s)", reg["z"], r, reg["y"])
+		closeChannels(s, n, nil, walk...)
+	}
+}
+
+// channelGradSums: sum += Σ dv, product += Σ dv·z
+func channelGradSums(s isa) {
+	r := s.reg
+	n, reg := channels(s, "channelGradSums", "sum, product, dv, z *float32, stride, n int", []string{"sum", "product", "dv", "z"}, func(reg map[string]string) {
+		o("\tVMOVUPS (%s), %s0\n\tVMOVUPS (%s), %s1", reg["sum"], r, reg["product"], r)
+	})
+	o("\tVMOVUPS (%[1]s), %[3]s2\n\tVADDPS %[3]s2, %[3]s0, %[3]s0\n\tVFMADD231PS (%[2]s), %[3]s2, %[3]s1", reg["dv"], reg["z"], r)
+	closeChannels(s, n, func() { o("\tVMOVUPS %s0, (%s)\n\tVMOVUPS %s1, (%s)", r, reg["sum"], r, reg["product"]) }, reg["dv"], reg["z"])
+}
+
+// channelGrad: dz = dv·k1 + z·k2 + k3
+func channelGrad(s isa) {
+	r := s.reg
+	n, reg := channels(s, "channelGrad", "dz, dv, z, k1, k2, k3 *float32, stride, n int", []string{"dz", "dv", "z", "k1", "k2", "k3"}, func(reg map[string]string) {
+		o("\tVMOVUPS (%s), %s0\n\tVMOVUPS (%s), %s1\n\tVMOVUPS (%s), %s2", reg["k1"], r, reg["k2"], r, reg["k3"], r)
+	})
+	o("\tVMOVAPS %[1]s2, %[1]s3\n\tVFMADD231PS (%[2]s), %[1]s1, %[1]s3\n\tVFMADD231PS (%[3]s), %[1]s0, %[1]s3\n\tVMOVUPS %[1]s3, (%[4]s)", r, reg["z"], reg["dv"], reg["dz"])
+	closeChannels(s, n, nil, reg["dz"], reg["dv"], reg["z"])
 }

@@ -138,6 +138,21 @@ func maxPoolGrad512(dy *float32, idx *int32, p00, p01, p10, p11 *float32, n int)
 func adam512(w, grad, m, v, k *float32, n int)
 
 //go:noescape
+func channelSums512(sum, square, z *float32, stride, n int)
+
+//go:noescape
+func channelAffine512(y, z, a, b, floor *float32, stride, n int)
+
+//go:noescape
+func channelAffineSkip512(y, z, a, b, floor, skip *float32, stride, n int)
+
+//go:noescape
+func channelGradSums512(sum, product, dv, z *float32, stride, n int)
+
+//go:noescape
+func channelGrad512(dz, dv, z, k1, k2, k3 *float32, stride, n int)
+
+//go:noescape
 func tile256x2r1(t *tile)
 
 //go:noescape
@@ -188,3 +203,18 @@ func maxPoolGrad256(dy *float32, idx *int32, p00, p01, p10, p11 *float32, n int)
 
 //go:noescape
 func adam256(w, grad, m, v, k *float32, n int)
+
+//go:noescape
+func channelSums256(sum, square, z *float32, stride, n int)
+
+//go:noescape
+func channelAffine256(y, z, a, b, floor *float32, stride, n int)
+
+//go:noescape
+func channelAffineSkip256(y, z, a, b, floor, skip *float32, stride, n int)
+
+//go:noescape
+func channelGradSums256(sum, product, dv, z *float32, stride, n int)
+
+//go:noescape
+func channelGrad256(dz, dv, z, k1, k2, k3 *float32, stride, n int)

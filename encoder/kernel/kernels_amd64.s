@@ -6547,6 +6547,128 @@ adam512_loop:
 	VZEROUPPER
 	RET
 
+// func channelSums512(sum, square, z *float32, stride, n int)
+TEXT ·channelSums512(SB), NOSPLIT|NOFRAME, $0-40
+	MOVQ sum+0(FP), DI
+	MOVQ square+8(FP), SI
+	MOVQ z+16(FP), DX
+	MOVQ stride+24(FP), R11
+	MOVQ n+32(FP), CX
+	VMOVUPS (DI), Z0
+	VMOVUPS (SI), Z1
+channelSums512_loop:
+	VMOVUPS (DX), Z2
+	VADDPS Z2, Z0, Z0
+	VFMADD231PS Z2, Z2, Z1
+	ADDQ R11, DX
+	DECQ CX
+	JNZ channelSums512_loop
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, (SI)
+	VZEROUPPER
+	RET
+
+// func channelAffine512(y, z, a, b, floor *float32, stride, n int)
+TEXT ·channelAffine512(SB), NOSPLIT|NOFRAME, $0-56
+	MOVQ y+0(FP), DI
+	MOVQ z+8(FP), SI
+	MOVQ a+16(FP), DX
+	MOVQ b+24(FP), BX
+	MOVQ floor+32(FP), R8
+	MOVQ stride+40(FP), R11
+	MOVQ n+48(FP), CX
+	VMOVUPS (DX), Z0
+	VMOVUPS (BX), Z1
+	VBROADCASTSS (R8), Z2
+channelAffine512_loop:
+	VMOVAPS Z1, Z3
+	VMOVUPS (SI), Z4
+	VFMADD231PS Z4, Z0, Z3
+	VMAXPS Z2, Z3, Z3
+	VMOVUPS Z3, (DI)
+	ADDQ R11, DI
+	ADDQ R11, SI
+	DECQ CX
+	JNZ channelAffine512_loop
+	VZEROUPPER
+	RET
+
+// func channelAffineSkip512(y, z, a, b, floor, skip *float32, stride, n int)
+TEXT ·channelAffineSkip512(SB), NOSPLIT|NOFRAME, $0-64
+	MOVQ y+0(FP), DI
+	MOVQ z+8(FP), SI
+	MOVQ a+16(FP), DX
+	MOVQ b+24(FP), BX
+	MOVQ floor+32(FP), R8
+	MOVQ skip+40(FP), R9
+	MOVQ stride+48(FP), R11
+	MOVQ n+56(FP), CX
+	VMOVUPS (DX), Z0
+	VMOVUPS (BX), Z1
+	VBROADCASTSS (R8), Z2
+channelAffineSkip512_loop:
+	VADDPS (R9), Z1, Z3
+	VMOVUPS (SI), Z4
+	VFMADD231PS Z4, Z0, Z3
+	VMAXPS Z2, Z3, Z3
+	VMOVUPS Z3, (DI)
+	ADDQ R11, DI
+	ADDQ R11, SI
+	ADDQ R11, R9
+	DECQ CX
+	JNZ channelAffineSkip512_loop
+	VZEROUPPER
+	RET
+
+// func channelGradSums512(sum, product, dv, z *float32, stride, n int)
+TEXT ·channelGradSums512(SB), NOSPLIT|NOFRAME, $0-48
+	MOVQ sum+0(FP), DI
+	MOVQ product+8(FP), SI
+	MOVQ dv+16(FP), DX
+	MOVQ z+24(FP), BX
+	MOVQ stride+32(FP), R11
+	MOVQ n+40(FP), CX
+	VMOVUPS (DI), Z0
+	VMOVUPS (SI), Z1
+channelGradSums512_loop:
+	VMOVUPS (DX), Z2
+	VADDPS Z2, Z0, Z0
+	VFMADD231PS (BX), Z2, Z1
+	ADDQ R11, DX
+	ADDQ R11, BX
+	DECQ CX
+	JNZ channelGradSums512_loop
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, (SI)
+	VZEROUPPER
+	RET
+
+// func channelGrad512(dz, dv, z, k1, k2, k3 *float32, stride, n int)
+TEXT ·channelGrad512(SB), NOSPLIT|NOFRAME, $0-64
+	MOVQ dz+0(FP), DI
+	MOVQ dv+8(FP), SI
+	MOVQ z+16(FP), DX
+	MOVQ k1+24(FP), BX
+	MOVQ k2+32(FP), R8
+	MOVQ k3+40(FP), R9
+	MOVQ stride+48(FP), R11
+	MOVQ n+56(FP), CX
+	VMOVUPS (BX), Z0
+	VMOVUPS (R8), Z1
+	VMOVUPS (R9), Z2
+channelGrad512_loop:
+	VMOVAPS Z2, Z3
+	VFMADD231PS (DX), Z1, Z3
+	VFMADD231PS (SI), Z0, Z3
+	VMOVUPS Z3, (DI)
+	ADDQ R11, DI
+	ADDQ R11, SI
+	ADDQ R11, DX
+	DECQ CX
+	JNZ channelGrad512_loop
+	VZEROUPPER
+	RET
+
 // func tile256x2r1(t *tile)
 TEXT ·tile256x2r1(SB), NOSPLIT|NOFRAME, $0-8
 	MOVQ t+0(FP), AX
@@ -7864,6 +7986,128 @@ adam256_loop:
 	ADDQ $32, BX
 	SUBQ $8, CX
 	JG adam256_loop
+	VZEROUPPER
+	RET
+
+// func channelSums256(sum, square, z *float32, stride, n int)
+TEXT ·channelSums256(SB), NOSPLIT|NOFRAME, $0-40
+	MOVQ sum+0(FP), DI
+	MOVQ square+8(FP), SI
+	MOVQ z+16(FP), DX
+	MOVQ stride+24(FP), R11
+	MOVQ n+32(FP), CX
+	VMOVUPS (DI), Y0
+	VMOVUPS (SI), Y1
+channelSums256_loop:
+	VMOVUPS (DX), Y2
+	VADDPS Y2, Y0, Y0
+	VFMADD231PS Y2, Y2, Y1
+	ADDQ R11, DX
+	DECQ CX
+	JNZ channelSums256_loop
+	VMOVUPS Y0, (DI)
+	VMOVUPS Y1, (SI)
+	VZEROUPPER
+	RET
+
+// func channelAffine256(y, z, a, b, floor *float32, stride, n int)
+TEXT ·channelAffine256(SB), NOSPLIT|NOFRAME, $0-56
+	MOVQ y+0(FP), DI
+	MOVQ z+8(FP), SI
+	MOVQ a+16(FP), DX
+	MOVQ b+24(FP), BX
+	MOVQ floor+32(FP), R8
+	MOVQ stride+40(FP), R11
+	MOVQ n+48(FP), CX
+	VMOVUPS (DX), Y0
+	VMOVUPS (BX), Y1
+	VBROADCASTSS (R8), Y2
+channelAffine256_loop:
+	VMOVAPS Y1, Y3
+	VMOVUPS (SI), Y4
+	VFMADD231PS Y4, Y0, Y3
+	VMAXPS Y2, Y3, Y3
+	VMOVUPS Y3, (DI)
+	ADDQ R11, DI
+	ADDQ R11, SI
+	DECQ CX
+	JNZ channelAffine256_loop
+	VZEROUPPER
+	RET
+
+// func channelAffineSkip256(y, z, a, b, floor, skip *float32, stride, n int)
+TEXT ·channelAffineSkip256(SB), NOSPLIT|NOFRAME, $0-64
+	MOVQ y+0(FP), DI
+	MOVQ z+8(FP), SI
+	MOVQ a+16(FP), DX
+	MOVQ b+24(FP), BX
+	MOVQ floor+32(FP), R8
+	MOVQ skip+40(FP), R9
+	MOVQ stride+48(FP), R11
+	MOVQ n+56(FP), CX
+	VMOVUPS (DX), Y0
+	VMOVUPS (BX), Y1
+	VBROADCASTSS (R8), Y2
+channelAffineSkip256_loop:
+	VADDPS (R9), Y1, Y3
+	VMOVUPS (SI), Y4
+	VFMADD231PS Y4, Y0, Y3
+	VMAXPS Y2, Y3, Y3
+	VMOVUPS Y3, (DI)
+	ADDQ R11, DI
+	ADDQ R11, SI
+	ADDQ R11, R9
+	DECQ CX
+	JNZ channelAffineSkip256_loop
+	VZEROUPPER
+	RET
+
+// func channelGradSums256(sum, product, dv, z *float32, stride, n int)
+TEXT ·channelGradSums256(SB), NOSPLIT|NOFRAME, $0-48
+	MOVQ sum+0(FP), DI
+	MOVQ product+8(FP), SI
+	MOVQ dv+16(FP), DX
+	MOVQ z+24(FP), BX
+	MOVQ stride+32(FP), R11
+	MOVQ n+40(FP), CX
+	VMOVUPS (DI), Y0
+	VMOVUPS (SI), Y1
+channelGradSums256_loop:
+	VMOVUPS (DX), Y2
+	VADDPS Y2, Y0, Y0
+	VFMADD231PS (BX), Y2, Y1
+	ADDQ R11, DX
+	ADDQ R11, BX
+	DECQ CX
+	JNZ channelGradSums256_loop
+	VMOVUPS Y0, (DI)
+	VMOVUPS Y1, (SI)
+	VZEROUPPER
+	RET
+
+// func channelGrad256(dz, dv, z, k1, k2, k3 *float32, stride, n int)
+TEXT ·channelGrad256(SB), NOSPLIT|NOFRAME, $0-64
+	MOVQ dz+0(FP), DI
+	MOVQ dv+8(FP), SI
+	MOVQ z+16(FP), DX
+	MOVQ k1+24(FP), BX
+	MOVQ k2+32(FP), R8
+	MOVQ k3+40(FP), R9
+	MOVQ stride+48(FP), R11
+	MOVQ n+56(FP), CX
+	VMOVUPS (BX), Y0
+	VMOVUPS (R8), Y1
+	VMOVUPS (R9), Y2
+channelGrad256_loop:
+	VMOVAPS Y2, Y3
+	VFMADD231PS (DX), Y1, Y3
+	VFMADD231PS (SI), Y0, Y3
+	VMOVUPS Y3, (DI)
+	ADDQ R11, DI
+	ADDQ R11, SI
+	ADDQ R11, DX
+	DECQ CX
+	JNZ channelGrad256_loop
 	VZEROUPPER
 	RET
 

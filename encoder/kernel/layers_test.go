@@ -79,14 +79,14 @@ func inner(b Buffer, n, h, w, c, pad int) []float32 {
 }
 
 var convShapes = []ConvShape{
-	{Batch: 2, Height: 5, Width: 5, Channels: 1, Filters: 3, Kernel: 3, Stride: 1},
-	{Batch: 1, Height: 6, Width: 7, Channels: 2, Filters: 5, Kernel: 3, Stride: 1, ReLU: true, Pool: true, OutPad: 1, InputGrad: true},
-	{Batch: 11, Height: 4, Width: 4, Channels: 3, Filters: 16, Kernel: 3, Stride: 1, ReLU: true, OutPad: 2, InputGrad: true},
-	{Batch: 3, Height: 9, Width: 8, Channels: 1, Filters: 8, Kernel: 5, Stride: 2, ReLU: true, InputGrad: true},
-	{Batch: 3, Height: 9, Width: 8, Channels: 2, Filters: 33, Kernel: 5, Stride: 2, ReLU: true, Pool: true, InputGrad: true},
-	{Batch: 2, Height: 7, Width: 7, Channels: 17, Filters: 40, Kernel: 3, Stride: 1, InputGrad: true},
-	{Batch: 2, Height: 5, Width: 6, Channels: 34, Filters: 7, Kernel: 1, Stride: 1, ReLU: true, OutPad: 1, InputGrad: true},
-	{Batch: 2, Height: 7, Width: 5, Channels: 4, Filters: 6, Kernel: 3, Stride: 3, InputGrad: true},
+	{Batch: 2, Height: 5, Width: 5, Channels: 1, Filters: 3, Kernel: 3, InPad: 1, Stride: 1},
+	{Batch: 1, Height: 6, Width: 7, Channels: 2, Filters: 5, Kernel: 3, InPad: 1, Stride: 1, ReLU: true, Pool: true, OutPad: 1, InputGrad: true},
+	{Batch: 11, Height: 4, Width: 4, Channels: 3, Filters: 16, Kernel: 3, InPad: 1, Stride: 1, ReLU: true, OutPad: 2, InputGrad: true},
+	{Batch: 3, Height: 9, Width: 8, Channels: 1, Filters: 8, Kernel: 5, InPad: 2, Stride: 2, ReLU: true, InputGrad: true},
+	{Batch: 3, Height: 9, Width: 8, Channels: 2, Filters: 33, Kernel: 5, InPad: 2, Stride: 2, ReLU: true, Pool: true, InputGrad: true},
+	{Batch: 2, Height: 7, Width: 7, Channels: 17, Filters: 40, Kernel: 3, InPad: 1, Stride: 1, InputGrad: true},
+	{Batch: 2, Height: 5, Width: 6, Channels: 34, Filters: 7, Kernel: 1, InPad: 2, Stride: 1, ReLU: true, OutPad: 1, InputGrad: true},
+	{Batch: 2, Height: 7, Width: 5, Channels: 4, Filters: 6, Kernel: 3, InPad: 1, Stride: 3, InputGrad: true},
 }
 
 func TestConvForward(t *testing.T) {
@@ -101,7 +101,7 @@ func TestConvForward(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			conv.Forward(s.Batch, bordered(dev, x, s.Batch, s.Height, s.Width, s.Channels, s.Pad()), bufferOf(w), bufferOf(b), y)
+			conv.Forward(s.Batch, bordered(dev, x, s.Batch, s.Height, s.Width, s.Channels, s.InPad), bufferOf(w), bufferOf(b), y)
 			oh, ow := s.Out()
 			got := inner(y, s.Batch, oh, ow, s.Filters, s.OutPad)
 			for i, want := range naiveConv(s, x, w, b) {
@@ -144,7 +144,7 @@ func TestConvBackward(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			bx := bordered(dev, x, s.Batch, s.Height, s.Width, s.Channels, s.Pad())
+			bx := bordered(dev, x, s.Batch, s.Height, s.Width, s.Channels, s.InPad)
 			y, dx, dw, db := dev.Alloc(ys), dev.Alloc(bx.Len()), dev.Alloc(ws), dev.Alloc(bs)
 			for range 2 { // a second pass must not add to the first
 				conv.Forward(s.Batch, bx, bufferOf(w), bufferOf(b), y)
@@ -153,7 +153,7 @@ func TestConvBackward(t *testing.T) {
 			compareGradient(t, fmt.Sprintf("%+v dw", s), rng, w, floats(dw), objective)
 			compareGradient(t, fmt.Sprintf("%+v db", s), rng, b, floats(db), objective)
 			if s.InputGrad {
-				compareGradient(t, fmt.Sprintf("%+v dx", s), rng, x, inner(dx, s.Batch, s.Height, s.Width, s.Channels, s.Pad()), objective)
+				compareGradient(t, fmt.Sprintf("%+v dx", s), rng, x, inner(dx, s.Batch, s.Height, s.Width, s.Channels, s.InPad), objective)
 			}
 		}
 	})
@@ -270,7 +270,7 @@ func TestNormalize(t *testing.T) {
 
 // TestThreadsGiveTheSameBits runs a layer of each kind on 1 to 5 threads.
 func TestThreadsGiveTheSameBits(t *testing.T) {
-	s := ConvShape{Batch: 19, Height: 8, Width: 8, Channels: 3, Filters: 20, Kernel: 3, Stride: 1, ReLU: true, Pool: true, InputGrad: true}
+	s := ConvShape{Batch: 19, Height: 8, Width: 8, Channels: 3, Filters: 20, Kernel: 3, InPad: 1, Stride: 1, ReLU: true, Pool: true, InputGrad: true}
 	ls := LinearShape{Batch: 19, In: 4 * 4 * 20, Out: 70, ReLU: true, InputGrad: true}
 	eachTier(t, func(t *testing.T, tr *tier) {
 		var first string
@@ -312,7 +312,7 @@ func TestThreadsGiveTheSameBits(t *testing.T) {
 
 // TestPartialBatch: the first images of a batch do not depend on how many follow.
 func TestPartialBatch(t *testing.T) {
-	s := ConvShape{Batch: 6, Height: 8, Width: 8, Channels: 1, Filters: 20, Kernel: 3, Stride: 1, ReLU: true, Pool: true}
+	s := ConvShape{Batch: 6, Height: 8, Width: 8, Channels: 1, Filters: 20, Kernel: 3, InPad: 1, Stride: 1, ReLU: true, Pool: true}
 	dev := mustCPU(t, 2, best)
 	rng := rand.New(rand.NewPCG(4, 4))
 	xs, ws, bs, ys := s.Sizes()
@@ -335,7 +335,7 @@ func TestPartialBatch(t *testing.T) {
 
 func TestShapesAreValidated(t *testing.T) {
 	dev := mustCPU(t, 1, best)
-	good := ConvShape{Batch: 1, Height: 4, Width: 4, Channels: 1, Filters: 1, Kernel: 3, Stride: 1, ReLU: true, Pool: true}
+	good := ConvShape{Batch: 1, Height: 4, Width: 4, Channels: 1, Filters: 1, Kernel: 3, InPad: 1, Stride: 1, ReLU: true, Pool: true}
 	for name, change := range map[string]func(*ConvShape){
 		"even kernel": func(s *ConvShape) { s.Kernel = 2 }, "no filters": func(s *ConvShape) { s.Filters = 0 },
 		"stride 0": func(s *ConvShape) { s.Stride = 0 }, "pool without ReLU": func(s *ConvShape) { s.ReLU = false },

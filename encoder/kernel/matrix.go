@@ -13,6 +13,15 @@ func NewMatrix(rows, cols int) Matrix {
 	return Matrix{Rows: rows, Cols: cols, Data: make([]float32, rows*cols)}
 }
 
+// MatrixOf copies rows of cols floats each.
+func MatrixOf(rows [][]float32, cols int) Matrix {
+	m := NewMatrix(len(rows), cols)
+	for i, row := range rows {
+		copy(m.Row(i), row)
+	}
+	return m
+}
+
 // Row returns row i; writing to it writes to the matrix.
 func (m Matrix) Row(i int) []float32 { return m.Data[i*m.Cols : (i+1)*m.Cols : (i+1)*m.Cols] }
 
