@@ -42,20 +42,22 @@ func NewEncoder(m *Model, id string, threads int) (*Encoder, error) {
 		threads = runtime.GOMAXPROCS(0)
 	}
 	e := &Encoder{id: id, model: m, runners: make(chan *runner, threads)}
-	var err error
+	p, err := m.Network.plan(1)
+	if err != nil {
+		return nil, err
+	}
+	e.dimension = p.dimension
 	if e.decoder, err = m.Preprocessing.Decoder(); err != nil {
 		return nil, err
 	}
-	if e.dimension, err = m.Network.Dimension(); err != nil {
-		return nil, err
-	}
+	folded := p.folded(m.Weights)
 	for range threads {
 		dev, err := kernel.NewCPU(1) // a device of one thread has nothing to close
 		if err != nil {
 			return nil, err
 		}
 		var weights []kernel.Buffer
-		for _, w := range m.Weights {
+		for _, w := range folded {
 			b := dev.Alloc(len(w))
 			dev.Upload(b, w)
 			weights = append(weights, b)

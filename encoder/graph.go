@@ -20,6 +20,7 @@ type Graph struct {
 	input     *op.Array
 	staging   []float32 // the batch on the host, with borders
 	weights   []*op.Array
+	trained   []int // places in weights
 	embedding *gorgonia.Node
 	loss      *gorgonia.Node
 	grads     gorgonia.Nodes
@@ -41,26 +42,30 @@ func NewGraph(dev kernel.Device, n Network, weights [][]float32, batch int, loss
 	e := gorgonia.NewGraph()
 	g.input = op.NewArray(dev.Alloc(batch*p.input), batch, p.input)
 	x := op.Input(e, "x", g.input)
-	var params gorgonia.Nodes
+	var params gorgonia.Nodes // of the trained ones
 	for i, q := range p.parameters {
-		b := dev.Alloc(q.rows * q.cols)
+		b := dev.Alloc(q.Len())
 		dev.Upload(b, weights[i])
-		a := op.NewArray(b, q.rows, q.cols)
+		a := op.NewArray(b, q.Rows, q.Cols)
 		g.weights = append(g.weights, a)
-		params = append(params, op.Input(e, q.name, a))
-	}
-	for _, s := range p.steps {
-		switch {
-		case s.conv != nil:
-			x, err = op.Conv(dev, *s.conv, x, params[s.weights], params[s.weights+1])
-		case s.linear != nil:
-			x, err = op.Linear(dev, *s.linear, x, params[s.weights], params[s.weights+1])
-		default:
-			x, err = op.Normalize(dev, *s.normalize, x)
+		if q.Role.Trained() {
+			g.trained = append(g.trained, i)
+			params = append(params, op.Input(e, q.Name, a))
 		}
-		if err != nil {
+	}
+	left := params
+	for _, s := range p.steps {
+		all := g.weights[s.params : s.params+len(s.shape.Parameters())]
+		n := 0
+		for _, q := range s.shape.Parameters() {
+			if q.Role.Trained() {
+				n++
+			}
+		}
+		if x, err = op.Layer(dev, s.shape, batch, x, all, left[:n]); err != nil {
 			return nil, fmt.Errorf("encoder: building the graph: %w", err)
 		}
+		left = left[n:]
 	}
 	g.embedding = x
 	if g.loss, err = op.Loss(dev, loss, x); err != nil {
@@ -96,17 +101,17 @@ func (g *Graph) Step(batch []float32) (float32, error) {
 	return float32(*v), nil
 }
 
-// Parameters returns how many weight matrices there are.
-func (g *Graph) Parameters() int { return len(g.weights) }
+// Trained returns how many parameters are trained; running statistics are not.
+func (g *Graph) Trained() int { return len(g.trained) }
 
-// Weight returns parameter i in the device's memory; writing to it changes the network.
-func (g *Graph) Weight(i int) kernel.Buffer { return g.weights[i].Buffer }
+// Weight returns trained parameter i in the device's memory; writing to it changes the network.
+func (g *Graph) Weight(i int) kernel.Buffer { return g.weights[g.trained[i]].Buffer }
 
-// Gradient returns dLoss/dWeight of parameter i as of the last Step.
+// Gradient returns dLoss/dWeight of trained parameter i as of the last Step.
 func (g *Graph) Gradient(i int) (kernel.Buffer, error) {
 	a, ok := g.grads[i].Value().(*op.Array)
 	if !ok {
-		return kernel.Buffer{}, fmt.Errorf("encoder: the gradient of %s is a %T", g.plan.parameters[i].name, g.grads[i].Value())
+		return kernel.Buffer{}, fmt.Errorf("encoder: the gradient of %s is a %T", g.plan.parameters[g.trained[i]].Name, g.grads[i].Value())
 	}
 	return a.Buffer, nil
 }
@@ -122,7 +127,7 @@ func (g *Graph) Embedding() (kernel.Matrix, error) {
 	return m, nil
 }
 
-// Weights copies all weights to the host.
+// Weights copies all parameters, running statistics included, to the host.
 func (g *Graph) Weights() [][]float32 {
 	out := make([][]float32, len(g.weights))
 	for i, w := range g.weights {

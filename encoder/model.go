@@ -57,7 +57,7 @@ func (m *Model) Validate() error {
 	for i, w := range m.Weights {
 		for j, v := range w {
 			if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
-				return fmt.Errorf("%w: weight %d of %s is %g", ErrSpec, j, p.parameters[i].name, v)
+				return fmt.Errorf("%w: weight %d of %s is %g", ErrSpec, j, p.parameters[i].Name, v)
 			}
 		}
 	}
@@ -118,7 +118,7 @@ func (m *Model) UnmarshalBinary(b []byte) error {
 		return bad("it holds %d bytes of weights, its network needs %d", len(w), 4*p.total())
 	}
 	for _, q := range p.parameters {
-		weights := make([]float32, q.rows*q.cols)
+		weights := make([]float32, q.Len())
 		for i := range weights {
 			weights[i] = math.Float32frombits(binary.LittleEndian.Uint32(w[4*i:]))
 		}

@@ -14,17 +14,20 @@ var ErrSpec = errors.New("invalid model spec")
 
 // Kinds of layers.
 const (
-	KindConv      = "conv"
-	KindLinear    = "linear"
-	KindNormalize = "normalize"
+	KindConv       = "conv"
+	KindResidual   = "residual"
+	KindGlobalPool = "globalpool"
+	KindLinear     = "linear"
+	KindNormalize  = "normalize"
 )
 
-// Layer is one fused layer, as data. Which fields count depends on Kind.
+// Layer is one fused layer, as data. Which fields count depends on Kind; the others must be zero.
 type Layer struct {
 	Kind    string `json:"kind"`
-	Filters int    `json:"filters,omitempty"` // conv: output channels
+	Filters int    `json:"filters,omitempty"` // conv, residual: output channels
 	Kernel  int    `json:"kernel,omitempty"`  // conv: side of the filter, odd
-	Stride  int    `json:"stride,omitempty"`  // conv: 0 means 1
+	Stride  int    `json:"stride,omitempty"`  // conv, residual: 0 means 1
+	Norm    bool   `json:"norm,omitempty"`    // conv: batch normalisation in place of the bias
 	Pool    bool   `json:"pool,omitempty"`    // conv: 2×2 max pooling after ReLU
 	Units   int    `json:"units,omitempty"`   // linear: outputs
 	ReLU    bool   `json:"relu,omitempty"`    // conv, linear
@@ -72,20 +75,10 @@ func Default(input Size, dimension int) Network {
 	return n
 }
 
-// step is a layer bound to a shape: exactly one of the three kernels' shapes is set.
+// step is a layer bound to a shape.
 type step struct {
-	conv      *kernel.ConvShape
-	linear    *kernel.LinearShape
-	normalize *kernel.NormalizeShape
-	weights   int // index of w in the parameters, b follows; -1 without
-	out       int // values of one item's output, border included
-}
-
-// parameter is the shape of one weight matrix.
-type parameter struct {
-	name       string
-	rows, cols int
-	fanIn      int // 0: a bias
+	shape  kernel.Shape
+	params int // index of its first parameter
 }
 
 // plan is a Network bound to a batch size.
@@ -94,7 +87,7 @@ type plan struct {
 	pad        int // border of the input images
 	input      int // values of one input with border
 	steps      []step
-	parameters []parameter
+	parameters []kernel.Parameter
 	dimension  int
 }
 
@@ -124,95 +117,151 @@ func (n Network) Parameters() (int, error) {
 
 func (p *plan) total() (sum int) {
 	for _, q := range p.parameters {
-		sum += q.rows * q.cols
+		sum += q.Len()
 	}
 	return sum
 }
 
-func (n Network) plan(batch int) (*plan, error) {
+// Flops returns the floating-point operations of one item: forward, and forward with backward.
+func (n Network) Flops() (forward, step int, err error) {
+	p, err := n.plan(1)
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, s := range p.steps {
+		f := s.shape.Flops()
+		forward, step = forward+f, step+2*f
+		if s.shape.Differentiable() {
+			step += f
+		}
+	}
+	return forward, step, nil
+}
+
+func (n Network) plan(batch int) (*plan, error) { return n.planFor(batch, false) }
+
+// planFor binds the network to a batch size; folded plans are for inference, their normalisation folded into biases.
+func (n Network) planFor(batch int, folded bool) (*plan, error) {
 	if n.Input.Height < 1 || n.Input.Height > MaxSide || n.Input.Width < 1 || n.Input.Width > MaxSide || n.Input.Channels < 1 || n.Input.Channels > MaxChannels {
 		return nil, fmt.Errorf("%w: input %d×%d×%d: height and width must be 1 to %d, channels 1 to %d", ErrSpec, n.Input.Height, n.Input.Width, n.Input.Channels, MaxSide, MaxChannels)
 	}
 	if len(n.Layers) == 0 || len(n.Layers) > MaxLayers {
 		return nil, fmt.Errorf("%w: %d layers: it must be 1 to %d", ErrSpec, len(n.Layers), MaxLayers)
 	}
-	p := &plan{batch: batch}
-	at, flat := n.Input, false // the shape so far; flat after the first linear layer
+	b := binder{plan: &plan{batch: batch, pad: n.Layers[0].border()}, at: n.Input, folded: folded}
 	for i, l := range n.Layers {
-		bad := func(format string, args ...any) error {
-			return fmt.Errorf("%w: layer %d (%s): %s", ErrSpec, i, l.Kind, fmt.Sprintf(format, args...))
+		out := 0
+		if i+1 < len(n.Layers) {
+			out = n.Layers[i+1].border()
 		}
-		width := l.Filters + l.Units
-		if l.Kind != KindNormalize && (width < 1 || width > MaxChannels) {
-			return nil, bad("%d outputs: it must be 1 to %d", width, MaxChannels)
+		s, err := b.bind(l, out)
+		if err == nil {
+			err = s.Validate()
 		}
-		learns := l.Kind != KindNormalize
-		weights := -1
-		if learns {
-			weights = len(p.parameters)
+		if err != nil {
+			return nil, fmt.Errorf("%w: layer %d (%s): %v", ErrSpec, i, l.Kind, err)
 		}
-		grad := weights > 0 // the first layer's input gradient is never needed
-		switch l.Kind {
-		case KindConv:
-			s := kernel.ConvShape{Batch: batch, Height: at.Height, Width: at.Width, Channels: at.Channels, Filters: l.Filters,
-				Kernel: l.Kernel, InPad: l.Kernel / 2, Stride: max(l.Stride, 1), ReLU: l.ReLU, Pool: l.Pool, InputGrad: grad}
-			if flat || l.Units != 0 || l.Stride < 0 || l.Kernel > MaxSide {
-				return nil, bad("a convolution needs an image before it, no units, a stride of at least 0 and a kernel of at most %d", MaxSide)
-			}
-			if err := s.Validate(); err != nil {
-				return nil, bad("%v", err)
-			}
-			if i+1 < len(n.Layers) && n.Layers[i+1].Kind == KindConv {
-				s.OutPad = n.Layers[i+1].Kernel / 2
-			}
-			if s.OutPad > MaxSide/2 {
-				return nil, bad("the next kernel is larger than %d", MaxSide)
-			}
-			if i == 0 {
-				p.pad = s.Pad()
-			}
-			at.Height, at.Width = s.Out()
-			at.Channels = l.Filters
-			_, w, b, out := s.Sizes()
-			p.steps = append(p.steps, step{conv: &s, weights: weights, out: out / batch})
-			p.parameters = append(p.parameters, parameter{fmt.Sprintf("%d.w", i), w / l.Filters, l.Filters, w / l.Filters}, parameter{fmt.Sprintf("%d.b", i), 1, b, 0})
-		case KindLinear:
-			if l.Filters != 0 || l.Kernel != 0 || l.Stride != 0 || l.Pool {
-				return nil, bad("a linear layer has units and relu only")
-			}
-			s := kernel.LinearShape{Batch: batch, In: at.values(), Out: l.Units, ReLU: l.ReLU, InputGrad: grad}
-			at, flat = Size{1, 1, l.Units}, true
-			p.steps = append(p.steps, step{linear: &s, weights: weights, out: l.Units})
-			p.parameters = append(p.parameters, parameter{fmt.Sprintf("%d.w", i), s.In, s.Out, s.In}, parameter{fmt.Sprintf("%d.b", i), 1, s.Out, 0})
-		case KindNormalize:
-			if l != (Layer{Kind: KindNormalize}) {
-				return nil, bad("normalisation has no options")
-			}
-			flat = true
-			at = Size{1, 1, at.values()}
-			p.steps = append(p.steps, step{normalize: &kernel.NormalizeShape{Batch: batch, Cols: at.values()}, weights: -1, out: at.values()})
-		default:
-			return nil, bad("unknown kind %q: use %s, %s or %s", l.Kind, KindConv, KindLinear, KindNormalize)
+		b.steps = append(b.steps, step{shape: s, params: len(b.parameters)})
+		for _, q := range s.Parameters() {
+			q.Name = fmt.Sprintf("%d.%s", i, q.Name)
+			b.parameters = append(b.parameters, q)
 		}
-		if p.total() > MaxParameters {
-			return nil, bad("the network has more than %d parameters", MaxParameters)
+		if b.total() > MaxParameters {
+			return nil, fmt.Errorf("%w: layer %d (%s): the network has more than %d parameters", ErrSpec, i, l.Kind, MaxParameters)
 		}
 	}
 	if n.Layers[len(n.Layers)-1].Kind != KindNormalize {
 		return nil, fmt.Errorf("%w: the last layer must be %q: embeddings have unit length", ErrSpec, KindNormalize)
 	}
-	if len(p.parameters) == 0 {
+	if len(b.parameters) == 0 {
 		return nil, fmt.Errorf("%w: no layer has weights", ErrSpec)
 	}
-	p.dimension = at.values()
-	if p.dimension > MaxDimension {
-		return nil, fmt.Errorf("%w: the embedding has %d dimensions: at most %d", ErrSpec, p.dimension, MaxDimension)
+	if b.dimension = b.at.values(); b.dimension > MaxDimension {
+		return nil, fmt.Errorf("%w: the embedding has %d dimensions: at most %d", ErrSpec, b.dimension, MaxDimension)
 	}
-	p.input = (n.Input.Height + 2*p.pad) * (n.Input.Width + 2*p.pad) * n.Input.Channels
-	return p, nil
+	b.input = (n.Input.Height + 2*b.pad) * (n.Input.Width + 2*b.pad) * n.Input.Channels
+	return b.plan, nil
 }
 
-// Initialize draws the weights: normal with variance 2/fan-in (He et al. 2015, eq. 10), biases zero.
+// border is what a layer wants around its input, in pixels.
+func (l Layer) border() int {
+	switch l.Kind {
+	case KindConv:
+		return max(0, min(l.Kernel, MaxSide)/2)
+	case KindResidual:
+		return 1
+	}
+	return 0
+}
+
+// binder binds layers to shapes, one after the other.
+type binder struct {
+	*plan
+	at     Size // the shape so far
+	flat   bool // no longer an image
+	folded bool
+}
+
+// bind returns the shape of the next layer, whose output wants a border of outPad pixels.
+func (b *binder) bind(l Layer, outPad int) (kernel.Shape, error) {
+	only := func(fields Layer, names string) error {
+		fields.Kind = l.Kind
+		if l != fields {
+			return fmt.Errorf("it takes %s and nothing else", names)
+		}
+		return nil
+	}
+	width := l.Filters + l.Units
+	switch l.Kind {
+	case KindConv, KindResidual, KindLinear:
+		if width < 1 || width > MaxChannels || l.Stride < 0 {
+			return nil, fmt.Errorf("%d outputs at stride %d: 1 to %d outputs, and a stride of at least 1", width, l.Stride, MaxChannels)
+		}
+	}
+	if b.flat && l.Kind != KindLinear && l.Kind != KindNormalize {
+		return nil, fmt.Errorf("it needs an image before it, and the layer before made a vector")
+	}
+	grad := len(b.parameters) > 0 && !b.folded // the first layer's input gradient is never needed
+	in, stride := b.at, max(l.Stride, 1)
+	switch l.Kind {
+	case KindConv:
+		if err := only(Layer{Filters: l.Filters, Kernel: l.Kernel, Stride: l.Stride, Norm: l.Norm, Pool: l.Pool, ReLU: l.ReLU}, "filters, kernel, stride, norm, pool and relu"); err != nil {
+			return nil, err
+		}
+		if l.Kernel > MaxSide {
+			return nil, fmt.Errorf("kernel %d: at most %d", l.Kernel, MaxSide)
+		}
+		s := kernel.ConvShape{Batch: b.batch, Height: in.Height, Width: in.Width, Channels: in.Channels, Filters: l.Filters,
+			Kernel: l.Kernel, InPad: l.border(), OutPad: outPad, Stride: stride, ReLU: l.ReLU, Pool: l.Pool, InputGrad: grad}
+		b.at.Height, b.at.Width = s.Out()
+		b.at.Channels = l.Filters
+		if l.Norm && !b.folded {
+			return kernel.NormConvShape{ConvShape: s}, nil
+		}
+		return s, nil
+	case KindResidual:
+		if err := only(Layer{Filters: l.Filters, Stride: l.Stride}, "filters and stride"); err != nil {
+			return nil, err
+		}
+		s := kernel.ResidualShape{Batch: b.batch, Height: in.Height, Width: in.Width, Channels: in.Channels, Filters: l.Filters, Stride: stride,
+			InPad: 1, OutPad: outPad, InputGrad: grad, Folded: b.folded}
+		b.at.Height, b.at.Width = s.Out()
+		b.at.Channels = l.Filters
+		return s, nil
+	case KindGlobalPool:
+		b.at, b.flat = Size{1, 1, in.Channels}, true
+		return kernel.GlobalPoolShape{Batch: b.batch, Height: in.Height, Width: in.Width, Channels: in.Channels}, only(Layer{}, "no options")
+	case KindLinear:
+		b.at, b.flat = Size{1, 1, l.Units}, true
+		return kernel.LinearShape{Batch: b.batch, In: in.values(), Out: l.Units, ReLU: l.ReLU, InputGrad: grad}, only(Layer{Units: l.Units, ReLU: l.ReLU}, "units and relu")
+	case KindNormalize:
+		b.at, b.flat = Size{1, 1, in.values()}, true
+		return kernel.NormalizeShape{Batch: b.batch, Cols: in.values()}, only(Layer{}, "no options")
+	}
+	return nil, fmt.Errorf("unknown kind %q: use %s, %s, %s, %s or %s", l.Kind, KindConv, KindResidual, KindGlobalPool, KindLinear, KindNormalize)
+}
+
+// Initialize draws the weights: normal with variance 2/fan-in (He et al. 2015, eq. 10), scales and variances one, the rest zero.
 func (n Network) Initialize(rng *rand.Rand) ([][]float32, error) {
 	p, err := n.plan(1)
 	if err != nil {
@@ -220,13 +269,14 @@ func (n Network) Initialize(rng *rand.Rand) ([][]float32, error) {
 	}
 	weights := make([][]float32, len(p.parameters))
 	for i, q := range p.parameters {
-		weights[i] = make([]float32, q.rows*q.cols)
-		if q.fanIn == 0 {
-			continue
-		}
-		s := math.Sqrt(2 / float64(q.fanIn))
+		weights[i] = make([]float32, q.Len())
 		for j := range weights[i] {
-			weights[i][j] = float32(rng.NormFloat64() * s)
+			switch q.Role {
+			case kernel.RoleWeight:
+				weights[i][j] = float32(rng.NormFloat64() * math.Sqrt(2/float64(q.Rows)))
+			case kernel.RoleScale, kernel.RoleVariance:
+				weights[i][j] = 1
+			}
 		}
 	}
 	return weights, nil
@@ -238,11 +288,35 @@ func (p *plan) checkWeights(weights [][]float32) error {
 		return fmt.Errorf("%w: %d weight matrices for a network of %d", ErrSpec, len(weights), len(p.parameters))
 	}
 	for i, q := range p.parameters {
-		if len(weights[i]) != q.rows*q.cols {
-			return fmt.Errorf("%w: parameter %s has %d weights, the network needs %d×%d", ErrSpec, q.name, len(weights[i]), q.rows, q.cols)
+		if len(weights[i]) != q.Len() {
+			return fmt.Errorf("%w: parameter %s has %d weights, the network needs %d×%d", ErrSpec, q.Name, len(weights[i]), q.Rows, q.Cols)
+		}
+		if q.Role == kernel.RoleVariance {
+			for _, v := range weights[i] {
+				if v < 0 {
+					return fmt.Errorf("%w: variance %g in %s: it must not be negative", ErrSpec, v, q.Name)
+				}
+			}
 		}
 	}
 	return nil
+}
+
+// folded returns the weights of the plan for inference.
+func (p *plan) folded(weights [][]float32) (out [][]float32) {
+	for _, s := range p.steps {
+		w := weights[s.params : s.params+len(s.shape.Parameters())]
+		switch shape := s.shape.(type) {
+		case kernel.NormConvShape:
+			a, b := shape.Fold(w)
+			out = append(out, a, b)
+		case kernel.ResidualShape:
+			out = append(out, shape.Fold(w)...)
+		default:
+			out = append(out, w...)
+		}
+	}
+	return out
 }
 
 // place copies one item's features into its bordered image.

@@ -20,8 +20,9 @@ type runner struct {
 	host    []float32
 }
 
+// newRunner makes a runner with weights as plan.folded returns them, in dev's memory.
 func newRunner(dev kernel.Device, n Network, weights []kernel.Buffer) (*runner, error) {
-	p, err := n.plan(runnerBatch)
+	p, err := n.planFor(runnerBatch, true)
 	if err != nil {
 		return nil, err
 	}
@@ -29,31 +30,12 @@ func newRunner(dev kernel.Device, n Network, weights []kernel.Buffer) (*runner, 
 		host: make([]float32, runnerBatch*p.dimension)}
 	r.output = r.input
 	for _, s := range p.steps {
-		x, y := r.output, dev.Alloc(runnerBatch*s.out)
-		var w, b kernel.Buffer
-		if s.weights >= 0 {
-			w, b = weights[s.weights], weights[s.weights+1]
+		l, err := dev.NewLayer(s.shape)
+		if err != nil {
+			return nil, err
 		}
-		switch {
-		case s.conv != nil:
-			l, err := dev.NewConv(*s.conv)
-			if err != nil {
-				return nil, err
-			}
-			r.layers = append(r.layers, func(n int) { l.Forward(n, x, w, b, y) })
-		case s.linear != nil:
-			l, err := dev.NewLinear(*s.linear)
-			if err != nil {
-				return nil, err
-			}
-			r.layers = append(r.layers, func(n int) { l.Forward(n, x, w, b, y) })
-		default:
-			l, err := dev.NewNormalize(*s.normalize)
-			if err != nil {
-				return nil, err
-			}
-			r.layers = append(r.layers, func(n int) { l.Forward(n, x, y) })
-		}
+		x, params, y := r.output, weights[s.params:s.params+len(s.shape.Parameters())], dev.Alloc(runnerBatch*s.shape.Output())
+		r.layers = append(r.layers, func(n int) { l.Forward(n, x, params, y) })
 		r.output = y
 	}
 	return r, nil

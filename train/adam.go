@@ -15,7 +15,7 @@ type adam struct {
 
 func newAdam(dev kernel.Device, g *encoder.Graph, decay float64) *adam {
 	a := &adam{dev: dev, graph: g, decay: decay}
-	for i := range g.Parameters() {
+	for i := range g.Trained() {
 		n := g.Weight(i).Len()
 		a.first = append(a.first, dev.Alloc(n))
 		a.second = append(a.second, dev.Alloc(n))

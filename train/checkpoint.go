@@ -38,6 +38,7 @@ type checkpointHeader struct {
 	LossSum     float64 `json:"loss_sum"`    // over the steps of the epoch in progress
 	Curve       []Epoch `json:"curve"`       // of the epochs done
 	Sizes       []int   `json:"sizes"`       // of the parameters
+	Moments     []int   `json:"moments"`     // of the trained ones, which have moments
 }
 
 type checkpoint struct {
@@ -46,10 +47,7 @@ type checkpoint struct {
 }
 
 func (c *checkpoint) write(path string) error {
-	c.Sizes = c.Sizes[:0]
-	for _, w := range c.weights {
-		c.Sizes = append(c.Sizes, len(w))
-	}
+	c.Sizes, c.Moments = sizesOf(c.weights), sizesOf(c.first)
 	header, err := json.Marshal(c.checkpointHeader)
 	if err != nil {
 		return fmt.Errorf("train: writing the checkpoint's header: %w", err)
@@ -110,25 +108,32 @@ func parseCheckpoint(b []byte) (*checkpoint, error) {
 		return nil, fmt.Errorf("its header is not readable: %w", err)
 	}
 	data := body[16+n:]
-	total := 0
-	for _, s := range c.Sizes {
-		if s < 0 || s > len(data) {
-			return nil, fmt.Errorf("a parameter of %d values in %d bytes", s, len(data))
-		}
-		total += s
-	}
-	if len(data) != 12*total || c.Step < 0 {
-		return nil, fmt.Errorf("%d bytes of values where %d are due, after %d steps", len(data), 12*total, c.Step)
-	}
-	for _, part := range []*[][]float32{&c.weights, &c.first, &c.second} {
-		for _, s := range c.Sizes {
+	for _, part := range []struct {
+		to    *[][]float32
+		sizes []int
+	}{{&c.weights, c.Sizes}, {&c.first, c.Moments}, {&c.second, c.Moments}} {
+		for _, s := range part.sizes {
+			if s < 0 || s > len(data)/4 {
+				return nil, fmt.Errorf("a parameter of %d values, and %d bytes left", s, len(data))
+			}
 			w := make([]float32, s)
 			for i := range w {
 				w[i] = math.Float32frombits(binary.LittleEndian.Uint32(data[4*i:]))
 			}
 			data = data[4*s:]
-			*part = append(*part, w)
+			*part.to = append(*part.to, w)
 		}
 	}
+	if len(data) != 0 || c.Step < 0 {
+		return nil, fmt.Errorf("%d bytes left over after %d steps", len(data), c.Step)
+	}
 	return &c, nil
+}
+
+func sizesOf(matrices [][]float32) []int {
+	sizes := make([]int, len(matrices))
+	for i, m := range matrices {
+		sizes[i] = len(m)
+	}
+	return sizes
 }

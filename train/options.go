@@ -25,6 +25,7 @@ type Options struct {
 	Warmup       float64         `json:"warmup"`       // share of the steps; default 0.05
 	Augmentation *Augmentation   `json:"augmentation"` // default Digits()
 	Seed         uint64          `json:"seed"`
+	Holdout      float64         `json:"holdout"` // the share that the caller split off as validation; only recorded, so that it can be kept aside again
 
 	// What follows changes neither the model nor its file.
 

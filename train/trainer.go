@@ -124,11 +124,7 @@ func newRun(ctx context.Context, data, validation Dataset, pre encoder.Preproces
 	}
 	var saved *checkpoint
 	if o.Resume {
-		sizes := make([]int, len(weights))
-		for i := range weights {
-			sizes[i] = len(weights[i])
-		}
-		if saved, err = readCheckpoint(o.Checkpoint, r.fingerprint, sizes); err != nil {
+		if saved, err = readCheckpoint(o.Checkpoint, r.fingerprint, sizesOf(weights)); err != nil {
 			return nil, err
 		}
 		weights = saved.weights
@@ -309,15 +305,7 @@ func EncodeFeatures(ctx context.Context, e *encoder.Encoder, f []encoder.Feature
 	if err != nil {
 		return kernel.Matrix{}, err
 	}
-	return matrixOf(rows, e.Dimension()), nil
-}
-
-func matrixOf(rows [][]float32, cols int) kernel.Matrix {
-	m := kernel.NewMatrix(len(rows), cols)
-	for i, row := range rows {
-		copy(m.Row(i), row)
-	}
-	return m
+	return kernel.MatrixOf(rows, e.Dimension()), nil
 }
 
 // model is the result of a finished run.

@@ -41,19 +41,14 @@ func BenchmarkConv(b *testing.B) {
 			b.Fatal(err)
 		}
 		rng := rand.New(rand.NewPCG(1, 1))
-		xs, ws, bs, ys := s.Sizes()
-		x, w, bias, y := bufferOf(random(rng, xs)), bufferOf(random(rng, ws)), bufferOf(random(rng, bs)), dev.Alloc(ys)
-		dy, dx, dw, db := bufferOf(random(rng, ys)), dev.Alloc(xs), dev.Alloc(ws), dev.Alloc(bs)
-		conv, err := dev.NewConv(s)
-		if err != nil {
-			b.Fatal(err)
-		}
-		h, wd := s.Conved()
-		flop := 2 * float64(s.Batch*h*wd*s.Kernel*s.Kernel*s.Channels*s.Filters)
+		x, params, y := bufferOf(random(rng, s.Batch*s.input())), randomParams(rng, s), dev.Alloc(s.Batch*s.Output())
+		dy, dx, grads := bufferOf(random(rng, y.Len())), dev.Alloc(x.Len()), gradsOf(dev, s)
+		conv := newLayer(b, dev, s)
+		flop := float64(s.Batch * s.Flops())
 		name := fmt.Sprintf("%dx%dx%dto%d", s.Height, s.Width, s.Channels, s.Filters)
 		b.Run(name+"/forward", func(b *testing.B) {
 			for b.Loop() {
-				conv.Forward(s.Batch, x, w, bias, y)
+				conv.Forward(s.Batch, x, params, y)
 			}
 			b.ReportMetric(flop*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
 		})
@@ -63,7 +58,7 @@ func BenchmarkConv(b *testing.B) {
 		}
 		b.Run(name+"/backward", func(b *testing.B) {
 			for b.Loop() {
-				conv.Backward(s.Batch, x, w, y, dy, dx, dw, db)
+				conv.Backward(s.Batch, x, params, y, dy, dx, grads)
 			}
 			b.ReportMetric(passes*flop*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
 		})

@@ -1,9 +1,6 @@
 package kernel
 
-import (
-	"fmt"
-	"unsafe"
-)
+import "unsafe"
 
 // cpuConv is a convolution with bias, ReLU and pooling.
 type cpuConv struct {
@@ -18,10 +15,7 @@ type cpuConv struct {
 	forwardGroup, backwardGroup func(int)
 }
 
-func (d *cpuDevice) NewConv(s ConvShape) (Conv, error) {
-	if err := s.Validate(); err != nil {
-		return nil, err
-	}
+func newConv(d *cpuDevice, s ConvShape) *cpuConv {
 	c := &cpuConv{convCore: newConvCore(d, s)}
 	c.forwardGroup, c.backwardGroup = c.forwardImages, c.backwardImages
 	if s.Pool {
@@ -32,19 +26,12 @@ func (d *cpuDevice) NewConv(s ConvShape) (Conv, error) {
 			c.groups[i].conved = aligned(ch * cw * s.Filters)
 		}
 	}
-	return c, nil
+	return c
 }
 
-func (s ConvShape) check(n int, x, w, b, y Buffer) {
-	xs, ws, bs, ys := s.Sizes()
-	if n < 1 || n > s.Batch || x.n < xs/s.Batch*n || w.n != ws || b.n != bs || y.n < ys/s.Batch*n {
-		panic(fmt.Sprintf("kernel: convolution %+v got %d images, x %d, w %d, b %d, y %d", s, n, x.n, w.n, b.n, y.n))
-	}
-}
-
-func (c *cpuConv) Forward(n int, x, w, b, y Buffer) {
-	c.check(n, x, w, b, y)
-	c.n, c.x, c.w, c.b, c.y = n, floats(x), c.panels(floats(w)), floats(b), floats(y)
+func (c *cpuConv) Forward(n int, x Buffer, params []Buffer, y Buffer) {
+	checkLayer(c.ConvShape, c.Batch, c.input(), n, x, params, y)
+	c.n, c.x, c.w, c.b, c.y = n, floats(x), c.panels(floats(params[0])), floats(params[1]), floats(y)
 	c.dev.parallel(c.parts(n), c.forwardGroup)
 }
 
@@ -80,8 +67,8 @@ func (c *cpuConv) forwardImages(group int) {
 	}
 }
 
-func (c *cpuConv) Backward(n int, x, w, y, dy, dx, dw, db Buffer) {
-	c.check(n, x, w, db, y)
+func (c *cpuConv) Backward(n int, x Buffer, params []Buffer, y, dy, dx Buffer, grads []Buffer) {
+	checkLayer(c.ConvShape, c.Batch, c.input(), n, x, params, y)
 	c.prepareBackward()
 	if c.db == nil {
 		c.ones = []float32{1}
@@ -92,11 +79,11 @@ func (c *cpuConv) Backward(n int, x, w, y, dy, dx, dw, db Buffer) {
 	c.n, c.x, c.y, c.dy = n, floats(x), floats(y), floats(dy)
 	if c.InputGrad {
 		c.dx = floats(dx)
-		c.flipWeights(floats(w))
+		c.flipWeights(floats(params[0]))
 	}
 	c.dev.parallel(c.parts(n), c.backwardGroup)
-	c.sumWeightGrads(c.parts(n), floats(dw))
-	sum := floats(db)
+	c.sumWeightGrads(c.parts(n), floats(grads[0]))
+	sum := floats(grads[1])
 	copy(sum, c.db[0])
 	for i := 1; i < c.parts(n); i++ {
 		c.dev.tier.add(sum, c.db[i])

@@ -61,6 +61,41 @@ func newCPU(threads int, t *tier) (*cpuDevice, error) {
 
 func (d *cpuDevice) Name() string { return "cpu/" + d.tier.name }
 
+func (d *cpuDevice) NewLayer(s Shape) (Layer, error) {
+	if err := s.Validate(); err != nil {
+		return nil, err
+	}
+	switch s := s.(type) {
+	case ConvShape:
+		return newConv(d, s), nil
+	case NormConvShape:
+		return newNormConv(d, s), nil
+	case ResidualShape:
+		if s.Folded {
+			return newFoldedResidual(d, s), nil
+		}
+		return newResidual(d, s), nil
+	case GlobalPoolShape:
+		return cpuGlobalPool{s, d}, nil
+	case LinearShape:
+		return newLinear(d, s), nil
+	case NormalizeShape:
+		return cpuNormalize{s}, nil
+	}
+	return nil, fmt.Errorf("kernel: the CPU has no layer of shape %T", s)
+}
+
+// checkLayer panics when a buffer does not fit its shape: the tiles read through pointers.
+func checkLayer(s Shape, batch, input, n int, x Buffer, params []Buffer, y Buffer) {
+	bad := n < 1 || n > batch || x.n < n*input || y.n < n*s.Output() || len(params) != len(s.Parameters())
+	for i, p := range s.Parameters() {
+		bad = bad || params[i].n != p.Len()
+	}
+	if bad {
+		panic(fmt.Sprintf("kernel: %T %+v got %d items, x of %d, y of %d and %d parameters", s, s, n, x.n, y.n, len(params)))
+	}
+}
+
 func (d *cpuDevice) Close() error {
 	close(d.wake)
 	d.ended.Wait()

@@ -38,16 +38,64 @@ type Device interface {
 	Upload(dst Buffer, src []float32)
 	// Download copies src to dst; their lengths must be equal.
 	Download(dst []float32, src Buffer)
-
-	NewConv(ConvShape) (Conv, error)
-	NewLinear(LinearShape) (Linear, error)
-	NewNormalize(NormalizeShape) (Normalize, error)
+	// NewLayer makes a layer; the shape is one of this package's.
+	NewLayer(Shape) (Layer, error)
 	// Adam takes one optimiser step; see AdamStep.
 	Adam(w, g, m, v Buffer, s AdamStep)
 	// Scale multiplies src by s into dst.
 	Scale(dst, src Buffer, s float32)
 	// Close ends the device's threads. Its buffers and layers must not be used afterwards.
 	Close() error
+}
+
+// Shape describes a layer bound to sizes: ConvShape, NormConvShape, ResidualShape, GlobalPoolShape, LinearShape or NormalizeShape.
+type Shape interface {
+	// Validate reports the first value that no kernel can serve.
+	Validate() error
+	// Parameters lists what Layer takes as params, in its order.
+	Parameters() []Parameter
+	// Output returns the floats of one item of y, its border included.
+	Output() int
+	// Differentiable reports whether Backward computes dx.
+	Differentiable() bool
+	// Flops returns the floating-point operations of one item's forward products; those of backward are the same again for the
+	// weights, and again for dx where Differentiable.
+	Flops() int
+}
+
+// Role says what a parameter is to its layer, and so how it starts and whether it is trained.
+type Role int
+
+// Roles of parameters.
+const (
+	RoleWeight   Role = iota // trained, starts random
+	RoleBias                 // trained, starts at 0
+	RoleScale                // trained, starts at 1
+	RoleMean                 // running statistic of the batches, starts at 0
+	RoleVariance             // running statistic, starts at 1
+)
+
+// Trained reports whether Backward computes a gradient for the role.
+func (r Role) Trained() bool { return r <= RoleScale }
+
+// Parameter is a Rows × Cols matrix that belongs to a layer.
+type Parameter struct {
+	Name       string
+	Rows, Cols int
+	Role       Role
+}
+
+// Len returns Rows · Cols.
+func (p Parameter) Len() int { return p.Rows * p.Cols }
+
+// Layer runs a Shape on the first n items of its batch. It owns scratch memory and is not for concurrent use.
+type Layer interface {
+	// Forward computes y, and updates running statistics among params.
+	Forward(n int, x Buffer, params []Buffer, y Buffer)
+	// Backward computes the gradients of the trained parameters into grads, and of x into dx where the shape is Differentiable,
+	// from the last Forward's x, params and y and the gradient dy of y. The values of a border of dy are ignored; a border of dx is
+	// not written.
+	Backward(n int, x Buffer, params []Buffer, y, dy, dx Buffer, grads []Buffer)
 }
 
 // ConvShape is a 2-D convolution with bias, zero-padded by Kernel/2 on each side, then optionally ReLU and 2×2 max pooling.
@@ -85,18 +133,11 @@ func (s ConvShape) Out() (h, w int) {
 	return h, w
 }
 
-// Sizes returns the lengths of x, w, b and y.
-func (s ConvShape) Sizes() (x, w, b, y int) {
-	oh, ow := s.Out()
-	return s.Batch * (s.Height + 2*s.InPad) * (s.Width + 2*s.InPad) * s.Channels, s.Kernel * s.Kernel * s.Channels * s.Filters,
-		s.Filters, s.Batch * (oh + 2*s.OutPad) * (ow + 2*s.OutPad) * s.Filters
-}
-
 // Validate reports the first value that no kernel can serve.
 func (s ConvShape) Validate() error {
 	switch {
 	case s.Batch < 1 || s.Height < 1 || s.Width < 1 || s.Channels < 1 || s.Filters < 1:
-		return fmt.Errorf("kernel: convolution %+v: batch, height, width, channels and filters must be at least 1", s)
+		return shapeError("convolution", s)
 	case s.Kernel < 1 || s.Kernel%2 == 0:
 		return fmt.Errorf("kernel: convolution kernel %d: it must be odd, as in 1, 3 or 5", s.Kernel)
 	case s.Stride < 1:
@@ -114,12 +155,29 @@ func (s ConvShape) Validate() error {
 	return nil
 }
 
-// Conv runs a ConvShape on the first n images of its batch.
-type Conv interface {
-	Forward(n int, x, w, b, y Buffer)
-	// Backward computes dw and db, and dx if the shape asks for it, from the last Forward's x, w and y and the gradient dy of
-	// y. Borders of dy are ignored; borders of dx are not written.
-	Backward(n int, x, w, y, dy, dx, dw, db Buffer)
+// Parameters are w and b.
+func (s ConvShape) Parameters() []Parameter {
+	return []Parameter{{"w", s.Kernel * s.Kernel * s.Channels, s.Filters, RoleWeight}, {"b", 1, s.Filters, RoleBias}}
+}
+
+// Output returns the floats of one item of y.
+func (s ConvShape) Output() int {
+	h, w := s.Out()
+	return (h + 2*s.OutPad) * (w + 2*s.OutPad) * s.Filters
+}
+
+// input returns the floats of one item of x.
+func (s ConvShape) input() int {
+	return (s.Height + 2*s.InPad) * (s.Width + 2*s.InPad) * s.Channels
+}
+
+// Differentiable returns InputGrad.
+func (s ConvShape) Differentiable() bool { return s.InputGrad }
+
+// Flops counts a multiplication and an addition a tap, padding taps not excluded.
+func (s ConvShape) Flops() int {
+	h, w := s.Conved()
+	return 2 * h * w * s.Kernel * s.Kernel * s.Channels * s.Filters
 }
 
 // LinearShape is y = x·w + b, then optionally ReLU, with x [Batch][In], w [In][Out], b [Out] and y [Batch][Out].
@@ -132,16 +190,24 @@ type LinearShape struct {
 // Validate reports the first value that no kernel can serve.
 func (s LinearShape) Validate() error {
 	if s.Batch < 1 || s.In < 1 || s.Out < 1 {
-		return fmt.Errorf("kernel: linear %+v: batch, in and out must be at least 1", s)
+		return shapeError("linear layer", s)
 	}
 	return nil
 }
 
-// Linear runs a LinearShape on the first n rows of its batch.
-type Linear interface {
-	Forward(n int, x, w, b, y Buffer)
-	Backward(n int, x, w, y, dy, dx, dw, db Buffer)
+// Parameters are w and b.
+func (s LinearShape) Parameters() []Parameter {
+	return []Parameter{{"w", s.In, s.Out, RoleWeight}, {"b", 1, s.Out, RoleBias}}
 }
+
+// Output returns Out.
+func (s LinearShape) Output() int { return s.Out }
+
+// Differentiable returns InputGrad.
+func (s LinearShape) Differentiable() bool { return s.InputGrad }
+
+// Flops returns 2·In·Out.
+func (s LinearShape) Flops() int { return 2 * s.In * s.Out }
 
 // NormalizeShape scales each row of x [Batch][Cols] to unit Euclidean length: y = x / sqrt(‖x‖² + 1e-12).
 type NormalizeShape struct{ Batch, Cols int }
@@ -149,13 +215,23 @@ type NormalizeShape struct{ Batch, Cols int }
 // Validate reports the first value that no kernel can serve.
 func (s NormalizeShape) Validate() error {
 	if s.Batch < 1 || s.Cols < 1 {
-		return fmt.Errorf("kernel: normalize %+v: batch and cols must be at least 1", s)
+		return shapeError("normalisation", s)
 	}
 	return nil
 }
 
-// Normalize runs a NormalizeShape on the first n rows of its batch.
-type Normalize interface {
-	Forward(n int, x, y Buffer)
-	Backward(n int, x, y, dy, dx Buffer)
+// Parameters are none.
+func (s NormalizeShape) Parameters() []Parameter { return nil }
+
+// Output returns Cols.
+func (s NormalizeShape) Output() int { return s.Cols }
+
+// Differentiable is always true.
+func (s NormalizeShape) Differentiable() bool { return true }
+
+// Flops returns 0: there is no product.
+func (s NormalizeShape) Flops() int { return 0 }
+
+func shapeError(what string, s Shape) error {
+	return fmt.Errorf("kernel: %s %+v: every size must be at least 1", what, s)
 }

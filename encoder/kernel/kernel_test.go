@@ -125,6 +125,46 @@ func TestGemmPanicsOnShortSlices(t *testing.T) {
 	Gemm(false, false, 2, 2, 2, make([]float32, 3), 2, make([]float32, 4), 2, make([]float32, 4), 2, false)
 }
 
+// TestChannelLoops compares each loop over channels with its reference, at every number of channels.
+func TestChannelLoops(t *testing.T) {
+	eachTier(t, func(t *testing.T, tr *tier) {
+		rng := rand.New(rand.NewPCG(3, 5))
+		near := func(what string, f int, got, want []float32) {
+			t.Helper()
+			for i := range want {
+				if math.Abs(float64(got[i]-want[i])) > 1e-4 {
+					t.Fatalf("%s, %d channels: [%d] = %g, want %g", what, f, i, got[i], want[i])
+				}
+			}
+		}
+		for f := 1; f <= 70; f++ {
+			pixels := 1 + f%9
+			z, dv, skip := random(rng, f*pixels), random(rng, f*pixels), random(rng, f*pixels)
+			a, b, k := random(rng, f), random(rng, f), random(rng, f)
+			s1, s2, r1, r2 := make([]float32, f), make([]float32, f), make([]float32, f), make([]float32, f)
+			tr.sumChannels(s1, s2, z)
+			channelSumsReference(r1, r2, z, 0)
+			near("sum", f, s1, r1)
+			near("square", f, s2, r2)
+			tr.sumChannelGrads(s1, s2, dv, z) // on top of what is there
+			channelGradSumsReference(r1, r2, dv, z, 0)
+			near("gradient sum", f, s1, r1)
+			near("gradient product", f, s2, r2)
+			got, want := make([]float32, len(z)), make([]float32, len(z))
+			for _, sk := range [][]float32{nil, skip} {
+				for _, floor := range []float32{0, float32(math.Inf(-1))} {
+					tr.affine(got, z, a, b, &[1]float32{floor}, sk)
+					affineReference(want, z, a, b, floor, sk, 0)
+					near("affine", f, got, want)
+				}
+			}
+			tr.channelGrads(got, dv, z, a, b, k)
+			channelGradsReference(want, dv, z, a, b, k, 0)
+			near("gradient", f, got, want)
+		}
+	})
+}
+
 // TestVectorLoops compares each element-wise loop with its reference at every length.
 func TestVectorLoops(t *testing.T) {
 	eachTier(t, func(t *testing.T, tr *tier) {

@@ -8,7 +8,7 @@ import (
 )
 
 // naiveConv is ConvShape's definition in float64, over unpadded images; it returns y without border.
-func naiveConv(s ConvShape, x, w, b []float32) []float64 {
+func naiveConv(s ConvShape, x []float64, w, b []float32) []float64 {
 	ch, cw := s.Conved()
 	conved := make([]float64, s.Batch*ch*cw*s.Filters)
 	for n := range s.Batch {
@@ -23,7 +23,7 @@ func naiveConv(s ConvShape, x, w, b []float32) []float64 {
 								continue
 							}
 							for c := range s.Channels {
-								sum += float64(x[((n*s.Height+yy)*s.Width+xx)*s.Channels+c]) * float64(w[((ky*s.Kernel+kx)*s.Channels+c)*s.Filters+f])
+								sum += x[((n*s.Height+yy)*s.Width+xx)*s.Channels+c] * float64(w[((ky*s.Kernel+kx)*s.Channels+c)*s.Filters+f])
 							}
 						}
 					}
@@ -38,6 +38,12 @@ func naiveConv(s ConvShape, x, w, b []float32) []float64 {
 	if !s.Pool {
 		return conved
 	}
+	return naivePool(s, conved)
+}
+
+// naivePool takes the maxima of 2×2 pixels.
+func naivePool(s ConvShape, conved []float64) []float64 {
+	ch, cw := s.Conved()
 	oh, ow := s.Out()
 	out := make([]float64, s.Batch*oh*ow*s.Filters)
 	for n := range s.Batch {
@@ -56,23 +62,23 @@ func naiveConv(s ConvShape, x, w, b []float32) []float64 {
 	return out
 }
 
-// bordered copies images [n][h][w][c] into a buffer with a border of pad pixels.
-func bordered(dev Device, img []float32, n, h, w, c, pad int) Buffer {
-	b := dev.Alloc(n * (h + 2*pad) * (w + 2*pad) * c)
+// bordered copies unbordered images into a buffer with a border.
+func bordered(dev Device, img []float32, n int, m image) Buffer {
+	b := dev.Alloc(n * (m.h + 2*m.pad) * (m.w + 2*m.pad) * m.c)
 	for i := range n {
-		for r := range h {
-			copy(floats(b)[((i*(h+2*pad)+r+pad)*(w+2*pad)+pad)*c:], img[(i*h+r)*w*c:][:w*c])
+		for r := range m.h {
+			copy(floats(b)[((i*(m.h+2*m.pad)+r+m.pad)*(m.w+2*m.pad)+m.pad)*m.c:], img[(i*m.h+r)*m.w*m.c:][:m.w*m.c])
 		}
 	}
 	return b
 }
 
 // inner is the inverse of bordered.
-func inner(b Buffer, n, h, w, c, pad int) []float32 {
-	img := make([]float32, n*h*w*c)
+func inner(b Buffer, n int, m image) []float32 {
+	img := make([]float32, n*m.values())
 	for i := range n {
-		for r := range h {
-			copy(img[(i*h+r)*w*c:][:w*c], floats(b)[((i*(h+2*pad)+r+pad)*(w+2*pad)+pad)*c:])
+		for r := range m.h {
+			copy(img[(i*m.h+r)*m.w*m.c:][:m.w*m.c], floats(b)[((i*(m.h+2*m.pad)+r+m.pad)*(m.w+2*m.pad)+m.pad)*m.c:])
 		}
 	}
 	return img
@@ -89,24 +95,195 @@ var convShapes = []ConvShape{
 	{Batch: 2, Height: 7, Width: 5, Channels: 4, Filters: 6, Kernel: 3, InPad: 1, Stride: 3, InputGrad: true},
 }
 
-func TestConvForward(t *testing.T) {
+// newLayer makes a layer, or fails the test.
+func newLayer(t testing.TB, dev Device, s Shape) Layer {
+	t.Helper()
+	l, err := dev.NewLayer(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// randomParams draws parameters: those that scale stay near 1, running statistics start where training starts them.
+func randomParams(rng *rand.Rand, s Shape) (bufs []Buffer) {
+	for _, p := range s.Parameters() {
+		v := random(rng, p.Len())
+		for i := range v {
+			switch p.Role {
+			case RoleScale:
+				v[i] = 1 + v[i]/2
+			case RoleMean:
+				v[i] = 0
+			case RoleVariance:
+				v[i] = 1
+			}
+		}
+		bufs = append(bufs, bufferOf(v))
+	}
+	return bufs
+}
+
+// gradsOf allocates a gradient for each trained parameter.
+func gradsOf(dev Device, s Shape) (bufs []Buffer) {
+	for _, p := range s.Parameters() {
+		var b Buffer
+		if p.Role.Trained() {
+			b = dev.Alloc(p.Len())
+		}
+		bufs = append(bufs, b)
+	}
+	return bufs
+}
+
+// image is the shape of a layer's x or y.
+type image struct{ h, w, c, pad int }
+
+func (i image) values() int { return i.h * i.w * i.c }
+
+// layerCase is a layer with its definition in float64, over unbordered images.
+type layerCase struct {
+	shape   Shape
+	batch   int
+	in, out image
+	naive   func(x []float32, params []Buffer) []float64
+}
+
+func convCase(s ConvShape) layerCase {
+	h, w := s.Out()
+	return layerCase{s, s.Batch, image{s.Height, s.Width, s.Channels, s.InPad}, image{h, w, s.Filters, s.OutPad}, func(x []float32, params []Buffer) []float64 {
+		return naiveConv(s, widen(x), floats(params[0]), floats(params[1]))
+	}}
+}
+
+func normCase(s ConvShape) layerCase {
+	c := convCase(s)
+	c.shape = NormConvShape{s}
+	c.naive = func(x []float32, params []Buffer) []float64 { return naiveNormConv(s, widen(x), params, nil) }
+	return c
+}
+
+func residualCase(s ResidualShape) layerCase {
+	h, w := s.Out()
+	return layerCase{s, s.Batch, image{s.Height, s.Width, s.Channels, s.InPad}, image{h, w, s.Filters, s.OutPad}, func(x []float32, params []Buffer) []float64 {
+		skip := widen(x)
+		if s.projects() {
+			skip = naiveNormConv(s.projection(), skip, params[10:], nil)
+		}
+		return naiveNormConv(s.second(), naiveNormConv(s.first(), widen(x), params[:5], nil), params[5:10], skip)
+	}}
+}
+
+func linearCase(s LinearShape) layerCase {
+	return layerCase{s, s.Batch, image{1, 1, s.In, 0}, image{1, 1, s.Out, 0}, func(x []float32, params []Buffer) []float64 {
+		y := naiveGemm(false, false, s.Batch, s.Out, s.In, x, s.In, floats(params[0]), s.Out, nil, 0, false)
+		for i := range y {
+			y[i] += float64(floats(params[1])[i%s.Out])
+			if s.ReLU {
+				y[i] = max(y[i], 0)
+			}
+		}
+		return y
+	}}
+}
+
+func globalPoolCase(s GlobalPoolShape) layerCase {
+	return layerCase{s, s.Batch, image{s.Height, s.Width, s.Channels, 0}, image{1, 1, s.Channels, 0}, func(x []float32, _ []Buffer) []float64 {
+		y := make([]float64, s.Batch*s.Channels)
+		for i, v := range x {
+			y[i/(s.Height*s.Width*s.Channels)*s.Channels+i%s.Channels] += float64(v) / float64(s.Height*s.Width)
+		}
+		return y
+	}}
+}
+
+func normalizeCase(s NormalizeShape) layerCase {
+	return layerCase{s, s.Batch, image{1, 1, s.Cols, 0}, image{1, 1, s.Cols, 0}, func(x []float32, _ []Buffer) []float64 {
+		y := widen(x)
+		for i := 0; i < len(y); i += s.Cols {
+			var sq float64
+			for _, v := range y[i : i+s.Cols] {
+				sq += v * v
+			}
+			for j := range s.Cols {
+				y[i+j] /= math.Sqrt(sq + 1e-12)
+			}
+		}
+		return y
+	}}
+}
+
+func widen(x []float32) []float64 {
+	out := make([]float64, len(x))
+	for i, v := range x {
+		out[i] = float64(v)
+	}
+	return out
+}
+
+// naiveNormConv is NormConvShape's definition, with an optional skip.
+func naiveNormConv(s ConvShape, x []float64, params []Buffer, skip []float64) []float64 {
+	bare := s
+	bare.ReLU, bare.Pool = false, false
+	z := naiveConv(bare, x, floats(params[0]), make([]float32, s.Filters))
+	mean, square := make([]float64, s.Filters), make([]float64, s.Filters)
+	count := float64(len(z) / s.Filters)
+	for i, v := range z {
+		mean[i%s.Filters] += v / count
+	}
+	for i, v := range z {
+		square[i%s.Filters] += (v - mean[i%s.Filters]) * (v - mean[i%s.Filters]) / count
+	}
+	for i, v := range z {
+		f := i % s.Filters
+		z[i] = (v-mean[f])/math.Sqrt(square[f]+1e-5)*float64(floats(params[1])[f]) + float64(floats(params[2])[f])
+		if skip != nil {
+			z[i] += skip[i]
+		}
+		if s.ReLU {
+			z[i] = max(z[i], 0)
+		}
+	}
+	if s.Pool {
+		return naivePool(s, z)
+	}
+	return z
+}
+
+func layerCases() (all []layerCase) {
+	for _, s := range convShapes {
+		all = append(all, convCase(s))
+		all = append(all, normCase(s))
+	}
+	for _, s := range []ResidualShape{
+		{Batch: 3, Height: 5, Width: 4, Channels: 6, Filters: 6, Stride: 1, InPad: 1, OutPad: 1, InputGrad: true},
+		{Batch: 10, Height: 6, Width: 5, Channels: 5, Filters: 17, Stride: 2, InPad: 1, InputGrad: true},
+		{Batch: 2, Height: 4, Width: 4, Channels: 3, Filters: 32, Stride: 1, InPad: 2, OutPad: 2},
+	} {
+		all = append(all, residualCase(s))
+	}
+	for _, s := range []LinearShape{
+		{Batch: 1, In: 3, Out: 2, InputGrad: true}, {Batch: 5, In: 70, Out: 33, ReLU: true, InputGrad: true},
+		{Batch: 40, In: 300, Out: 64, ReLU: true, InputGrad: true}, {Batch: 17, In: 9, Out: 100, ReLU: true},
+	} {
+		all = append(all, linearCase(s))
+	}
+	return append(all, globalPoolCase(GlobalPoolShape{3, 4, 5, 19}), normalizeCase(NormalizeShape{Batch: 5, Cols: 19}))
+}
+
+// TestLayersForward compares each layer with its definition in float64, and sees that borders stay zero.
+func TestLayersForward(t *testing.T) {
 	eachTier(t, func(t *testing.T, tr *tier) {
-		for _, s := range convShapes {
+		for _, c := range layerCases() {
 			dev := mustCPU(t, 2, tr)
 			rng := rand.New(rand.NewPCG(1, 2))
-			_, ws, bs, ys := s.Sizes()
-			x, w, b := random(rng, s.Batch*s.Height*s.Width*s.Channels), random(rng, ws), random(rng, bs)
-			y := dev.Alloc(ys)
-			conv, err := dev.NewConv(s)
-			if err != nil {
-				t.Fatal(err)
-			}
-			conv.Forward(s.Batch, bordered(dev, x, s.Batch, s.Height, s.Width, s.Channels, s.InPad), bufferOf(w), bufferOf(b), y)
-			oh, ow := s.Out()
-			got := inner(y, s.Batch, oh, ow, s.Filters, s.OutPad)
-			for i, want := range naiveConv(s, x, w, b) {
-				if math.Abs(float64(got[i])-want) > 1e-4 {
-					t.Fatalf("%+v: y[%d] = %g, want %g", s, i, got[i], want)
+			x, params := random(rng, c.batch*c.in.values()), randomParams(rng, c.shape)
+			y := dev.Alloc(c.batch * c.shape.Output())
+			newLayer(t, dev, c.shape).Forward(c.batch, bordered(dev, x, c.batch, c.in), params, y)
+			got := inner(y, c.batch, c.out)
+			for i, want := range c.naive(x, params) {
+				if math.Abs(float64(got[i])-want) > 2e-4 {
+					t.Fatalf("%T %+v: y[%d] = %g, want %g", c.shape, c.shape, i, got[i], want)
 				}
 			}
 			var all, in float64
@@ -117,43 +294,40 @@ func TestConvForward(t *testing.T) {
 				in += math.Abs(float64(v))
 			}
 			if math.Abs(all-in) > 1e-6*all {
-				t.Fatalf("%+v: the border of y was written", s)
+				t.Fatalf("%T %+v: the border of y was written", c.shape, c.shape)
 			}
 		}
 	})
 }
 
-// TestConvBackward compares the gradients with central differences of the float64 definition.
-func TestConvBackward(t *testing.T) {
+// TestLayersBackward compares the gradients with central differences of the float64 definition.
+func TestLayersBackward(t *testing.T) {
 	eachTier(t, func(t *testing.T, tr *tier) {
-		for _, s := range convShapes {
+		for _, c := range layerCases() {
 			dev := mustCPU(t, 2, tr)
 			rng := rand.New(rand.NewPCG(7, 8))
-			_, ws, bs, ys := s.Sizes()
-			x, w, b := random(rng, s.Batch*s.Height*s.Width*s.Channels), random(rng, ws), random(rng, bs)
-			oh, ow := s.Out()
-			dy := random(rng, s.Batch*oh*ow*s.Filters)
-			objective := func() float64 {
-				var sum float64
-				for i, v := range naiveConv(s, x, w, b) {
+			x, params := random(rng, c.batch*c.in.values()), randomParams(rng, c.shape)
+			dy := random(rng, c.batch*c.out.values())
+			objective := func() (sum float64) {
+				for i, v := range c.naive(x, params) {
 					sum += v * float64(dy[i])
 				}
 				return sum
 			}
-			conv, err := dev.NewConv(s)
-			if err != nil {
-				t.Fatal(err)
-			}
-			bx := bordered(dev, x, s.Batch, s.Height, s.Width, s.Channels, s.InPad)
-			y, dx, dw, db := dev.Alloc(ys), dev.Alloc(bx.Len()), dev.Alloc(ws), dev.Alloc(bs)
+			l := newLayer(t, dev, c.shape)
+			bx := bordered(dev, x, c.batch, c.in)
+			y, dx, grads := dev.Alloc(c.batch*c.shape.Output()), dev.Alloc(bx.Len()), gradsOf(dev, c.shape)
 			for range 2 { // a second pass must not add to the first
-				conv.Forward(s.Batch, bx, bufferOf(w), bufferOf(b), y)
-				conv.Backward(s.Batch, bx, bufferOf(w), y, bordered(dev, dy, s.Batch, oh, ow, s.Filters, s.OutPad), dx, dw, db)
+				l.Forward(c.batch, bx, params, y)
+				l.Backward(c.batch, bx, params, y, bordered(dev, dy, c.batch, c.out), dx, grads)
 			}
-			compareGradient(t, fmt.Sprintf("%+v dw", s), rng, w, floats(dw), objective)
-			compareGradient(t, fmt.Sprintf("%+v db", s), rng, b, floats(db), objective)
-			if s.InputGrad {
-				compareGradient(t, fmt.Sprintf("%+v dx", s), rng, x, inner(dx, s.Batch, s.Height, s.Width, s.Channels, s.InPad), objective)
+			for i, p := range c.shape.Parameters() {
+				if p.Role.Trained() {
+					compareGradient(t, fmt.Sprintf("%T %+v d%s", c.shape, c.shape, p.Name), rng, floats(params[i]), floats(grads[i]), objective)
+				}
+			}
+			if c.shape.Differentiable() {
+				compareGradient(t, fmt.Sprintf("%T %+v dx", c.shape, c.shape), rng, x, inner(dx, c.batch, c.in), objective)
 			}
 		}
 	})
@@ -187,148 +361,126 @@ func compareGradient(t *testing.T, what string, rng *rand.Rand, v, got []float32
 	}
 }
 
-func TestLinear(t *testing.T) {
-	eachTier(t, func(t *testing.T, tr *tier) {
-		for _, s := range []LinearShape{
-			{Batch: 1, In: 3, Out: 2, InputGrad: true}, {Batch: 5, In: 70, Out: 33, ReLU: true, InputGrad: true},
-			{Batch: 40, In: 300, Out: 64, ReLU: true, InputGrad: true}, {Batch: 17, In: 9, Out: 100, ReLU: true},
-		} {
-			dev := mustCPU(t, 2, tr)
-			rng := rand.New(rand.NewPCG(9, 1))
-			x, w, b, dy := random(rng, s.Batch*s.In), random(rng, s.In*s.Out), random(rng, s.Out), random(rng, s.Batch*s.Out)
-			forward := func() []float64 {
-				y := naiveGemm(false, false, s.Batch, s.Out, s.In, x, s.In, w, s.Out, nil, 0, false)
-				for i := range y {
-					y[i] += float64(b[i%s.Out])
-					if s.ReLU {
-						y[i] = max(y[i], 0)
-					}
-				}
-				return y
-			}
-			objective := func() (sum float64) {
-				for i, v := range forward() {
-					sum += v * float64(dy[i])
-				}
-				return sum
-			}
-			l, err := dev.NewLinear(s)
-			if err != nil {
-				t.Fatal(err)
-			}
-			y, dx, dw, db := dev.Alloc(len(dy)), dev.Alloc(len(x)), dev.Alloc(len(w)), dev.Alloc(len(b))
-			for range 2 {
-				l.Forward(s.Batch, bufferOf(x), bufferOf(w), bufferOf(b), y)
-				l.Backward(s.Batch, bufferOf(x), bufferOf(w), y, bufferOf(dy), dx, dw, db)
-			}
-			for i, want := range forward() {
-				if math.Abs(float64(floats(y)[i])-want) > 1e-4 {
-					t.Fatalf("%+v: y[%d] = %g, want %g", s, i, floats(y)[i], want)
-				}
-			}
-			compareGradient(t, fmt.Sprintf("%+v dw", s), rng, w, floats(dw), objective)
-			compareGradient(t, fmt.Sprintf("%+v db", s), rng, b, floats(db), objective)
-			if s.InputGrad {
-				compareGradient(t, fmt.Sprintf("%+v dx", s), rng, x, floats(dx), objective)
-			}
-		}
-	})
-}
-
-func TestNormalize(t *testing.T) {
-	s := NormalizeShape{Batch: 5, Cols: 19}
+// TestNormalizeZeroRow: a row without direction stays finite, forward and backward.
+func TestNormalizeZeroRow(t *testing.T) {
 	dev := mustCPU(t, 1, best)
-	rng := rand.New(rand.NewPCG(2, 2))
-	x, dy := random(rng, s.Batch*s.Cols), random(rng, s.Batch*s.Cols)
-	clear(x[:s.Cols]) // a zero row must stay finite
-	objective := func() (sum float64) {
-		for i := 1; i < s.Batch; i++ {
-			row, g := x[i*s.Cols:(i+1)*s.Cols], dy[i*s.Cols:(i+1)*s.Cols]
-			var sq, dot float64
-			for j := range row {
-				sq += float64(row[j]) * float64(row[j])
-				dot += float64(row[j]) * float64(g[j])
-			}
-			sum += dot / math.Sqrt(sq)
-		}
-		return sum
-	}
-	l, err := dev.NewNormalize(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	y, dx := dev.Alloc(len(x)), dev.Alloc(len(x))
-	l.Forward(s.Batch, bufferOf(x), y)
-	l.Backward(s.Batch, bufferOf(x), y, bufferOf(dy), dx)
+	s := NormalizeShape{Batch: 1, Cols: 5}
+	x, y, dy, dx := dev.Alloc(5), dev.Alloc(5), bufferOf([]float32{1, 2, 3, 4, 5}), dev.Alloc(5)
+	l := newLayer(t, dev, s)
+	l.Forward(1, x, nil, y)
+	l.Backward(1, x, nil, y, dy, dx, nil)
 	for i, v := range append(append([]float32(nil), floats(y)...), floats(dx)...) {
 		if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
 			t.Fatalf("element %d is %g", i, v)
 		}
 	}
-	compareGradient(t, "dx", rng, x[s.Cols:], floats(dx)[s.Cols:], objective)
 }
 
-// TestThreadsGiveTheSameBits runs a layer of each kind on 1 to 5 threads.
-func TestThreadsGiveTheSameBits(t *testing.T) {
-	s := ConvShape{Batch: 19, Height: 8, Width: 8, Channels: 3, Filters: 20, Kernel: 3, InPad: 1, Stride: 1, ReLU: true, Pool: true, InputGrad: true}
-	ls := LinearShape{Batch: 19, In: 4 * 4 * 20, Out: 70, ReLU: true, InputGrad: true}
+// TestFold: after one batch at momentum 1 the running statistics are the batch's, and the folded layer gives the same output; on a
+// single item, too.
+func TestFold(t *testing.T) {
 	eachTier(t, func(t *testing.T, tr *tier) {
-		var first string
-		for threads := 1; threads <= 5; threads++ {
-			dev := mustCPU(t, threads, tr)
-			rng := rand.New(rand.NewPCG(4, 4))
-			xs, ws, bs, ys := s.Sizes()
-			x, w, b := bufferOf(random(rng, xs)), bufferOf(random(rng, ws)), bufferOf(random(rng, bs))
-			lw, lb, dly := bufferOf(random(rng, ls.In*ls.Out)), bufferOf(random(rng, ls.Out)), bufferOf(random(rng, ls.Batch*ls.Out))
-			y, ly := dev.Alloc(ys), dev.Alloc(ls.Batch*ls.Out)
-			dx, dw, db, dy, dlw, dlb := dev.Alloc(xs), dev.Alloc(ws), dev.Alloc(bs), dev.Alloc(ys), dev.Alloc(ls.In*ls.Out), dev.Alloc(ls.Out)
-			conv, err := dev.NewConv(s)
-			if err != nil {
-				t.Fatal(err)
+		for _, c := range layerCases() {
+			dev := mustCPU(t, 2, tr)
+			l := newLayer(t, dev, c.shape)
+			var folded Shape
+			var fold func([][]float32) [][]float32
+			switch s := c.shape.(type) {
+			case NormConvShape:
+				l.(*cpuNormConv).momentum = 1
+				s.InputGrad = false
+				folded, fold = s.ConvShape, func(p [][]float32) [][]float32 { w, b := s.Fold(p); return [][]float32{w, b} }
+			case ResidualShape:
+				r := l.(*cpuResidual)
+				r.first.momentum, r.second.momentum = 1, 1
+				if r.projection != nil {
+					r.projection.momentum = 1
+				}
+				s.Folded, s.InputGrad = true, false
+				folded, fold = s, s.Fold
+			default:
+				continue
 			}
-			lin, err := dev.NewLinear(ls)
-			if err != nil {
-				t.Fatal(err)
+			rng := rand.New(rand.NewPCG(1, 2))
+			x, params := bordered(dev, random(rng, c.batch*c.in.values()), c.batch, c.in), randomParams(rng, c.shape)
+			y := dev.Alloc(c.batch * c.shape.Output())
+			l.Forward(c.batch, x, params, y)
+			var host [][]float32
+			for _, p := range params {
+				host = append(host, floats(p))
 			}
-			conv.Forward(s.Batch, x, w, b, y)
-			lin.Forward(s.Batch, y, lw, lb, ly)
-			lin.Backward(s.Batch, y, lw, ly, dly, dy, dlw, dlb)
-			conv.Backward(s.Batch, x, w, y, dy, dx, dw, db)
-			var bits []uint32
-			for _, buf := range []Buffer{y, ly, dx, dw, db, dy, dlw, dlb} {
-				for _, v := range floats(buf) {
-					bits = append(bits, math.Float32bits(v))
+			var biased []Buffer
+			for _, p := range fold(host) {
+				biased = append(biased, bufferOf(p))
+			}
+			got, one := dev.Alloc(y.Len()), dev.Alloc(c.shape.Output())
+			newLayer(t, dev, folded).Forward(c.batch, x, biased, got)
+			newLayer(t, dev, folded).Forward(1, x, biased, one)
+			for i, want := range floats(y) {
+				if math.Abs(float64(floats(got)[i]-want)) > 1e-4 {
+					t.Fatalf("%T %+v: folded y[%d] = %g, want %g", c.shape, c.shape, i, floats(got)[i], want)
 				}
 			}
-			got := fmt.Sprint(bits)
-			if first == "" {
-				first = got
-			} else if got != first {
-				t.Fatalf("%d threads give other bits than one", threads)
+			mustEqual(t, "a single item", 1, floats(one), floats(got)[:one.Len()])
+		}
+	})
+}
+
+// TestThreadsGiveTheSameBits runs every layer on 1 to 5 threads.
+func TestThreadsGiveTheSameBits(t *testing.T) {
+	eachTier(t, func(t *testing.T, tr *tier) {
+		for _, c := range layerCases() {
+			var first string
+			for threads := 1; threads <= 5; threads++ {
+				dev := mustCPU(t, threads, tr)
+				rng := rand.New(rand.NewPCG(4, 4))
+				x := bordered(dev, random(rng, c.batch*c.in.values()), c.batch, c.in)
+				dy := bordered(dev, random(rng, c.batch*c.out.values()), c.batch, c.out)
+				params, grads := randomParams(rng, c.shape), gradsOf(dev, c.shape)
+				y, dx := dev.Alloc(c.batch*c.shape.Output()), dev.Alloc(x.Len())
+				l := newLayer(t, dev, c.shape)
+				l.Forward(c.batch, x, params, y)
+				l.Backward(c.batch, x, params, y, dy, dx, grads)
+				var bits []uint32
+				for _, buf := range append(append([]Buffer{y, dx}, grads...), params...) {
+					for _, v := range floats(buf) {
+						bits = append(bits, math.Float32bits(v))
+					}
+				}
+				got := fmt.Sprint(bits)
+				if first == "" {
+					first = got
+				} else if got != first {
+					t.Fatalf("%T %+v: %d threads give other bits than one", c.shape, c.shape, threads)
+				}
 			}
 		}
 	})
 }
 
-// TestPartialBatch: the first images of a batch do not depend on how many follow.
+// TestPartialBatch: the first images of a batch do not depend on how many follow, where nothing is normalised over the batch.
 func TestPartialBatch(t *testing.T) {
-	s := ConvShape{Batch: 6, Height: 8, Width: 8, Channels: 1, Filters: 20, Kernel: 3, InPad: 1, Stride: 1, ReLU: true, Pool: true}
-	dev := mustCPU(t, 2, best)
-	rng := rand.New(rand.NewPCG(4, 4))
-	xs, ws, bs, ys := s.Sizes()
-	x, w, b := bufferOf(random(rng, xs)), bufferOf(random(rng, ws)), bufferOf(random(rng, bs))
-	conv, err := dev.NewConv(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	all, some := dev.Alloc(ys), dev.Alloc(ys)
-	conv.Forward(6, x, w, b, all)
-	conv.Forward(2, x, w, b, some)
-	n := ys / s.Batch * 2
-	mustEqual(t, "first images", n, floats(some)[:n], floats(all)[:n])
-	for _, v := range floats(some)[n:] {
-		if v != 0 {
-			t.Fatal("images beyond n were written")
+	for _, c := range layerCases() {
+		switch c.shape.(type) {
+		case NormConvShape, ResidualShape:
+			continue
+		}
+		if c.batch < 2 {
+			continue
+		}
+		dev := mustCPU(t, 2, best)
+		rng := rand.New(rand.NewPCG(4, 4))
+		x, params := bordered(dev, random(rng, c.batch*c.in.values()), c.batch, c.in), randomParams(rng, c.shape)
+		l := newLayer(t, dev, c.shape)
+		all, some := dev.Alloc(c.batch*c.shape.Output()), dev.Alloc(c.batch*c.shape.Output())
+		l.Forward(c.batch, x, params, all)
+		l.Forward(c.batch-1, x, params, some)
+		n := (c.batch - 1) * c.shape.Output()
+		mustEqual(t, "first images", n, floats(some)[:n], floats(all)[:n])
+		for _, v := range floats(some)[n:] {
+			if v != 0 {
+				t.Fatalf("%+v: images beyond n were written", c.shape)
+			}
 		}
 	}
 }
@@ -340,17 +492,28 @@ func TestShapesAreValidated(t *testing.T) {
 		"even kernel": func(s *ConvShape) { s.Kernel = 2 }, "no filters": func(s *ConvShape) { s.Filters = 0 },
 		"stride 0": func(s *ConvShape) { s.Stride = 0 }, "pool without ReLU": func(s *ConvShape) { s.ReLU = false },
 		"too small to pool": func(s *ConvShape) { s.Height = 1 }, "negative border": func(s *ConvShape) { s.OutPad = -1 },
+		"border below the padding": func(s *ConvShape) { s.InPad = 0 }, "add with pool": func(s *ConvShape) { s.Add = true },
 	} {
 		s := good
 		change(&s)
-		if _, err := dev.NewConv(s); err == nil {
+		if _, err := dev.NewLayer(s); err == nil {
 			t.Errorf("%s was accepted", name)
 		}
+		if _, err := dev.NewLayer(NormConvShape{s}); err == nil {
+			t.Errorf("%s with normalisation was accepted", name)
+		}
 	}
-	if _, err := dev.NewLinear(LinearShape{Batch: 1, In: 0, Out: 1}); err == nil {
-		t.Error("a linear layer without input was accepted")
-	}
-	if _, err := dev.NewNormalize(NormalizeShape{}); err == nil {
-		t.Error("an empty normalisation was accepted")
+	for _, s := range []Shape{
+		LinearShape{Batch: 1, In: 0, Out: 1}, NormalizeShape{}, GlobalPoolShape{}, ResidualShape{}, ResidualShape{Batch: 1, Height: 4, Width: 4, Channels: 1, Filters: 1, Stride: 1},
+		ResidualShape{Batch: 1, Height: 4, Width: 4, Channels: 1, Filters: 1, Stride: 1, InPad: 1, Folded: true, InputGrad: true}, unknownShape{},
+	} {
+		if _, err := dev.NewLayer(s); err == nil {
+			t.Errorf("%T %+v was accepted", s, s)
+		}
 	}
 }
+
+// unknownShape is a shape of another device.
+type unknownShape struct{ NormalizeShape }
+
+func (unknownShape) Validate() error { return nil }

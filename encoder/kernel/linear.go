@@ -1,7 +1,5 @@
 package kernel
 
-import "fmt"
-
 // cpuLinear computes a linear layer column panel by column panel, each panel on one thread.
 type cpuLinear struct {
 	LinearShape
@@ -14,10 +12,7 @@ type cpuLinear struct {
 	body    func(int)
 }
 
-func (d *cpuDevice) NewLinear(s LinearShape) (Linear, error) {
-	if err := s.Validate(); err != nil {
-		return nil, err
-	}
+func newLinear(d *cpuDevice, s LinearShape) *cpuLinear {
 	l := &cpuLinear{LinearShape: s, dev: d}
 	if s.ReLU {
 		l.dz = aligned(s.Batch * s.Out)
@@ -36,7 +31,7 @@ func (d *cpuDevice) NewLinear(s LinearShape) (Linear, error) {
 			l.product.columns(l.dev.tier, l.panels[i], &l.tiles[i], j, min(w, l.n-j))
 		}
 	}
-	return l, nil
+	return l
 }
 
 // run computes n columns of p.
@@ -46,35 +41,29 @@ func (l *cpuLinear) run(n int, p product) {
 	l.dev.parallel(min(len(l.panels), (n+w-1)/w), l.body)
 }
 
-func (l *cpuLinear) check(n int, x, w, y Buffer) {
-	if n < 1 || n > l.Batch || x.n < n*l.In || w.n != l.In*l.Out || y.n < n*l.Out {
-		panic(fmt.Sprintf("kernel: linear %+v got %d rows, x %d, w %d, y %d", l.LinearShape, n, x.n, w.n, y.n))
-	}
-}
-
-func (l *cpuLinear) Forward(n int, x, w, b, y Buffer) {
-	l.check(n, x, w, y)
+func (l *cpuLinear) Forward(n int, x Buffer, params []Buffer, y Buffer) {
+	checkLayer(l.LinearShape, l.Batch, l.In, n, x, params, y)
 	flags := tileBias
 	if l.ReLU {
 		flags |= tileReLU
 	}
-	l.run(l.Out, product{m: n, k: l.In, a: floats(x), lda: l.In, b: floats(w), ldb: l.Out, c: floats(y), ldc: l.Out, bias: floats(b), flags: flags})
+	l.run(l.Out, product{m: n, k: l.In, a: floats(x), lda: l.In, b: floats(params[0]), ldb: l.Out, c: floats(y), ldc: l.Out, bias: floats(params[1]), flags: flags})
 }
 
-func (l *cpuLinear) Backward(n int, x, w, y, dy, dx, dw, db Buffer) {
-	l.check(n, x, w, y)
+func (l *cpuLinear) Backward(n int, x Buffer, params []Buffer, y, dy, dx Buffer, grads []Buffer) {
+	checkLayer(l.LinearShape, l.Batch, l.In, n, x, params, y)
 	dz := floats(dy)[:n*l.Out]
 	if l.ReLU {
 		l.dev.tier.zeroWhereInactive(l.dz[:n*l.Out], floats(y)[:n*l.Out], dz)
 		dz = l.dz[:n*l.Out]
 	}
-	bias := floats(db)
+	bias := floats(grads[1])
 	clear(bias)
 	for i := range n {
 		l.dev.tier.add(bias, dz[i*l.Out:(i+1)*l.Out])
 	}
-	l.run(l.Out, product{transA: true, m: l.In, k: n, a: floats(x), lda: l.In, b: dz, ldb: l.Out, c: floats(dw), ldc: l.Out})
+	l.run(l.Out, product{transA: true, m: l.In, k: n, a: floats(x), lda: l.In, b: dz, ldb: l.Out, c: floats(grads[0]), ldc: l.Out})
 	if l.InputGrad {
-		l.run(l.In, product{transB: true, m: n, k: l.Out, a: dz, lda: l.Out, b: floats(w), ldb: l.Out, c: floats(dx), ldc: l.In})
+		l.run(l.In, product{transB: true, m: n, k: l.Out, a: dz, lda: l.Out, b: floats(params[0]), ldb: l.Out, c: floats(dx), ldc: l.In})
 	}
 }

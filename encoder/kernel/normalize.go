@@ -1,29 +1,11 @@
 package kernel
 
-import (
-	"fmt"
-	"math"
-)
+import "math"
 
 // normalizeFloor keeps the length of a zero row above zero.
 const normalizeFloor = 1e-12
 
 type cpuNormalize struct{ NormalizeShape }
-
-func (d *cpuDevice) NewNormalize(s NormalizeShape) (Normalize, error) {
-	if err := s.Validate(); err != nil {
-		return nil, err
-	}
-	return cpuNormalize{s}, nil
-}
-
-func (l cpuNormalize) check(n int, bufs ...Buffer) {
-	for _, b := range bufs {
-		if n < 1 || n > l.Batch || b.n < n*l.Cols {
-			panic(fmt.Sprintf("kernel: normalize %+v got %d rows in a buffer of %d", l.NormalizeShape, n, b.n))
-		}
-	}
-}
 
 func inverseLength(x []float32) float64 {
 	var s float64
@@ -33,8 +15,8 @@ func inverseLength(x []float32) float64 {
 	return 1 / math.Sqrt(s+normalizeFloor)
 }
 
-func (l cpuNormalize) Forward(n int, x, y Buffer) {
-	l.check(n, x, y)
+func (l cpuNormalize) Forward(n int, x Buffer, params []Buffer, y Buffer) {
+	checkLayer(l.NormalizeShape, l.Batch, l.Cols, n, x, params, y)
 	xs, ys := floats(x), floats(y)
 	for i := range n {
 		row, out := xs[i*l.Cols:(i+1)*l.Cols], ys[i*l.Cols:(i+1)*l.Cols]
@@ -46,8 +28,8 @@ func (l cpuNormalize) Forward(n int, x, y Buffer) {
 }
 
 // Backward computes dx = (dy - y·(y·dy)) / ‖x‖.
-func (l cpuNormalize) Backward(n int, x, y, dy, dx Buffer) {
-	l.check(n, x, y, dy, dx)
+func (l cpuNormalize) Backward(n int, x Buffer, params []Buffer, y, dy, dx Buffer, _ []Buffer) {
+	checkLayer(l.NormalizeShape, l.Batch, l.Cols, n, x, params, y)
 	for i := range n {
 		lo, hi := i*l.Cols, (i+1)*l.Cols
 		row, u, g, out := floats(x)[lo:hi], floats(y)[lo:hi], floats(dy)[lo:hi], floats(dx)[lo:hi]

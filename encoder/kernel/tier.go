@@ -19,6 +19,12 @@ type tier struct {
 	maxPool     func(out *float32, idx *int32, p00, p01, p10, p11 *float32, n int)
 	maxPoolGrad func(dy *float32, idx *int32, p00, p01, p10, p11 *float32, n int)
 	adam        func(w, grad, m, v, k *float32, n int)
+
+	channelSums       func(sum, square, z *float32, stride, n int)
+	channelAffine     func(y, z, a, b, floor *float32, stride, n int)
+	channelAffineSkip func(y, z, a, b, floor, skip *float32, stride, n int)
+	channelGradSums   func(sum, product, dv, z *float32, stride, n int)
+	channelGrad       func(dz, dv, z, k1, k2, k3 *float32, stride, n int)
 }
 
 var genericShape = &tileShape{cols: 16, kernels: []func(*tile){nil, tileReference(1), tileReference(2), tileReference(3), tileReference(4)}}

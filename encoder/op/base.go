@@ -97,20 +97,16 @@ func (b *base) Hashcode() uint32 {
 	return h.Sum32()
 }
 
-// buffers returns the Buffers of the first n inputs.
-func buffers[T [1]kernel.Buffer | [3]kernel.Buffer | [5]kernel.Buffer](b *base, in []gorgonia.Value) (T, error) {
-	var out T
-	if len(in) < len(out) {
-		return out, fmt.Errorf("op: %v got %d inputs, needs %d", b, len(in), len(out))
+// buffer returns the Buffer of input i.
+func (b *base) buffer(in []gorgonia.Value, i int) (kernel.Buffer, error) {
+	if i >= len(in) {
+		return kernel.Buffer{}, fmt.Errorf("op: %v got %d inputs, needs more than %d", b, len(in), i)
 	}
-	for i := range len(out) {
-		a, ok := in[i].(*Array)
-		if !ok {
-			return out, fmt.Errorf("op: input %d of %v is a %T, not an Array", i, b, in[i])
-		}
-		out[i] = a.Buffer
+	a, ok := in[i].(*Array)
+	if !ok {
+		return kernel.Buffer{}, fmt.Errorf("op: input %d of %v is a %T, not an Array", i, b, in[i])
 	}
-	return out, nil
+	return a.Buffer, nil
 }
 
 // side is a further output of the operation whose node it takes as input: the edge puts it after.

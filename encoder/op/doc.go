@@ -1,9 +1,9 @@
 // Package op holds the gorgonia operations of akin's graphs: each is one fused layer with a hand-written gradient, on a
 // kernel.Device.
 //
-//	x ─► Conv ─► … ─► Linear ─► Normalize ─► Loss ─► scalar      forward
-//	      │             │           │          │
-//	      ◄─ dw,db,dx ◄─ dw,db,dx ◄─ dx ◄───── dEmbedding         SymDiff: one operation a layer, its side outputs picked off
+//	x ─► Layer ─► … ─► Layer ─► Loss ─► scalar            forward: a convolution, a residual block, a linear layer, …
+//	       │             │        │
+//	    dw,db ◄─ dx … dw,db,dx ◄─ dEmbedding              SymDiff: one operation a layer, its side outputs picked off
 //
 // Values are Arrays: a kernel.Buffer with a shape, so that an operation never assumes that its data is a Go slice. All are
 // matrices to gorgonia's type system, one row an item.

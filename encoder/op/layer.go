@@ -6,91 +6,111 @@ import (
 	"github.com/akin-search/akin/encoder/kernel"
 )
 
-// weighted is what kernel.Conv and kernel.Linear have in common.
-type weighted interface {
-	Forward(n int, x, w, b, y kernel.Buffer)
-	Backward(n int, x, w, y, dy, dx, dw, db kernel.Buffer)
-}
-
-// layer is y = kernel(x, w, b), and SymDiff makes its gradient one operation.
+// layer is y = kernel(x, parameters), and SymDiff makes its gradient one operation. Its nodes are x and the trained parameters; the
+// running statistics belong to the layer, gorgonia does not see them.
 type layer struct {
 	base
-	dev       kernel.Device
-	kernel    weighted
-	batch     int
-	inputGrad bool
+	dev     kernel.Device
+	kernel  kernel.Layer
+	batch   int
+	grad    bool            // whether dx is computed
+	trained []int           // places of the trained parameters in params
+	params  []kernel.Buffer // all of them
 }
 
-func (l *layer) Do(in ...gorgonia.Value) (gorgonia.Value, error) {
-	b, err := buffers[[3]kernel.Buffer](&l.base, in)
+// Layer applies a layer of the given shape and batch to x, one row an item. params holds the shape's parameters in its order, and nodes
+// a node for each of them that is trained.
+func Layer(dev kernel.Device, s kernel.Shape, batch int, x *gorgonia.Node, params []*Array, nodes gorgonia.Nodes) (*gorgonia.Node, error) {
+	k, err := dev.NewLayer(s)
 	if err != nil {
 		return nil, err
 	}
-	l.kernel.Forward(l.batch, b[0], b[1], b[2], l.out.Buffer)
+	l := &layer{base: newBase("layer", 1+len(nodes), NewArray(dev.Alloc(batch*s.Output()), batch, s.Output())), dev: dev, kernel: k, batch: batch, grad: s.Differentiable()}
+	for i, p := range s.Parameters() {
+		l.params = append(l.params, params[i].Buffer)
+		if p.Role.Trained() {
+			l.trained = append(l.trained, i)
+		}
+	}
+	return gorgonia.ApplyOp(l, append(gorgonia.Nodes{x}, nodes...)...)
+}
+
+func (l *layer) Do(in ...gorgonia.Value) (gorgonia.Value, error) {
+	x, err := l.buffer(in, 0)
+	if err != nil {
+		return nil, err
+	}
+	for i, place := range l.trained {
+		if l.params[place], err = l.buffer(in, 1+i); err != nil {
+			return nil, err
+		}
+	}
+	l.kernel.Forward(l.batch, x, l.params, l.out.Buffer)
 	return l.out, nil
 }
 
-func (l *layer) DiffWRT(int) []bool { return []bool{l.inputGrad, true, true} }
+func (l *layer) DiffWRT(n int) []bool {
+	wrt := make([]bool, n)
+	for i := range wrt {
+		wrt[i] = i > 0 || l.grad
+	}
+	return wrt
+}
 
 func (l *layer) SymDiff(in gorgonia.Nodes, out, grad *gorgonia.Node) (gorgonia.Nodes, error) {
 	like := func(n *gorgonia.Node) *Array {
 		s := n.Shape()
 		return NewArray(l.dev.Alloc(s[0]*s[1]), s[0], s[1])
 	}
-	g := &layerGrad{base: newBase(l.name+"Grad", 5, like(in[1])), layer: l, db: like(in[2])}
-	if l.inputGrad {
-		g.dx = like(in[0])
+	g := &layerGrad{layer: l, grads: make([]kernel.Buffer, len(l.params))}
+	results := make([]*Array, len(in)) // of x and the trained parameters
+	for i := range in {
+		if i > 0 || l.grad {
+			results[i] = like(in[i])
+		}
+		if i > 0 {
+			g.grads[l.trained[i-1]] = results[i].Buffer
+		}
 	}
-	dw, err := gorgonia.ApplyOp(g, in[0], in[1], in[2], out, grad)
+	if l.grad {
+		g.dx = results[0].Buffer
+	}
+	// The operation's own output is its first result; the others are picked off.
+	first := 0
+	if !l.grad {
+		first = 1
+	}
+	g.base = newBase("layerGrad", 3, results[first])
+	root, err := gorgonia.ApplyOp(g, in[0], out, grad)
 	if err != nil {
 		return nil, err
 	}
-	db, err := pick(dw, g.db)
-	if err != nil || !l.inputGrad {
-		return gorgonia.Nodes{nil, dw, db}, err
+	nodes := make(gorgonia.Nodes, len(in))
+	nodes[first] = root
+	for i := first + 1; i < len(in); i++ {
+		if nodes[i], err = pick(root, results[i]); err != nil {
+			return nil, err
+		}
 	}
-	dx, err := pick(dw, g.dx)
-	return gorgonia.Nodes{dx, dw, db}, err
+	return nodes, nil
 }
 
-// layerGrad computes all gradients of a layer; dw is its output, db and dx are picked off.
+// layerGrad computes all gradients of a layer.
 type layerGrad struct {
 	base
-	layer  *layer
-	dx, db *Array
+	layer *layer
+	dx    kernel.Buffer
+	grads []kernel.Buffer
 }
 
 func (g *layerGrad) Do(in ...gorgonia.Value) (gorgonia.Value, error) {
-	b, err := buffers[[5]kernel.Buffer](&g.base, in)
-	if err != nil {
-		return nil, err
+	var b [3]kernel.Buffer
+	for i := range b {
+		var err error
+		if b[i], err = g.buffer(in, i); err != nil {
+			return nil, err
+		}
 	}
-	var dx kernel.Buffer
-	if g.dx != nil {
-		dx = g.dx.Buffer
-	}
-	g.layer.kernel.Backward(g.layer.batch, b[0], b[1], b[3], b[4], dx, g.out.Buffer, g.db.Buffer)
+	g.layer.kernel.Backward(g.layer.batch, b[0], g.layer.params, b[1], b[2], g.dx, g.grads)
 	return g.out, nil
-}
-
-// Conv applies a fused convolution to x [Batch × Height·Width·Channels with border], w [Kernel²·Channels × Filters] and
-// b [1 × Filters].
-func Conv(dev kernel.Device, s kernel.ConvShape, x, w, b *gorgonia.Node) (*gorgonia.Node, error) {
-	k, err := dev.NewConv(s)
-	if err != nil {
-		return nil, err
-	}
-	_, _, _, y := s.Sizes()
-	out := NewArray(dev.Alloc(y), s.Batch, y/s.Batch)
-	return gorgonia.ApplyOp(&layer{newBase("conv", 3, out), dev, k, s.Batch, s.InputGrad}, x, w, b)
-}
-
-// Linear applies a fused linear layer to x [Batch × In], w [In × Out] and b [1 × Out].
-func Linear(dev kernel.Device, s kernel.LinearShape, x, w, b *gorgonia.Node) (*gorgonia.Node, error) {
-	k, err := dev.NewLinear(s)
-	if err != nil {
-		return nil, err
-	}
-	out := NewArray(dev.Alloc(s.Batch*s.Out), s.Batch, s.Out)
-	return gorgonia.ApplyOp(&layer{newBase("linear", 3, out), dev, k, s.Batch, s.InputGrad}, x, w, b)
 }

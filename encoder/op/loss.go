@@ -30,11 +30,11 @@ func Loss(dev kernel.Device, f LossFunc, x *gorgonia.Node) (*gorgonia.Node, erro
 }
 
 func (l *loss) Do(in ...gorgonia.Value) (gorgonia.Value, error) {
-	b, err := buffers[[1]kernel.Buffer](&l.base, in)
+	x, err := l.buffer(in, 0)
 	if err != nil {
 		return nil, err
 	}
-	l.dev.Download(l.emb.Data, b[0])
+	l.dev.Download(l.emb.Data, x)
 	l.value = gorgonia.F32(l.f(l.emb, l.grad))
 	return &l.value, nil
 }

@@ -1,0 +1,155 @@
+package kernel
+
+// Loops over pixels of which each holds one value a channel, as many as the per-channel vectors are long. The assembly does
+// whole blocks of lanes, the reference the other channels.
+
+// sumChannels adds Σ z and Σ z² over the pixels to sum and square.
+func (t *tier) sumChannels(sum, square, z []float32) {
+	f := len(sum)
+	n := t.whole(f)
+	for c := 0; c < n; c += t.lanes {
+		t.channelSums(&sum[c], &square[c], &z[c], 4*f, len(z)/f)
+	}
+	if n < f {
+		channelSumsReference(sum, square, z, n)
+	}
+}
+
+func channelSumsReference(sum, square, z []float32, from int) {
+	for p := 0; p < len(z); p += len(sum) {
+		for c := from; c < len(sum); c++ {
+			v := z[p+c]
+			sum[c] += v
+			square[c] += v * v
+		}
+	}
+}
+
+// affine computes y = max(z·a + b + skip, floor); skip may be nil.
+func (t *tier) affine(y, z, a, b []float32, floor *[1]float32, skip []float32) {
+	f := len(a)
+	n := t.whole(f)
+	for c := 0; c < n; c += t.lanes {
+		if skip == nil {
+			t.channelAffine(&y[c], &z[c], &a[c], &b[c], &floor[0], 4*f, len(z)/f)
+		} else {
+			t.channelAffineSkip(&y[c], &z[c], &a[c], &b[c], &floor[0], &skip[c], 4*f, len(z)/f)
+		}
+	}
+	if n < f {
+		affineReference(y, z, a, b, floor[0], skip, n)
+	}
+}
+
+func affineReference(y, z, a, b []float32, floor float32, skip []float32, from int) {
+	for p := 0; p < len(z); p += len(a) {
+		for c := from; c < len(a); c++ {
+			v := z[p+c]*a[c] + b[c]
+			if skip != nil {
+				v += skip[p+c]
+			}
+			y[p+c] = max(v, floor)
+		}
+	}
+}
+
+// sumChannelGrads adds Σ dv and Σ dv·z over the pixels to sum and product.
+func (t *tier) sumChannelGrads(sum, product, dv, z []float32) {
+	f := len(sum)
+	n := t.whole(f)
+	for c := 0; c < n; c += t.lanes {
+		t.channelGradSums(&sum[c], &product[c], &dv[c], &z[c], 4*f, len(z)/f)
+	}
+	if n < f {
+		channelGradSumsReference(sum, product, dv, z, n)
+	}
+}
+
+func channelGradSumsReference(sum, product, dv, z []float32, from int) {
+	for p := 0; p < len(z); p += len(sum) {
+		for c := from; c < len(sum); c++ {
+			sum[c] += dv[p+c]
+			product[c] += dv[p+c] * z[p+c]
+		}
+	}
+}
+
+// channelGrads computes dz = dv·k1 + z·k2 + k3.
+func (t *tier) channelGrads(dz, dv, z, k1, k2, k3 []float32) {
+	f := len(k1)
+	n := t.whole(f)
+	for c := 0; c < n; c += t.lanes {
+		t.channelGrad(&dz[c], &dv[c], &z[c], &k1[c], &k2[c], &k3[c], 4*f, len(z)/f)
+	}
+	if n < f {
+		channelGradsReference(dz, dv, z, k1, k2, k3, n)
+	}
+}
+
+func channelGradsReference(dz, dv, z, k1, k2, k3 []float32, from int) {
+	for p := 0; p < len(z); p += len(k1) {
+		for c := from; c < len(k1); c++ {
+			dz[p+c] = dv[p+c]*k1[c] + z[p+c]*k2[c] + k3[c]
+		}
+	}
+}
+
+// GlobalPoolShape is the mean over all pixels of each channel: x [Batch][Height][Width][Channels] to y [Batch][Channels].
+type GlobalPoolShape struct{ Batch, Height, Width, Channels int }
+
+// Validate reports the first value that no kernel can serve.
+func (s GlobalPoolShape) Validate() error {
+	if s.Batch < 1 || s.Height < 1 || s.Width < 1 || s.Channels < 1 {
+		return shapeError("global pooling", s)
+	}
+	return nil
+}
+
+// Parameters are none.
+func (s GlobalPoolShape) Parameters() []Parameter { return nil }
+
+// Output returns Channels.
+func (s GlobalPoolShape) Output() int { return s.Channels }
+
+// Differentiable is always true.
+func (s GlobalPoolShape) Differentiable() bool { return true }
+
+// Flops returns 0: there is no product.
+func (s GlobalPoolShape) Flops() int { return 0 }
+
+type cpuGlobalPool struct {
+	GlobalPoolShape
+	dev *cpuDevice
+}
+
+func (l cpuGlobalPool) Forward(n int, x Buffer, params []Buffer, y Buffer) {
+	size := l.Height * l.Width * l.Channels
+	checkLayer(l.GlobalPoolShape, l.Batch, size, n, x, params, y)
+	inverse := 1 / float32(l.Height*l.Width)
+	for i := range n {
+		out := floats(y)[i*l.Channels:][:l.Channels]
+		clear(out)
+		img := floats(x)[i*size:][:size]
+		for p := 0; p < size; p += l.Channels {
+			l.dev.tier.add(out, img[p:][:l.Channels])
+		}
+		for c := range out {
+			out[c] *= inverse
+		}
+	}
+}
+
+func (l cpuGlobalPool) Backward(n int, x Buffer, params []Buffer, y, dy, dx Buffer, _ []Buffer) {
+	size := l.Height * l.Width * l.Channels
+	checkLayer(l.GlobalPoolShape, l.Batch, size, n, x, params, y)
+	inverse := 1 / float32(l.Height*l.Width)
+	for i := range n {
+		img := floats(dx)[i*size:][:size]
+		for c, g := range floats(dy)[i*l.Channels:][:l.Channels] {
+			img[c] = g * inverse
+		}
+		for p := l.Channels; p < size; p += l.Channels {
+			copy(img[p:][:l.Channels], img)
+		}
+	}
+}
