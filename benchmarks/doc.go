@@ -1,0 +1,23 @@
+// Package benchmarks measures akin on data that you can name: how much of the truth an index finds, and how fast.
+//
+//	Source ──Load──► Data ──exact scan──► truth ────────────────┐
+//	(mnist, gmm,      │                                         ▼
+//	 files)           ├──► graph ─┐          ef 10 … 400   recall@k, QPS,
+//	                  ├──► coder ─┼─search──► round after ─► p50, p99 ──► Report ──► JSON, table, plot
+//	                  └──► flat  ─┘          round
+//
+// How to read a result:
+//   - An engine is a curve, not a number: ef is the dial that buys recall with time. Compare the QPS of two engines at equal
+//     recall. flat is exact and has no dial, so its "curve" is the one point with ef 0.
+//   - recall@k is the share of the k hits that are at most as far away as the k-th true neighbour. A hit at the same distance
+//     as that neighbour counts whichever of them it is; distances closer than float32 can tell apart are the same.
+//   - qps, p50_us and p99_us are for one thread that asks one query at a time. Each is the median of its values in the rounds.
+//     A round runs every engine at every ef, so that a busy moment of the machine hits all of them: trust ratios between
+//     engines of one report, not figures of two reports.
+//   - build_seconds depends on the threads, which the report names. bytes_per_vector counts vectors and links, not ids.
+//
+// Caveats:
+//   - The data and all engines are in memory at once.
+//   - mnist and fashion-mnist are reduced to 64 dimensions unless Source.Raw is set. The mean of the base is subtracted first, so
+//     the cosine is that of the angle seen from the mean: vectors of pixels all point the same way and would hardly differ.
+package benchmarks

@@ -1,0 +1,292 @@
+package benchmarks
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/akin-search/akin/index"
+)
+
+var small = [][]float32{{1, -2.5, 3}, {4, 5, 1e-30}, {0, 255, 7}}
+
+func fvecs(rows [][]float32) []byte {
+	var b []byte
+	for _, r := range rows {
+		b = binary.LittleEndian.AppendUint32(b, uint32(len(r)))
+		for _, x := range r {
+			b = binary.LittleEndian.AppendUint32(b, math.Float32bits(x))
+		}
+	}
+	return b
+}
+
+func bvecs(rows ...[]byte) []byte {
+	var b []byte
+	for _, r := range rows {
+		b = append(binary.LittleEndian.AppendUint32(b, uint32(len(r))), r...)
+	}
+	return b
+}
+
+// npy writes a header as NumPy does, padded to 64 bytes, and the values.
+func npy(version byte, header string, rows [][]float32) []byte {
+	b := []byte("\x93NUMPY" + string(version) + "\x00")
+	size := 2
+	if version > 1 {
+		size = 4
+	}
+	for (len(b)+size+len(header)+1)%64 != 0 {
+		header += " "
+	}
+	header += "\n"
+	if version > 1 {
+		b = binary.LittleEndian.AppendUint32(b, uint32(len(header)))
+	} else {
+		b = binary.LittleEndian.AppendUint16(b, uint16(len(header)))
+	}
+	b = append(b, header...)
+	for _, r := range rows {
+		for _, x := range r {
+			b = binary.LittleEndian.AppendUint32(b, math.Float32bits(x))
+		}
+	}
+	return b
+}
+
+const npyHeader = "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 3), }"
+
+// idx holds n images of h×w pixels, pixel i being i mod 251.
+func idx(n, h, w int) []byte {
+	b := []byte{0, 0, 8, 3}
+	for _, d := range []int{n, h, w} {
+		b = binary.BigEndian.AppendUint32(b, uint32(d))
+	}
+	for i := range n * h * w {
+		b = append(b, byte(i%251))
+	}
+	return b
+}
+
+func zipped(b []byte) []byte {
+	var out bytes.Buffer
+	z := gzip.NewWriter(&out)
+	z.Write(b)
+	z.Close()
+	return out.Bytes()
+}
+
+func put(t testing.TB, name string, b []byte) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestReadFiles(t *testing.T) {
+	pixel := func(n int) float32 { return float32(n) / 255 }
+	images := [][]float32{{pixel(0), pixel(1)}, {pixel(2), pixel(3)}, {pixel(4), pixel(5)}}
+	for _, c := range []struct {
+		name string
+		b    []byte
+		want [][]float32
+	}{
+		{"a.fvecs", fvecs(small), small},
+		{"A.FVECS", fvecs(small), small},
+		{"a.bvecs", bvecs([]byte{1, 2}, []byte{0, 255}, []byte{7, 8}), [][]float32{{1, 2}, {0, 255}, {7, 8}}},
+		{"a.npy", npy(1, npyHeader, small), small},
+		{"a.npy", npy(2, npyHeader, small), small},
+		{"a.npy", npy(3, `{"shape":(3,3),"fortran_order":False,"descr":"<f4"}`, small), small},
+		{"a.idx", idx(3, 1, 2), images},
+		{"a.idx.gz", zipped(idx(3, 1, 2)), images},
+		{"t10k-images-idx3-ubyte", idx(3, 1, 2), images},
+		{"t10k-images-idx3-ubyte.gz", zipped(idx(3, 1, 2)), images},
+	} {
+		path := put(t, c.name, c.b)
+		for most := range 5 {
+			want := c.want
+			if most > 0 {
+				want = want[:min(most, len(want))]
+			}
+			got, err := readFile(context.Background(), path, most)
+			if err != nil || !reflect.DeepEqual(got, want) {
+				t.Errorf("%s, most %d: %v, %v, want %v", c.name, most, got, err, want)
+			}
+		}
+	}
+}
+
+func TestBrokenFiles(t *testing.T) {
+	header := func(h string) []byte { return npy(1, h, small) }
+	cut := func(b []byte, n int) []byte { return b[:len(b)-n] }
+	for _, c := range []struct {
+		name string
+		b    []byte
+		want string
+	}{
+		{"a.fvecs", nil, "no rows"},
+		{"a.fvecs", []byte{1, 0}, "row 0: the file ends within its dimension"},
+		{"a.fvecs", cut(fvecs(small), 1), "row 2: the file ends within its 3 values"},
+		{"a.fvecs", append(fvecs(small), 3, 0, 0, 0), "row 3: the file ends within its 3 values"},
+		{"a.fvecs", append(fvecs(small), fvecs([][]float32{{1}})...), "row 3 has a dimension of 1, row 0 of 3"},
+		{"a.fvecs", []byte("a text file"), "row 0 has a dimension of 1702109281, want 1 to 4096"},
+		{"a.fvecs", []byte{0, 0, 0, 0}, "row 0 has a dimension of 0"},
+		{"a.bvecs", cut(bvecs([]byte{1, 2}), 1), "row 0: the file ends within its 2 values"},
+		{"a.npy", nil, "no NumPy file"},
+		{"a.npy", []byte("PK\x03\x04 a zip file"), "no NumPy file"},
+		{"a.npy", npy(9, npyHeader, small), "version 9.0"},
+		{"a.npy", cut(header(npyHeader), 1), "the file ends in row 2 of 3"},
+		{"a.npy", append(header(npyHeader), 0), "goes on after the 3 rows"},
+		{"a.npy", header(npyHeader)[:40], "ends within its header"},
+		{"a.npy", header(npyHeader)[:9], "no NumPy file"},
+		{"a.npy", npy(2, npyHeader, nil)[:11], "ends within its header"},
+		{"a.npy", []byte("\x93NUMPY\x02\x00\xff\xff\xff\xff"), "a header of 4294967295 bytes"},
+		{"a.npy", header("{'descr': '<f8', 'fortran_order': False, 'shape': (3, 3), }"), `astype("float32")`},
+		{"a.npy", header("{'descr': '<f4', 'fortran_order': True, 'shape': (3, 3), }"), "ascontiguousarray"},
+		{"a.npy", header("{'descr': '<f4', 'fortran_order': False, 'shape': (9,), }"), "two dimensions"},
+		{"a.npy", header("{'descr': '<f4', 'fortran_order': False, 'shape': (3, 3, 1), }"), "two dimensions"},
+		{"a.npy", header("{'descr': '<f4', 'fortran_order': False, 'shape': (0, 3), }"), "0×3"},
+		{"a.npy", header("{'descr': '<f4', 'fortran_order': False, 'shape': (1, 5000), }"), "1×5000"},
+		{"a.npy", header("{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999, 3), }"), "99999999999999999999×3"},
+		{"a.npy", header("hello"), `want the type "<f4"`},
+		{"a.idx", []byte("hello"), "magic number"},
+		{"a.idx", cut(idx(3, 2, 2), 1), "a.idx"},
+	} {
+		path := put(t, c.name, c.b)
+		_, err := Load(context.Background(), Source{Name: path, Queries: 1})
+		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s of %d bytes: %v, want the path and %q", c.name, len(c.b), err, c.want)
+		}
+		if !strings.HasSuffix(c.name, ".idx") && !errors.Is(err, ErrData) {
+			t.Errorf("%s: %v is no ErrData", c.name, err)
+		}
+	}
+}
+
+func TestLoadFiles(t *testing.T) {
+	ctx := context.Background()
+	base := put(t, "base.fvecs", fvecs(small))
+	queries := put(t, "queries.npy", npy(1, npyHeader, small))
+	for _, c := range []struct {
+		source        Source
+		base, queries [][]float32
+	}{
+		{Source{Name: base, Queries: 1}, small[:2], small[2:]},
+		{Source{Name: base, Queries: 2}, small[:1], small[1:]},
+		{Source{Name: base, Queries: 1, Limit: 1}, small[:1], small[1:2]},
+		{Source{Name: base, QueryFile: queries}, small, small},
+		{Source{Name: base, QueryFile: queries, Limit: 2, Queries: 1}, small[:2], small[:1]},
+	} {
+		d, err := Load(ctx, c.source)
+		want := Data{Name: "base.fvecs", Metric: index.L2, Base: c.base, Queries: c.queries}
+		if err != nil || !reflect.DeepEqual(d, want) {
+			t.Errorf("%+v: %v, %v, want %v", c.source, d, err, want)
+		}
+	}
+	if _, err := Load(ctx, Source{Name: base}); !errors.Is(err, ErrData) || !strings.Contains(err.Error(), "3 rows, of which 1000 are to be held out") {
+		t.Error(err)
+	}
+	nan := put(t, "nan.fvecs", fvecs([][]float32{{1}, {float32(math.NaN())}}))
+	if _, err := Load(ctx, Source{Name: nan, Queries: 1}); !errors.Is(err, ErrData) || !strings.Contains(err.Error(), "nan.fvecs") {
+		t.Error(err)
+	}
+	cancelled, cancel := context.WithCancel(ctx)
+	cancel()
+	if _, err := Load(cancelled, Source{Name: base, Queries: 1}); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
+func TestSourceValidate(t *testing.T) {
+	file := put(t, "a.fvecs", fvecs(small))
+	folder := filepath.Join(t.TempDir(), "b.npy")
+	if err := os.Mkdir(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		source Source
+		want   string
+	}{
+		{Source{Name: "minst"}, "use mnist, fashion-mnist, gmm, or the path of a .fvecs, .bvecs, .npy or .idx file"},
+		{Source{Name: ""}, "use mnist, fashion-mnist, gmm"},
+		{Source{Name: "nowhere.npy"}, "nowhere.npy: no such file"},
+		{Source{Name: folder}, "a folder, want a file"},
+		{Source{Name: file, QueryFile: "nowhere.fvecs"}, "nowhere.fvecs: no such file"},
+		{Source{Name: file, QueryFile: "queries.txt"}, `"queries.txt"`},
+		{Source{Name: MNIST, Queries: -1}, "-1 queries"},
+		{Source{Name: MNIST, Queries: MaxQueries + 1}, "use 1 to 1000000"},
+		{Source{Name: MNIST, Limit: -1}, "limit -1"},
+		{Source{Name: MNIST, QueryFile: file}, "mnist has queries of its own"},
+		{Source{Name: MNIST, Points: 5}, "they are for gmm"},
+		{Source{Name: GMM, Raw: true}, "raw is for mnist and fashion-mnist"},
+		{Source{Name: GMM, Dir: "x"}, "a folder of IDX files is for mnist and fashion-mnist"},
+		{Source{Name: GMM, Points: -5}, "-5 points"},
+		{Source{Name: GMM, Dimension: 4097}, "dimension 4097"},
+		{Source{Name: GMM, Points: math.MaxInt}, "use at most 33554432"},
+		{Source{Name: Fashion}, "dataset-fashion-mnist"},
+	} {
+		if _, err := Load(context.Background(), c.source); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%+v: %v, want %q", c.source, err, c.want)
+		}
+	}
+}
+
+// fuzzFormat checks that a format never panics, and never returns more than was there.
+func fuzzFormat(f *testing.F, read format, width int, seeds ...[]byte) {
+	for _, s := range seeds {
+		f.Add(s, 0)
+		f.Add(s, 2)
+	}
+	f.Fuzz(func(t *testing.T, b []byte, most int) {
+		if most < 0 {
+			return
+		}
+		rows, err := read(context.Background(), bytes.NewReader(b), most)
+		if err != nil {
+			if rows != nil {
+				t.Fatalf("%d rows and %v", len(rows), err)
+			}
+			return
+		}
+		if most > 0 && len(rows) > most {
+			t.Fatalf("%d rows, wanted at most %d", len(rows), most)
+		}
+		values := 0
+		for i, r := range rows {
+			if len(r) < 1 || len(r) > index.MaxDimension || len(r) != len(rows[0]) {
+				t.Fatalf("row %d of %d values, row 0 of %d", i, len(r), len(rows[0]))
+			}
+			values += len(r)
+		}
+		if values*width > len(b) {
+			t.Fatalf("%d values from %d bytes", values, len(b))
+		}
+	})
+}
+
+func FuzzFvecs(f *testing.F) { fuzzFormat(f, readFvecs, 4, fvecs(small), nil, []byte{1, 0, 0, 0}) }
+func FuzzBvecs(f *testing.F) { fuzzFormat(f, readBvecs, 1, bvecs([]byte{1, 2}, []byte{3, 4})) }
+func FuzzNpy(f *testing.F) {
+	fuzzFormat(f, readNpy, 4, npy(1, npyHeader, small), npy(2, npyHeader, small),
+		npy(1, "{'descr': '<f4', 'fortran_order': False, 'shape': (9223372036854775807, 4096), }", small))
+}
+
+// A header that promises much costs nothing.
+func TestNpyTrustsNoHeader(t *testing.T) {
+	b := npy(1, fmt.Sprintf("{'descr': '<f4', 'fortran_order': False, 'shape': (%d, 4096), }", math.MaxInt), nil)
+	if _, err := readNpy(context.Background(), bytes.NewReader(b), 0); !errors.Is(err, io.EOF) {
+		t.Error(err)
+	}
+}

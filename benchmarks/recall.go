@@ -1,0 +1,184 @@
+package benchmarks
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/akin-search/akin/index"
+	"github.com/akin-search/akin/index/distance"
+)
+
+// Defaults of Options.
+const (
+	DefaultK      = 10
+	DefaultRounds = 5
+)
+
+// Options tunes Recall. Zero means the default.
+type Options struct {
+	K int // neighbours of a query, default DefaultK
+	// EF are the values of the dial to measure, default 10 to 400 in ten steps. They are sorted; one below K counts as K, as it
+	// does in a search.
+	EF      []int
+	Engines []index.Engine // default graph, coder, flat
+	Seed    uint64         // of the engines
+	Threads int            // for building and for the truth, default GOMAXPROCS; queries are timed on one
+	Rounds  int            // of timing, default DefaultRounds
+	// Progress is told in a line what has been done; nil for silence.
+	Progress func(line string)
+}
+
+// SetDefaults fills the zero fields and puts EF in order.
+func (o *Options) SetDefaults() {
+	if o.K == 0 {
+		o.K = DefaultK
+	}
+	if len(o.EF) == 0 {
+		o.EF = DefaultEF()
+	}
+	if len(o.Engines) == 0 {
+		o.Engines = []index.Engine{index.EngineGraph, index.EngineCoder, index.EngineFlat}
+	}
+	if o.Threads == 0 {
+		o.Threads = min(runtime.GOMAXPROCS(0), index.MaxThreads)
+	}
+	if o.Rounds == 0 {
+		o.Rounds = DefaultRounds
+	}
+	if o.Progress == nil {
+		o.Progress = func(string) {}
+	}
+}
+
+// DefaultEF returns the values that are measured where none are named.
+func DefaultEF() []int { return []int{10, 16, 24, 32, 48, 64, 96, 128, 200, 400} }
+
+// Validate reports the first field outside its limits.
+func (o *Options) Validate() error {
+	if o.K < 1 || o.K > index.MaxK {
+		return fmt.Errorf("k %d: %w: use 1 to %d", o.K, ErrInvalid, index.MaxK)
+	}
+	for _, ef := range o.EF {
+		if ef < 1 || ef > index.MaxEF {
+			return fmt.Errorf("ef %d: %w: use 1 to %d", ef, ErrInvalid, index.MaxEF)
+		}
+	}
+	for i, e := range o.Engines {
+		if _, err := index.ParseEngine(e.String()); err != nil {
+			return err
+		}
+		if slices.Contains(o.Engines[:i], e) {
+			return fmt.Errorf("engine %s twice: %w: name each once", e, ErrInvalid)
+		}
+	}
+	switch {
+	case o.Threads < 1 || o.Threads > index.MaxThreads:
+		return fmt.Errorf("threads %d: %w: use 1 to %d", o.Threads, ErrInvalid, index.MaxThreads)
+	case o.Rounds < 1 || o.Rounds > 1000:
+		return fmt.Errorf("rounds %d: %w: use 1 to 1000", o.Rounds, ErrInvalid)
+	}
+	return distance.Err()
+}
+
+// sweep returns the values of ef to measure an engine at: for flat the 0 of an engine without a dial.
+func (o *Options) sweep(e index.Engine) []int {
+	if e == index.EngineFlat {
+		return []int{0}
+	}
+	efs := make([]int, len(o.EF))
+	for i, ef := range o.EF {
+		efs[i] = max(ef, o.K)
+	}
+	slices.Sort(efs)
+	return slices.Compact(efs)
+}
+
+// Recall builds each engine on the base and measures recall and speed of the queries. Bad options and data are refused before
+// anything is built. It stops within one query, or one batch of points, when ctx ends.
+func Recall(ctx context.Context, d Data, o Options) (Report, error) {
+	o.SetDefaults()
+	if err := o.Validate(); err != nil {
+		return Report{}, err
+	}
+	if err := d.Validate(); err != nil {
+		return Report{}, err
+	}
+	if o.K > len(d.Base) {
+		return Report{}, fmt.Errorf("k %d: %w: %s has %d points; use at most as many", o.K, ErrInvalid, d.Name, len(d.Base))
+	}
+
+	start := time.Now()
+	exact, err := findTruth(ctx, d, o.K, o.Threads)
+	if err != nil {
+		return Report{}, err
+	}
+	o.Progress(fmt.Sprintf("%s: the %d exact neighbours of %d queries in %d points × %d by %v (%.1f s)",
+		d.Name, o.K, len(d.Queries), len(d.Base), d.Dimension(), d.Metric, time.Since(start).Seconds()))
+
+	r := Report{
+		Dataset: d.Name, K: o.K, Queries: len(d.Queries), Points: len(d.Base), Dimension: d.Dimension(),
+		Metric: d.Metric, CPU: distance.Tier(), Threads: o.Threads,
+		Engines: make([]EngineReport, len(o.Engines)),
+	}
+	var settings []*setting
+	for i, e := range o.Engines {
+		ix, seconds, err := build(ctx, d, e, o)
+		if err != nil {
+			return Report{}, fmt.Errorf("engine %s: %w", e, err)
+		}
+		bytes := rounded(float64(ix.(index.Sized).Bytes())/float64(ix.Len()), 1)
+		o.Progress(fmt.Sprintf("%s: built in %.1f s, %.1f bytes a vector", e, seconds, bytes))
+		efs := o.sweep(e)
+		r.Engines[i] = EngineReport{
+			Engine: e, Quantization: "float32", BuildSeconds: rounded(seconds, 3), BytesPerVector: bytes,
+			Curve: make([]Point, len(efs)),
+		}
+		for j, ef := range efs {
+			s := &setting{engine: e, index: ix, ef: ef, point: &r.Engines[i].Curve[j]}
+			if err := s.measureRecall(ctx, exact); err != nil {
+				return Report{}, fmt.Errorf("engine %s, ef %d: %w", e, ef, err)
+			}
+			settings = append(settings, s)
+		}
+	}
+	if err := measureSpeed(ctx, d.Queries, settings, o); err != nil {
+		return Report{}, err
+	}
+	return r, nil
+}
+
+// buildBatch is the points of one Upsert: few enough that an interruption does not wait long.
+const buildBatch = 4096
+
+// build fills an index and returns the seconds that its Upserts took.
+func build(ctx context.Context, d Data, e index.Engine, o Options) (index.Index, float64, error) {
+	ix, err := index.New(index.Options{Engine: e, Metric: d.Metric, Dimension: d.Dimension(), Seed: o.Seed, Threads: o.Threads})
+	if err != nil {
+		return nil, 0, err
+	}
+	ids := make([]string, len(d.Base))
+	for i := range ids {
+		ids[i] = strconv.Itoa(i)
+	}
+	runtime.GC() // of what came before
+	start := time.Now()
+	said := start
+	for from := 0; from < len(ids); from += buildBatch {
+		if err := ctx.Err(); err != nil {
+			return nil, 0, err
+		}
+		to := min(from+buildBatch, len(ids))
+		if err := ix.Upsert(ids[from:to], d.Base[from:to]); err != nil {
+			return nil, 0, err
+		}
+		if now := time.Now(); now.Sub(said) > 5*time.Second {
+			o.Progress(fmt.Sprintf("%s: %d of %d points in %.0f s", e, to, len(ids), now.Sub(start).Seconds()))
+			said = now
+		}
+	}
+	return ix, time.Since(start).Seconds(), nil
+}

@@ -1,0 +1,73 @@
+package benchmarks
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/akin-search/akin/index"
+)
+
+// Report is the result of Recall.
+type Report struct {
+	Dataset   string         `json:"dataset"`
+	K         int            `json:"k"`
+	Queries   int            `json:"queries"`
+	Points    int            `json:"points"`
+	Dimension int            `json:"dimension"`
+	Metric    index.Metric   `json:"metric"`
+	CPU       string         `json:"cpu"`     // kernels in use: avx512, avx2 or generic
+	Threads   int            `json:"threads"` // that built; queries are timed on one
+	Engines   []EngineReport `json:"engines"` // in the order they were asked for
+}
+
+// EngineReport is what was measured of one engine.
+type EngineReport struct {
+	Engine         index.Engine `json:"engine"`
+	Quantization   string       `json:"quantization"` // how vectors are kept for the traversal
+	BuildSeconds   float64      `json:"build_seconds"`
+	BytesPerVector float64      `json:"bytes_per_vector"` // vectors and links, ids not counted
+	Curve          []Point      `json:"curve"`            // by ascending EF
+}
+
+// Point is an engine at one value of ef.
+type Point struct {
+	EF     int     `json:"ef"`     // 0 where the engine has no such dial
+	Recall float64 `json:"recall"` // recall@k, 0 to 1
+	QPS    float64 `json:"qps"`    // queries a second of one thread
+	P50    float64 `json:"p50_us"` // microseconds that half of the queries take at most
+	P99    float64 `json:"p99_us"`
+}
+
+// title says what was measured on.
+func (r Report) title() string {
+	return fmt.Sprintf("%s: %d points × %d, %v, k = %d", r.Dataset, r.Points, r.Dimension, r.Metric, r.K)
+}
+
+// WriteTable writes the report for people.
+func (r Report) WriteTable(w io.Writer) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s; %d queries on one thread, %s\n\n", r.title(), r.Queries, r.CPU)
+	curves := tabwriter.NewWriter(&b, 0, 0, 3, ' ', tabwriter.AlignRight)
+	fmt.Fprintf(curves, "engine\tef\trecall@%d\tQPS\tp50 µs\tp99 µs\t\n", r.K)
+	for _, e := range r.Engines {
+		for _, p := range e.Curve {
+			ef := fmt.Sprint(p.EF)
+			if p.EF == 0 {
+				ef = "-"
+			}
+			fmt.Fprintf(curves, "%s\t%s\t%.4f\t%.0f\t%.1f\t%.1f\t\n", e.Engine, ef, p.Recall, p.QPS, p.P50, p.P99)
+		}
+	}
+	curves.Flush() // into memory: nothing to fail
+	b.WriteByte('\n')
+	engines := tabwriter.NewWriter(&b, 0, 0, 3, ' ', tabwriter.AlignRight)
+	fmt.Fprintf(engines, "engine\tquantization\tbuild s\tbytes/vector\t\n")
+	for _, e := range r.Engines {
+		fmt.Fprintf(engines, "%s\t%s\t%.2f\t%.0f\t\n", e.Engine, e.Quantization, e.BuildSeconds, e.BytesPerVector)
+	}
+	engines.Flush()
+	_, err := io.WriteString(w, b.String())
+	return err
+}

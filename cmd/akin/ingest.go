@@ -1,0 +1,195 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/akin-search/akin/encoder"
+	"github.com/akin-search/akin/index"
+	"github.com/akin-search/akin/train"
+)
+
+// ingested is the result of akin ingest.
+type ingested struct {
+	Collection   string  `json:"collection"`
+	ModelID      string  `json:"model_id"`
+	Points       int     `json:"points"`
+	Calibration  int     `json:"calibration_items"`
+	Dimension    int     `json:"dimension"`
+	EmbedSeconds float64 `json:"embed_seconds"`
+	IndexSeconds float64 `json:"index_seconds"`
+}
+
+func newIngest(a *app) *cobra.Command {
+	var w workspace
+	var data, labels string
+	var holdout float64
+	var seed uint64
+	c := &cobra.Command{
+		Use:   "ingest --data DIR",
+		Short: "Embed your images into a collection and calibrate its anomaly detector",
+		Long: `Embed images with the model and put them, with their labels and raw bytes, into a collection. Points that exist already
+are replaced. A share of the items is not indexed: it calibrates the anomaly detector, so that an alarm rate can be
+promised. The share and the seed are those of the model's training unless you say otherwise, so that with the same data
+the same items, which the model never saw, are kept aside.`,
+		Example: `  akin ingest --data photos/
+  akin ingest --data photos/ --collection march --holdout 0.2`,
+		Args: cobra.NoArgs,
+	}
+	w.flags(c)
+	w.collectionFlag(c)
+	c.Flags().StringVar(&data, "data", "", `folder of images, IDX file, or "mnist"`)
+	c.Flags().StringVar(&labels, "labels", "", "IDX file of labels, with an IDX file of images")
+	c.Flags().Float64Var(&holdout, "holdout", 0.1, "share of the items kept aside for calibration, 0 (no detector) to 0.5; default as in training")
+	c.Flags().Uint64Var(&seed, "seed", 0, "of the choice of those items, and of the graph; default as in training")
+	c.RunE = func(c *cobra.Command, _ []string) (err error) {
+		if err := checkHoldout(holdout); err != nil {
+			return err
+		}
+		e, err := w.encoder()
+		if err != nil {
+			return err
+		}
+		all, err := loadData(a, data, labels)
+		if err != nil {
+			return err
+		}
+		if b := e.Model().Record; len(b) > 0 { // keep aside what the model has not seen
+			var rec train.Record
+			if err := json.Unmarshal(b, &rec); err != nil {
+				return fmt.Errorf("the model's training record: %w", err)
+			}
+			if !c.Flags().Changed("seed") {
+				seed = rec.Options.Seed
+			}
+			if !c.Flags().Changed("holdout") && rec.Options.Holdout > 0 {
+				holdout = rec.Options.Holdout
+			}
+		}
+		rest, held, err := split(all, holdout, seed)
+		if err != nil {
+			return err
+		}
+		s, err := w.store(a)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, s.Close()) }()
+		if _, err := s.Collection(w.collection); errors.Is(err, index.ErrNotFound) {
+			if _, err := s.Create(w.collection, index.Config{Dimension: e.Dimension(), ModelID: e.ModelID(), Seed: seed}); err != nil {
+				return err
+			}
+		}
+		col, err := w.open(s, e.ModelID())
+		if err != nil {
+			return err
+		}
+		in := ingester{app: a, encoder: e, collection: col}
+		if err := in.fill(c.Context(), rest); err != nil {
+			return err
+		}
+		if held.Len() > 0 {
+			if err := in.calibrate(c.Context(), held, seed); err != nil {
+				return err
+			}
+		}
+		out := ingested{Collection: w.collection, ModelID: e.ModelID(), Points: col.Len(), Calibration: in.held, Dimension: e.Dimension(),
+			EmbedSeconds: in.embedding.Seconds(), IndexSeconds: in.indexing.Seconds()}
+		return a.print(out, func(wr io.Writer) error {
+			_, err := fmt.Fprintf(wr, "collection %s: %d points, calibrated on %d items kept aside (embedding %.1f s, indexing %.1f s)\nnext: akin serve --dir %s\n",
+				out.Collection, out.Points, out.Calibration, out.EmbedSeconds, out.IndexSeconds, w.dir)
+			return err
+		})
+	}
+	return c
+}
+
+// ingester fills a collection.
+type ingester struct {
+	*app
+	encoder             *encoder.Encoder
+	collection          *index.Collection
+	held                int // items the detector was calibrated on
+	embedding, indexing time.Duration
+}
+
+// ingestChunk is how many items are embedded, and then written in one durable step.
+const ingestChunk = 2048
+
+// fill embeds and indexes d. Each chunk that is done stays, whatever happens later.
+func (in *ingester) fill(ctx context.Context, d train.Dataset) error {
+	shown := time.Now()
+	for lo := 0; lo < d.Len(); lo += ingestChunk {
+		items := make([]int, min(ingestChunk, d.Len()-lo))
+		for i := range items {
+			items[i] = lo + i
+		}
+		chunk, vectors, err := in.embed(ctx, d.Subset(items))
+		if err != nil {
+			return err
+		}
+		points := make([]index.Point, chunk.Len())
+		for i := range points {
+			points[i] = index.Point{ID: chunk.IDs[i], Vector: vectors[i], Label: chunk.Label(i), Raw: chunk.Raw[i]}
+		}
+		began := time.Now()
+		if err := in.collection.Upsert(ctx, points); err != nil {
+			return err
+		}
+		in.indexing += time.Since(began)
+		if time.Since(shown) > 2*time.Second && lo+ingestChunk < d.Len() {
+			shown = time.Now()
+			in.status("indexed %d of %d", lo+len(items), d.Len())
+		}
+	}
+	began := time.Now()
+	err := in.collection.Snapshot(ctx)
+	in.indexing += time.Since(began)
+	return err
+}
+
+// embed decodes and embeds d, leaving out what cannot be decoded.
+func (in *ingester) embed(ctx context.Context, d train.Dataset) (train.Dataset, [][]float32, error) {
+	began := time.Now()
+	d, features, err := train.Decode(ctx, in.encoder.Decoder(), d, in.skip)
+	if err != nil {
+		return d, nil, err
+	}
+	vectors, err := in.encoder.EncodeFeatures(ctx, features)
+	in.embedding += time.Since(began)
+	return d, vectors, err
+}
+
+// calibrate fits the detector: clusters of the collection's points, calibration on held.
+func (in *ingester) calibrate(ctx context.Context, held train.Dataset, seed uint64) error {
+	held, vectors, err := in.embed(ctx, held)
+	if err != nil {
+		return err
+	}
+	var known []index.Labeled
+	if err := in.collection.Each(ctx, func(p index.Point) error {
+		known = append(known, index.Labeled{Vector: p.Vector, Label: p.Label})
+		return nil
+	}); err != nil {
+		return err
+	}
+	out := make([]index.Labeled, held.Len())
+	for i := range out {
+		out[i] = index.Labeled{Vector: vectors[i], Label: held.Label(i)}
+	}
+	began := time.Now()
+	det, err := index.FitDetector(ctx, in.collection.Config().Metric, known, out, index.DetectorOptions{Seed: seed, ModelID: in.encoder.ModelID()})
+	if err != nil {
+		return err
+	}
+	in.held = held.Len()
+	err = in.collection.SetDetector(det)
+	in.indexing += time.Since(began)
+	return err
+}

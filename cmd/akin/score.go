@@ -1,0 +1,137 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/akin-search/akin/index"
+)
+
+// scored is the verdict on one file.
+type scored struct {
+	File         string  `json:"file"`
+	Error        string  `json:"error,omitempty"` // then the rest is empty
+	IsAnomaly    bool    `json:"is_anomaly"`
+	Score        float64 `json:"score"`
+	PValue       float64 `json:"p_value"`
+	Threshold    float64 `json:"threshold"`
+	NearestClass string  `json:"nearest_class"`
+}
+
+func newScore(a *app) *cobra.Command {
+	var w workspace
+	var alpha float64
+	c := &cobra.Command{
+		Use:   "score FILE|DIR ...",
+		Short: "Tell which images are unlike everything known",
+		Long: `Score images by their distance to the nearest class cluster of a calibrated collection. The p-value is conformal: among
+images like those that calibrated, at most the share alpha is called an anomaly. A file that cannot be read or decoded is
+reported in its place, and the exit code is then 1.`,
+		Example: `  akin score part-0815.png
+  akin score --alpha 0.001 --json line3/`,
+		Args: cobra.MinimumNArgs(1),
+	}
+	w.flags(c)
+	w.collectionFlag(c)
+	c.Flags().Float64Var(&alpha, "alpha", index.DefaultAlpha, "highest false-alarm rate, above 0 and below 1")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		files, err := imageFiles(args)
+		if err != nil {
+			return err
+		}
+		e, err := w.encoder()
+		if err != nil {
+			return err
+		}
+		out, failed := make([]scored, 0, len(files)), 0
+		err = w.withCollection(a, e.ModelID(), func(col *index.Collection) error {
+			det := col.Detector()
+			if det == nil {
+				return fmt.Errorf("%w: collection %q has no detector: run akin ingest with a --holdout above 0", index.ErrNotCalibrated, col.Name())
+			}
+			for _, file := range files {
+				var v [][]float32
+				raw, err := os.ReadFile(file)
+				if err == nil {
+					v, err = e.Encode(c.Context(), raw)
+				}
+				if c.Context().Err() != nil {
+					return c.Context().Err()
+				}
+				if err != nil {
+					failed++
+					out = append(out, scored{File: file, Error: err.Error()})
+					continue
+				}
+				d, err := det.Verdict(v[0], alpha)
+				if err != nil {
+					return err
+				}
+				out = append(out, scored{File: file, IsAnomaly: d.Anomaly, Score: d.Score, PValue: d.PValue, Threshold: d.Threshold, NearestClass: d.NearestClass})
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		err = a.print(out, func(wr io.Writer) error {
+			t := tabwriter.NewWriter(wr, 0, 0, 2, ' ', 0)
+			fmt.Fprintln(t, "verdict\tp-value\tscore\tnearest class\tfile")
+			for _, s := range out {
+				verdict := "known"
+				switch {
+				case s.Error != "":
+					fmt.Fprintf(t, "error\t\t\t\t%s: %s\n", s.File, s.Error)
+					continue
+				case s.IsAnomaly:
+					verdict = "anomaly"
+				}
+				fmt.Fprintf(t, "%s\t%.4f\t%.4f\t%s\t%s\n", verdict, s.PValue, s.Score, s.NearestClass, s.File)
+			}
+			return t.Flush()
+		})
+		if failed > 0 {
+			err = errors.Join(err, fmt.Errorf("%d of %d files could not be scored", failed, len(files)))
+		}
+		return err
+	}
+	return c
+}
+
+// imageFiles lists the files named, and the pictures in the folders named.
+func imageFiles(args []string) ([]string, error) {
+	var files []string
+	for _, arg := range args {
+		info, err := os.Stat(arg)
+		if err != nil {
+			return nil, err
+		}
+		if !info.IsDir() {
+			files = append(files, arg)
+			continue
+		}
+		before := len(files)
+		err = filepath.WalkDir(arg, func(path string, e fs.DirEntry, err error) error {
+			if err == nil && e.Type().IsRegular() && slices.Contains([]string{".png", ".jpg", ".jpeg"}, strings.ToLower(filepath.Ext(path))) {
+				files = append(files, path)
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		if len(files) == before {
+			return nil, fmt.Errorf("%s holds no .png, .jpg or .jpeg", arg)
+		}
+	}
+	return files, nil
+}

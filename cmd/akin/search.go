@@ -1,0 +1,105 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/akin-search/akin/index"
+)
+
+// found is one hit of akin search.
+type found struct {
+	ID    string  `json:"id"`
+	Score float32 `json:"score"`
+	Label string  `json:"label,omitempty"`
+}
+
+func newSearch(a *app) *cobra.Command {
+	var w workspace
+	var id string
+	var k int
+	var p index.Params
+	c := &cobra.Command{
+		Use:   "search [IMAGE]",
+		Short: "Find the points most like an image, or like a point",
+		Example: `  akin search picture.jpg
+  akin search --id cats/0001.png --k 5 --json`,
+		Args: cobra.MaximumNArgs(1),
+	}
+	w.flags(c)
+	w.collectionFlag(c)
+	c.Flags().StringVar(&id, "id", "", "search by this point instead of an image")
+	c.Flags().IntVar(&k, "k", 10, "hits")
+	c.Flags().IntVar(&p.EF, "ef", 0, "candidates of the graph search; 0 means the larger of 64 and k")
+	c.Flags().BoolVar(&p.Exact, "exact", false, "compare with every point")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if (id == "") == (len(args) == 0) {
+			return errors.New("give an image file, or a point by --id, one of the two")
+		}
+		e, err := w.encoder()
+		if err != nil {
+			return err
+		}
+		var hits []found
+		err = w.withCollection(a, e.ModelID(), func(col *index.Collection) error {
+			var q []float32
+			if id != "" {
+				points, err := col.Get(id)
+				if err != nil {
+					return err
+				}
+				q = points[0].Vector
+			} else {
+				raw, err := os.ReadFile(args[0])
+				if err != nil {
+					return err
+				}
+				v, err := e.Encode(c.Context(), raw)
+				if err != nil {
+					return fmt.Errorf("%s: %w", args[0], err)
+				}
+				q = v[0]
+			}
+			got, err := col.Search(c.Context(), q, k, p)
+			if err != nil {
+				return err
+			}
+			hits, err = withLabels(col, got)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		return a.print(hits, func(wr io.Writer) error {
+			t := tabwriter.NewWriter(wr, 0, 0, 2, ' ', 0)
+			fmt.Fprintln(t, "score\tlabel\tid")
+			for _, h := range hits {
+				fmt.Fprintf(t, "%.4f\t%s\t%s\n", h.Score, h.Label, h.ID)
+			}
+			return t.Flush()
+		})
+	}
+	return c
+}
+
+// withLabels adds the points' labels to hits.
+func withLabels(col *index.Collection, hits []index.Hit) ([]found, error) {
+	ids := make([]string, len(hits))
+	for i, h := range hits {
+		ids[i] = h.ID
+	}
+	points, err := col.Get(ids...)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]found, len(hits))
+	for i, h := range hits {
+		out[i] = found{ID: h.ID, Score: h.Score, Label: points[i].Label}
+	}
+	return out, nil
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+
+	"github.com/spf13/cobra"
+
+	"github.com/akin-search/akin/encoder"
+	"github.com/akin-search/akin/index"
+	"github.com/akin-search/akin/server"
+)
+
+const defaultAddr = "127.0.0.1:7700"
+
+func newServe(a *app) *cobra.Command {
+	var w workspace
+	var addr string
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "Answer over HTTP: POST /search and POST /anomaly",
+		Long: `Serve the collections of a folder over HTTP until Ctrl-C. It listens on the loopback interface only, unless --addr says
+otherwise; there is no access control yet, so say otherwise only on a network that you trust.`,
+		Example: `  akin serve
+  akin serve --dir akin-data --addr 127.0.0.1:8080
+  curl -s -F input=@picture.png 127.0.0.1:7700/search`,
+		Args: cobra.NoArgs,
+	}
+	w.flags(c)
+	w.collectionFlag(c)
+	c.Flags().StringVar(&addr, "addr", defaultAddr, "address to listen on")
+	c.RunE = func(c *cobra.Command, _ []string) (err error) {
+		e, err := w.encoder()
+		if err != nil {
+			return err
+		}
+		s, err := w.store(a)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, s.Close()) }()
+		col, err := w.open(s, e.ModelID())
+		if err != nil {
+			return err
+		}
+		return a.serve(c.Context(), s, w.collection, e, addr, func(url string) {
+			a.status("serving %d points of %q on %s (Ctrl-C ends)", col.Len(), w.collection, url)
+		})
+	}
+	return c
+}
+
+// serve answers until ctx is cancelled, which is no error; ready is called once it listens.
+func (a *app) serve(ctx context.Context, s *index.Store, collection string, e *encoder.Encoder, addr string, ready func(url string)) error {
+	srv, err := server.New(server.Options{Store: s, Default: collection, Encoder: e, Logger: a.logger()})
+	if err != nil {
+		return err
+	}
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		return fmt.Errorf("--addr %s: %w", addr, err)
+	}
+	ready("http://" + ln.Addr().String())
+	return srv.Serve(ctx, ln)
+}

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/akin-search/akin/train"
+)
+
+// trained is the result of akin train.
+type trained struct {
+	Model        string        `json:"model"`
+	ModelID      string        `json:"model_id"`
+	Items        int           `json:"items"`
+	Held         int           `json:"validation_items"`
+	Classes      int           `json:"classes"`
+	Curve        []train.Epoch `json:"curve"`
+	TrainSeconds float64       `json:"train_seconds"`
+}
+
+func newTrain(a *app) *cobra.Command {
+	var w workspace
+	var o train.Options
+	var data, labels string
+	var noAugment bool
+	c := &cobra.Command{
+		Use:   "train --data DIR",
+		Short: "Train an encoder on your own images",
+		Long: `Train a contrastive Siamese encoder and write it to a model file.
+
+The data is a folder with one sub-folder a class, or a flat folder without labels (the loss is then ntxent: two
+augmentations of one picture are alike). PNG and JPEG of any size are taken. A share of the items is held out to follow
+the training, and later to calibrate (akin ingest keeps the same items aside).
+
+Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it to the same result.`,
+		Example: `  akin train --data photos/                       # photos/CLASS/*.jpg
+  akin train --data scans/ --loss ntxent          # no labels needed
+  akin train --data images-idx3-ubyte.gz --labels labels-idx1-ubyte.gz --epochs 10
+  akin train --data photos/ --resume              # after Ctrl-C`,
+		Args: cobra.NoArgs,
+	}
+	f := c.Flags()
+	w.flags(c)
+	f.StringVar(&data, "data", "", `folder of images, IDX file, or "mnist"`)
+	f.StringVar(&labels, "labels", "", "IDX file of labels, with an IDX file of images")
+	f.Float64Var(&o.Holdout, "holdout", 0.1, "share of the items held out, 0 to 0.5")
+	f.StringVar(&o.Loss, "loss", "", "supcon, ntxent or contrastive (default supcon with labels, ntxent without)")
+	f.Float64Var(&o.Temperature, "temperature", train.DefaultTemperature, "of supcon and ntxent")
+	f.Float64Var(&o.Margin, "margin", train.DefaultMargin, "of contrastive")
+	f.IntVar(&o.Batch, "batch", 256, "items a step")
+	f.IntVar(&o.Epochs, "epochs", 5, "times through the data")
+	f.Float64Var(&o.Rate, "rate", 4e-3, "peak learning rate")
+	f.IntVar(&o.Dimension, "dimension", 64, "length of the embedding")
+	f.Uint64Var(&o.Seed, "seed", 0, "of every random choice: the same seed and data give the same model")
+	f.BoolVar(&noAugment, "no-augment", false, "train on the pictures as they are, not shifted, turned, scaled and bent")
+	f.BoolVar(&o.Resume, "resume", false, "go on from the checkpoint")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if err := checkHoldout(o.Holdout); err != nil {
+			return err
+		}
+		all, err := loadData(a, data, labels)
+		if err != nil {
+			return err
+		}
+		rest, held, err := split(all, o.Holdout, o.Seed)
+		if err != nil {
+			return err
+		}
+		if noAugment {
+			o.Augmentation = &train.Augmentation{}
+		}
+		if err := os.MkdirAll(filepath.Dir(w.modelPath()), 0o755); err != nil {
+			return err
+		}
+		o.Checkpoint = w.modelPath() + ".ckpt"
+		o.Threads, o.Progress, o.Skip = w.threads, a.trainProgress(), a.skip
+		began := time.Now()
+		m, err := train.Run(c.Context(), rest, held, o)
+		if err != nil {
+			return a.resumable(err, o.Checkpoint)
+		}
+		id, err := m.WriteFile(w.modelPath())
+		if err != nil {
+			return err
+		}
+		if err := os.Remove(o.Checkpoint); err != nil {
+			return err
+		}
+		var rec train.Record
+		if err := json.Unmarshal(m.Record, &rec); err != nil {
+			return err
+		}
+		out := trained{Model: w.modelPath(), ModelID: id, Items: rec.Items, Held: rec.Validation, Classes: len(rec.Classes), Curve: rec.Curve, TrainSeconds: time.Since(began).Seconds()}
+		return a.print(out, func(wr io.Writer) error {
+			_, err := fmt.Fprintf(wr, "%s: trained on %d items of %d classes in %.1f s\nmodel %s\nnext: akin ingest --dir %s --data %s\n", out.Model, out.Items, out.Classes, out.TrainSeconds, id, w.dir, data)
+			return err
+		})
+	}
+	return c
+}
+
+// resumable tells how to go on when a checkpoint is there.
+func (a *app) resumable(err error, checkpoint string) error {
+	if _, e := os.Stat(checkpoint); e == nil && !errors.Is(err, train.ErrCheckpoint) {
+		a.status("stopped; the checkpoint is %s: run the same command with --resume to go on", checkpoint)
+	}
+	return err
+}
+
+// trainProgress shows progress: one line written over on a terminal, else a line an epoch.
+func (a *app) trainProgress() func(train.Progress) {
+	over := a.terminal()
+	return func(p train.Progress) {
+		line := fmt.Sprintf("epoch %d/%d  step %d/%d  loss %.4f  %.0f images/s  %s left", p.Epoch, p.Epochs, p.Step, p.Steps, p.Loss, p.ItemsPerSecond, p.Remaining.Round(time.Second))
+		switch {
+		case p.Step == p.Epoch*(p.Steps/p.Epochs):
+			if p.Validation >= 0 {
+				line += fmt.Sprintf("  validation kNN %.4f", p.Validation)
+			}
+			if over {
+				line = "\r" + pad(line)
+			}
+			a.status("%s", line)
+		case over:
+			fmt.Fprintf(a.stderr, "\r%s", pad(line))
+		}
+	}
+}
+
+// pad fills a line so that it covers the one it is written over.
+func pad(s string) string { return s + strings.Repeat(" ", max(0, 100-len(s))) }

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/akin-search/akin/encoder"
+	"github.com/akin-search/akin/index"
+	"github.com/akin-search/akin/train"
+)
+
+// workspace is where a model and its collections lie: DIR/model.akin and DIR/db.
+type workspace struct {
+	dir        string
+	model      string
+	collection string
+	threads    int
+}
+
+const defaultCollection = "default"
+
+func (w *workspace) flags(c *cobra.Command) {
+	c.Flags().StringVar(&w.dir, "dir", "akin-data", "folder of the model (model.akin) and the collections (db)")
+	c.Flags().StringVar(&w.model, "model", "", "model file (default DIR/model.akin)")
+	c.Flags().IntVar(&w.threads, "threads", 0, "threads; 0 means one a core")
+}
+
+func (w *workspace) collectionFlag(c *cobra.Command) {
+	c.Flags().StringVar(&w.collection, "collection", defaultCollection, "collection of points")
+}
+
+func (w *workspace) modelPath() string {
+	if w.model != "" {
+		return w.model
+	}
+	return filepath.Join(w.dir, "model.akin")
+}
+
+func (w *workspace) encoder() (*encoder.Encoder, error) {
+	m, id, err := encoder.ReadModel(w.modelPath())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no model at %s: run akin train, or name one by --model", w.modelPath())
+	}
+	if err != nil {
+		return nil, err
+	}
+	return encoder.NewEncoder(m, id, w.threads)
+}
+
+func (w *workspace) store(a *app) (*index.Store, error) {
+	if err := os.MkdirAll(w.dir, 0o755); err != nil {
+		return nil, err
+	}
+	return index.Open(filepath.Join(w.dir, "db"), index.StoreOptions{Threads: w.threads, Logger: a.logger()})
+}
+
+// withCollection opens the store and the collection, which must hold vectors of model, and closes the store after f.
+func (w *workspace) withCollection(a *app, model string, f func(*index.Collection) error) (err error) {
+	if _, err := os.Stat(filepath.Join(w.dir, "db")); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there are no collections in %s: run akin ingest, or name another folder by --dir", w.dir)
+	}
+	s, err := w.store(a)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	c, err := w.open(s, model)
+	if err != nil {
+		return err
+	}
+	return f(c)
+}
+
+// open returns the collection and refuses one of another model.
+func (w *workspace) open(s *index.Store, model string) (*index.Collection, error) {
+	c, err := s.Collection(w.collection)
+	if err != nil {
+		return nil, err
+	}
+	if c.ModelID() != model {
+		return nil, fmt.Errorf("%w: collection %q holds vectors of model %.12s, %s is %.12s: their distances mean nothing; ingest into another collection",
+			index.ErrModel, w.collection, c.ModelID(), w.modelPath(), model)
+	}
+	return c, nil
+}
+
+// loadData reads what --data names: "mnist", a folder of images (one sub-folder a class, or flat), or an IDX file, with its labels in
+// labels.
+func loadData(a *app, data, labels string) (train.Dataset, error) {
+	if data == "" {
+		return train.Dataset{}, errors.New("no data: name a folder of images, an IDX file or mnist by --data")
+	}
+	if data == "mnist" {
+		d, _, err := train.MNIST("")
+		return d, err
+	}
+	info, err := os.Stat(data)
+	if err != nil {
+		return train.Dataset{}, fmt.Errorf("--data: %w", err)
+	}
+	if !info.IsDir() {
+		return train.IDX(data, labels)
+	}
+	if labels != "" {
+		return train.Dataset{}, fmt.Errorf("--labels %s goes with an IDX file; %s is a folder: its sub-folders are the labels", labels, data)
+	}
+	d, skipped, err := train.Folder(data)
+	for _, s := range skipped {
+		a.skip(s)
+	}
+	return d, err
+}
+
+// skip reports an item that is left out.
+func (a *app) skip(s train.Skipped) { a.status("skipped %s: %s", s.Path, s.Reason) }
+
+// split keeps a share of the data aside: for validation while training, for calibration afterwards. The same data, share and seed keep
+// the same items.
+func split(d train.Dataset, holdout float64, seed uint64) (rest, held train.Dataset, err error) {
+	if holdout == 0 {
+		return d, train.Dataset{Classes: d.Classes}, nil
+	}
+	return d.Split(holdout, seed)
+}
+
+func checkHoldout(share float64) error {
+	if !(share >= 0 && share <= 0.5) {
+		return fmt.Errorf("--holdout %g: it must be 0 to 0.5", share)
+	}
+	return nil
+}

@@ -1,0 +1,222 @@
+package index
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/dgraph-io/badger/v4"
+)
+
+// Collection is a set of points of one model: their records in the store and the index of their vectors, kept together. All
+// methods are safe for concurrent use; searches run beside writes.
+type Collection struct {
+	store   *Store
+	name    string
+	record  collectionRecord
+	engine  engine
+	dropped atomic.Bool
+
+	mu       sync.Mutex // one write at a time: record first, then index
+	sequence uint64     // of the last write; guarded by mu
+	detector atomic.Pointer[Detector]
+
+	snapshots sync.Mutex // one snapshot at a time; taken before mu
+	saved     manifest   // the last snapshot; guarded by snapshots
+}
+
+type collectionRecord struct {
+	Number uint32 `json:"number"`
+	Config Config `json:"config"`
+}
+
+// engine is an Index that can say whether it has an id.
+type engine interface {
+	Index
+	has(id string) bool
+}
+
+func newEngine(o Options) (engine, error) {
+	ix, err := New(o)
+	if err != nil {
+		return nil, err
+	}
+	return ix.(engine), nil
+}
+
+func (c *Config) options(threads int) Options {
+	return Options{Engine: c.Engine, Metric: c.Metric, Dimension: c.Dimension, M: c.M, EfConstruction: c.EfConstruction,
+		Seed: c.Seed, Threads: threads}
+}
+
+// Name returns the collection's name.
+func (c *Collection) Name() string { return c.name }
+
+// Config returns what Create was given, defaults filled in.
+func (c *Collection) Config() Config { return c.record.Config }
+
+// ModelID returns the model whose vectors these are.
+func (c *Collection) ModelID() string { return c.record.Config.ModelID }
+
+// CheckModel returns ErrModel unless the collection holds vectors of that model.
+func (c *Collection) CheckModel(id string) error {
+	if id != c.ModelID() {
+		return fmt.Errorf("collection %q holds vectors of model %q, not of %q: %w: use its model, or a collection of your own",
+			c.name, c.ModelID(), id, ErrModel)
+	}
+	return nil
+}
+
+// Len returns the number of points.
+func (c *Collection) Len() int { return c.engine.Len() }
+
+// enter lets a call in while the store is open and the collection exists.
+func (c *Collection) enter() error {
+	if err := c.store.gate.enter(); err != nil {
+		return err
+	}
+	if c.dropped.Load() {
+		c.store.gate.leave()
+		return fmt.Errorf("collection %q was dropped: %w", c.name, ErrNotFound)
+	}
+	return nil
+}
+
+// Search returns the k nearest points, as Index.Search does.
+func (c *Collection) Search(ctx context.Context, q []float32, k int, p Params) ([]Hit, error) {
+	if err := c.enter(); err != nil {
+		return nil, err
+	}
+	defer c.store.gate.leave()
+	return c.engine.Search(ctx, q, k, p)
+}
+
+// Get returns points in the order of the ids. ErrNotFound names the first id that does not exist.
+func (c *Collection) Get(ids ...string) ([]Point, error) {
+	if err := c.enter(); err != nil {
+		return nil, err
+	}
+	defer c.store.gate.leave()
+	points := make([]Point, len(ids))
+	err := c.store.db.View(func(txn *badger.Txn) error {
+		for i, id := range ids {
+			item, err := txn.Get(pointKey(recordPoint, c.record.Number, id))
+			if errors.Is(err, badger.ErrKeyNotFound) {
+				return fmt.Errorf("point %q: %w", id, ErrNotFound)
+			}
+			if err == nil {
+				points[i], err = c.read(txn, item, id)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("collection %q: %w", c.name, err)
+	}
+	return points, nil
+}
+
+// Each calls f for every point in the order of the ids, as they were when it was called, until f returns an error.
+func (c *Collection) Each(ctx context.Context, f func(Point) error) error {
+	if err := c.enter(); err != nil {
+		return err
+	}
+	defer c.store.gate.leave()
+	return c.store.db.View(func(txn *badger.Txn) error {
+		return c.eachItem(txn, func(id string, item *badger.Item) error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			p, err := c.read(txn, item, id)
+			if err != nil {
+				return fmt.Errorf("collection %q: %w", c.name, err)
+			}
+			return f(p)
+		})
+	})
+}
+
+// eachItem goes through the point records.
+func (c *Collection) eachItem(txn *badger.Txn, f func(id string, item *badger.Item) error) error {
+	prefix := numberKey(recordPoint, c.record.Number)
+	it := txn.NewIterator(badger.IteratorOptions{Prefix: prefix})
+	defer it.Close()
+	for it.Rewind(); it.Valid(); it.Next() {
+		if err := f(string(it.Item().Key()[len(prefix):]), it.Item()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// read makes a point of its record and its raw input.
+func (c *Collection) read(txn *badger.Txn, item *badger.Item, id string) (p Point, err error) {
+	var record pointRecord
+	err = item.Value(func(b []byte) error {
+		if record, err = decodePoint(b, id, c.record.Config.Dimension); err == nil {
+			p, err = record.point(id)
+		}
+		return err
+	})
+	if err != nil || !record.hasRaw {
+		return p, err
+	}
+	raw, err := txn.Get(pointKey(recordRaw, c.record.Number, id))
+	if err != nil {
+		return p, fmt.Errorf("point %q: raw input: %w: %w", id, ErrCorrupt, err)
+	}
+	p.Raw, err = raw.ValueCopy(nil)
+	return p, err
+}
+
+// SetDetector keeps a detector with the collection. It has to be of the same metric, dimension and model; nil removes it.
+func (c *Collection) SetDetector(d *Detector) error {
+	if err := c.enter(); err != nil {
+		return err
+	}
+	defer c.store.gate.leave()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	key := numberKey(recordDetector, c.record.Number)
+	if d == nil {
+		if err := c.store.db.Update(func(txn *badger.Txn) error { return txn.Delete(key) }); err != nil {
+			return fmt.Errorf("collection %q: removing the detector: %w", c.name, err)
+		}
+		c.detector.Store(nil)
+		return nil
+	}
+	if err := c.fits(d); err != nil {
+		return err
+	}
+	record, err := d.MarshalBinary()
+	if err != nil {
+		return err
+	}
+	if err := c.store.db.Update(func(txn *badger.Txn) error { return txn.Set(key, record) }); err != nil {
+		return fmt.Errorf("collection %q: storing the detector: %w", c.name, err)
+	}
+	c.detector.Store(d)
+	return nil
+}
+
+// fits refuses a detector for other vectors than the collection's.
+func (c *Collection) fits(d *Detector) error {
+	if err := c.CheckModel(d.ModelID()); err != nil {
+		return fmt.Errorf("detector: %w", err)
+	}
+	if d.Dimension() != c.record.Config.Dimension {
+		return fmt.Errorf("detector for dimension %d, collection %q has %d: %w", d.Dimension(), c.name, c.record.Config.Dimension, ErrDimension)
+	}
+	if d.Metric() != c.record.Config.Metric {
+		return fmt.Errorf("detector for metric %v, collection %q has %v: %w", d.Metric(), c.name, c.record.Config.Metric, ErrInvalid)
+	}
+	return nil
+}
+
+// Detector returns the detector last set; nil if there is none.
+func (c *Collection) Detector() *Detector { return c.detector.Load() }

@@ -1,0 +1,65 @@
+//go:build amd64 && !noasm
+
+package distance
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/cpu"
+)
+
+//go:generate go run gen.go
+
+// supported lists the tiers of this machine, fastest first.
+func supported() []tier {
+	var t []tier
+	if cpu.X86.HasAVX512F && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512VL {
+		t = append(t, avx512)
+	}
+	if cpu.X86.HasAVX2 && cpu.X86.HasFMA {
+		t = append(t, avx2)
+	}
+	return append(t, generic)
+}
+
+// The switches call the assembly directly: through a function variable every argument would escape to the heap.
+
+func (t tier) dot(a, b []float32) float32 {
+	switch t {
+	case avx512:
+		return dot512(unsafe.SliceData(a), unsafe.SliceData(b), len(a))
+	case avx2:
+		return dot256(unsafe.SliceData(a), unsafe.SliceData(b), len(a))
+	}
+	return dotGeneric(a, b)
+}
+
+func (t tier) l2(a, b []float32) float32 {
+	switch t {
+	case avx512:
+		return l2x512(unsafe.SliceData(a), unsafe.SliceData(b), len(a))
+	case avx2:
+		return l2x256(unsafe.SliceData(a), unsafe.SliceData(b), len(a))
+	}
+	return l2Generic(a, b)
+}
+
+func (t tier) dotRows(q, arena []float32, stride, limit int, rows []uint32, out []float32, next *uint32) bool {
+	switch t {
+	case avx512:
+		return dotRows512(unsafe.SliceData(q), unsafe.SliceData(arena), len(q), stride, limit, &rows[0], len(rows), &out[0], next)
+	case avx2:
+		return dotRows256(unsafe.SliceData(q), unsafe.SliceData(arena), len(q), stride, limit, &rows[0], len(rows), &out[0], next)
+	}
+	return dotRowsGeneric(q, arena, stride, limit, rows, out)
+}
+
+func (t tier) l2Rows(q, arena []float32, stride, limit int, rows []uint32, out []float32, next *uint32) bool {
+	switch t {
+	case avx512:
+		return l2Rows512(unsafe.SliceData(q), unsafe.SliceData(arena), len(q), stride, limit, &rows[0], len(rows), &out[0], next)
+	case avx2:
+		return l2Rows256(unsafe.SliceData(q), unsafe.SliceData(arena), len(q), stride, limit, &rows[0], len(rows), &out[0], next)
+	}
+	return l2RowsGeneric(q, arena, stride, limit, rows, out)
+}

@@ -1,0 +1,16 @@
+//go:build !amd64 || noasm
+
+package distance
+
+func supported() []tier { return []tier{generic} }
+
+func (tier) dot(a, b []float32) float32 { return dotGeneric(a, b) }
+func (tier) l2(a, b []float32) float32  { return l2Generic(a, b) }
+
+func (tier) dotRows(q, arena []float32, stride, limit int, rows []uint32, out []float32, _ *uint32) bool {
+	return dotRowsGeneric(q, arena, stride, limit, rows, out)
+}
+
+func (tier) l2Rows(q, arena []float32, stride, limit int, rows []uint32, out []float32, _ *uint32) bool {
+	return l2RowsGeneric(q, arena, stride, limit, rows, out)
+}

@@ -1,0 +1,257 @@
+package index
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"sync"
+)
+
+// graph is a hierarchical navigable small world (Malkov & Yashunin, IEEE TPAMI 2018) on flat memory.
+//
+//	slot      0        1        2      …
+//	vectors  [row    ][row    ][row    ]…          padded to whole cache lines
+//	links    [n a b …][n c d …][n …    ]…          layer 0: a count, then neighbours
+//	upper     nil      [n e …]  nil    …           layers 1, 2, … of the slots that have them
+//	owner     "id"     "id"     tombstone          more than one id where vectors are equal
+//
+// One writer at a time holds writing; searches hold mu shared. Slots change their state, and arenas move, while mu is held
+// exclusively, which is short. Links change beside searches: every word of a link list is read and written atomically, and a
+// list that is half old and half new is still a list of slots worth visiting.
+//
+// Writes happen in rounds of at most roundSize slots (graph_insert.go): all slots of a round look for neighbours in the graph
+// as it was before the round and among each other, then the new links are added target by target. Both halves run in
+// parallel, and neither depends on the number of threads. Tombstones are swept out by and by (graph_sweep.go).
+type graph struct {
+	space
+	opt     Options
+	perLink float64 // 1/ln M: mean level of a slot
+
+	writing sync.Mutex // one writer
+	rounds  rounds     // scratch of the writer
+	free    []uint32   // slots to use again; the writer's
+	draws   uint64     // levels drawn so far; the writer's
+	sweepAt int        // next slot to sweep, −1 when no sweep is on; the writer's
+	inLinks []int32    // links of layer 0 that lead to a slot; the writer's
+
+	mu      sync.RWMutex
+	vectors []float32           // slot·stride
+	links   []uint32            // slot·(2M+1), words accessed atomically
+	upper   [][]uint32          // (level−1)·(M+1), words accessed atomically
+	state   []slotState         // what a slot holds
+	owner   []member            // the first id of a live slot
+	more    map[uint32][]member // further ids of a slot, sorted
+	slotOf  map[string]uint32
+	entry   uint32 // where searches start
+	top     int    // level of the entry, −1 when there is none
+	lives   int    // slots in state live
+	hidden  int    // slots in state pending, dead or condemned
+
+	radius float64 // Dot: no vector is longer; the writer's
+	walks  sync.Pool
+}
+
+// member is a point that owns a slot. seq is whatever a collection wants to find it by in a snapshot.
+type member struct {
+	id  string
+	seq uint64
+}
+
+// slotState is a bit, so that a set of states is a mask.
+type slotState uint8
+
+const (
+	free      slotState = 1 << iota // in the list of free slots; no link leads here
+	pending                         // has a vector, is being linked
+	live                            // answers searches
+	dead                            // tombstone: searches pass through
+	condemned                       // tombstone that the sweep is cutting off
+)
+
+const (
+	maxLevel  = 31
+	roundSize = 256
+	// scanFactor: below ef·scanFactor live slots a scan is as fast as a walk.
+	scanFactor = 4
+	// A sweep starts when a fifth of the slots, and at least minDead, are tombstones. It looks at sweepPace slots for each
+	// id written, so that it is over long before as many tombstones have come again.
+	minDead     = 64
+	deadPerSlot = 0.2
+	sweepPace   = 16
+)
+
+func newGraph(o Options) *graph {
+	g := &graph{
+		space: newSpace(o.Metric, o.Dimension), opt: o, perLink: 1 / math.Log(float64(o.M)),
+		sweepAt: -1, top: -1, more: map[uint32][]member{}, slotOf: map[string]uint32{},
+	}
+	if g.metric == Dot {
+		g.stride = newSpace(o.Metric, o.Dimension+1).stride
+	}
+	return g
+}
+
+func (g *graph) Len() int {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	return len(g.slotOf)
+}
+
+func (g *graph) has(id string) bool {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	_, ok := g.slotOf[id]
+	return ok
+}
+
+func (g *graph) Bytes() int64 {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	n := int64(len(g.vectors)+len(g.links)+len(g.state))*4 + int64(len(g.state))
+	for _, u := range g.upper {
+		n += int64(len(u)) * 4
+	}
+	return n
+}
+
+func (g *graph) Upsert(ids []string, vectors [][]float32) error {
+	return g.upsert(ids, vectors, nil)
+}
+
+// upsert is Upsert with a number kept beside each id; nil for none.
+func (g *graph) upsert(ids []string, vectors [][]float32, seqs []uint64) error {
+	rows, err := g.prepareAll(ids, vectors)
+	if err != nil {
+		return err
+	}
+	g.writing.Lock()
+	defer g.writing.Unlock()
+	if len(g.state)+len(ids) > math.MaxInt32 {
+		return fmt.Errorf("%d more points: %w: a graph holds %d", len(ids), ErrInvalid, math.MaxInt32)
+	}
+	g.lift(rows)
+	last := make(map[string]int, len(ids))
+	for i, id := range ids {
+		last[id] = i
+	}
+	points := make([]newPoint, 0, min(len(ids), roundSize))
+	g.grow(len(last) - len(g.free))
+	for i, id := range ids {
+		if last[id] == i {
+			p := newPoint{member: member{id: id}, row: rows[i*g.stride : (i+1)*g.stride]}
+			if seqs != nil {
+				p.seq = seqs[i]
+			}
+			points = append(points, p)
+		}
+		if len(points) == roundSize || i == len(ids)-1 {
+			g.insertRound(points)
+			g.sweep(len(points) * sweepPace)
+			points = points[:0]
+		}
+	}
+	return nil
+}
+
+func (g *graph) Delete(ids []string) error {
+	g.writing.Lock()
+	defer g.writing.Unlock()
+	g.mu.Lock()
+	n := 0
+	for _, id := range ids {
+		if slot, ok := g.slotOf[id]; ok {
+			g.disown(slot, id)
+			n++
+		}
+	}
+	g.mu.Unlock()
+	g.sweep(n * sweepPace)
+	return nil
+}
+
+// Search returns the k nearest. It allocates nothing but the hits.
+func (g *graph) Search(ctx context.Context, q []float32, k int, p Params) ([]Hit, error) {
+	ef, err := p.candidates(k)
+	if err != nil {
+		return nil, err
+	}
+	w := g.getWalk()
+	defer g.walks.Put(w)
+	if err := g.prepare(w.query, q); err != nil {
+		return nil, err
+	}
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	if p.Exact || g.lives <= ef*scanFactor {
+		return g.exact(ctx, w, k)
+	}
+	if err := g.walkDown(ctx, w, ef); err != nil {
+		return nil, err
+	}
+	hits := g.hits(w, k)
+	if len(hits) < min(k, len(g.slotOf)) {
+		return g.exact(ctx, w, k) // the walk ran dry
+	}
+	return hits, nil
+}
+
+// exact compares w.query with all live slots. The caller holds mu.
+func (g *graph) exact(ctx context.Context, w *walk, k int) ([]Hit, error) {
+	w.nearest.reset(k, func(slot uint32) string { return g.owner[slot].id })
+	use := func(slot uint32) bool { return g.state[slot] == live }
+	if err := g.scan(ctx, w.query, g.vectors, len(g.state), use, &w.nearest); err != nil {
+		return nil, err
+	}
+	w.pool = w.pool[:0]
+	for i, slot := range w.nearest.rows {
+		w.pool = append(w.pool, makeKey(w.nearest.dist[i], slot))
+	}
+	slices.Sort(w.pool)
+	return g.hits(w, k), nil
+}
+
+// hits turns the keys of w.pool, nearest first, into the first k results. The caller holds mu.
+func (g *graph) hits(w *walk, k int) []Hit {
+	found := w.hits[:0]
+	var edge float32 // distance of the k-th
+	for _, key := range w.pool {
+		if len(found) >= k && key.distance() > edge {
+			break
+		}
+		slot := key.slot()
+		if g.state[slot] != live {
+			continue
+		}
+		edge = key.distance()
+		found = append(found, g.hit(g.owner[slot].id, edge))
+		if len(g.more) > 0 {
+			more := g.more[slot]
+			for _, m := range more[:min(k, len(more))] {
+				found = append(found, g.hit(m.id, edge))
+			}
+		}
+	}
+	sortHits(found)
+	hits := slices.Clone(found[:min(k, len(found))])
+	clear(found)
+	w.hits = found[:0]
+	return hits
+}
+
+func (g *graph) vector(slot uint32) []float32 {
+	return g.vectors[int(slot)*g.stride : (int(slot)+1)*g.stride]
+}
+
+// list returns the links of a slot in a layer: the count, then room for the neighbours.
+func (g *graph) list(slot uint32, layer int) []uint32 {
+	if layer == 0 {
+		n := 2*g.opt.M + 1
+		return g.links[int(slot)*n : (int(slot)+1)*n]
+	}
+	n := g.opt.M + 1
+	return g.upper[slot][(layer-1)*n : layer*n]
+}
+
+// level returns the highest layer that a slot is in.
+func (g *graph) level(slot uint32) int { return len(g.upper[slot]) / (g.opt.M + 1) }

@@ -1,0 +1,232 @@
+package index
+
+import (
+	"context"
+	"hash/maphash"
+	"slices"
+	"sync"
+	"unsafe"
+)
+
+// newPoint is a point to insert, with its prepared row.
+type newPoint struct {
+	member
+	row []float32
+}
+
+// plan is what becomes of one point, or of one slot that the sweep repairs, in a round.
+type plan struct {
+	newPoint
+	level  int
+	slot   uint32
+	twin   bool    // slot is another point's, whose vector is equal
+	layers [][]key // neighbours of each layer, nearest first; candidates until they are chosen
+	redo   uint32  // bit l: the list of layer l is to be written
+}
+
+// setLayers makes n empty lists.
+func (p *plan) setLayers(n int) {
+	for len(p.layers) < n {
+		p.layers = append(p.layers, nil)
+	}
+	p.layers = p.layers[:n]
+	for l := range p.layers {
+		p.layers[l] = p.layers[l][:0]
+	}
+	p.redo = 0
+}
+
+// rounds is the writer's scratch.
+type rounds struct {
+	plans   []plan
+	fresh   []*plan  // those that get a slot, or whose links are repaired
+	peers   []uint32 // their slots
+	back    []backLink
+	group   []int // where the targets begin in back, and its end
+	seed    maphash.Seed
+	first   map[uint64]int // first plan of the round with a vector of this hash
+	mu      sync.Mutex
+	orphans []uint32 // slots that lost a link, guarded by mu
+}
+
+// start returns n plans.
+func (r *rounds) start(n int) []plan {
+	if r.plans == nil {
+		r.plans = make([]plan, roundSize)
+		r.seed = maphash.MakeSeed()
+		r.first = map[uint64]int{}
+	}
+	r.fresh, r.peers = r.fresh[:0], r.peers[:0]
+	return r.plans[:n]
+}
+
+// insertRound inserts up to roundSize points of different ids. The writer only.
+func (g *graph) insertRound(points []newPoint) {
+	points = g.changed(points)
+	if len(points) == 0 {
+		return
+	}
+	if g.lives == 0 {
+		g.mu.Lock()
+		g.reset()
+		g.mu.Unlock()
+	}
+	plans := g.rounds.start(len(points))
+	for i := range plans {
+		plans[i].newPoint, plans[i].level, plans[i].twin = points[i], g.drawLevel(), false
+	}
+	g.parallel(len(plans), func(w *walk, i int) { g.lookAround(w, &plans[i]) })
+	g.seat(plans)
+	fresh := g.rounds.fresh
+	g.parallel(len(fresh), func(w *walk, i int) { g.chooseAmongPeers(w, fresh[i]) })
+	g.link(fresh)
+
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, p := range fresh {
+		if p.level > g.top {
+			g.entry, g.top = p.slot, p.level
+		}
+	}
+	for i := range plans {
+		p := &plans[i]
+		if old, ok := g.slotOf[p.id]; ok {
+			g.disown(old, p.id)
+		}
+		g.own(p.slot, p.member)
+	}
+}
+
+// changed drops the points whose vector is stored already.
+func (g *graph) changed(points []newPoint) []newPoint {
+	return slices.DeleteFunc(points, func(p newPoint) bool {
+		slot, ok := g.slotOf[p.id]
+		if ok = ok && slices.Equal(g.vector(slot), p.row); ok {
+			g.find(slot, p.id).seq = p.seq
+		}
+		return ok
+	})
+}
+
+// lookAround finds the candidates of a new point in the graph as it is (algorithm 1, first half), and a slot with an equal
+// vector. Equal vectors share a slot: as slots of their own they would link to nobody else and become an island.
+func (g *graph) lookAround(w *walk, p *plan) {
+	p.setLayers(p.level + 1)
+	if g.top < 0 {
+		return
+	}
+	g.enter(w, p.row)
+	for layer := g.top; layer > p.level; layer-- {
+		g.descend(w, p.row, layer)
+	}
+	for layer := min(p.level, g.top); layer >= 0; layer-- {
+		g.collect(w, p.row, layer)
+		for _, k := range w.pool {
+			if g.state[k.slot()] == live {
+				p.layers[layer] = append(p.layers[layer], k&^expanded)
+			}
+		}
+	}
+	g.distances(p.row, p.row, blockRows[:1], w.dist, nil)
+	self := w.dist[0]
+	for _, k := range w.pool {
+		if k.distance() > self {
+			return
+		}
+		if k.distance() == self && g.state[k.slot()] != condemned && slices.Equal(g.vector(k.slot()), p.row) {
+			p.slot, p.twin = k.slot(), true
+			return
+		}
+	}
+}
+
+// collect widens w.pool to EfConstruction candidates.
+func (g *graph) collect(w *walk, q []float32, layer int) {
+	// Only a cancelled context makes a walk fail.
+	_ = g.walkLayer(context.Background(), w, q, layer, g.opt.EfConstruction)
+}
+
+// seat gives every plan its slot: that of an equal vector, in the graph or earlier in the round, or one of its own.
+func (g *graph) seat(plans []plan) {
+	r := &g.rounds
+	g.grow(len(plans) - len(g.free))
+	clear(r.first)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for i := range plans {
+		p := &plans[i]
+		if p.twin {
+			continue
+		}
+		h := maphash.Bytes(r.seed, unsafe.Slice((*byte)(unsafe.Pointer(&p.row[0])), 4*len(p.row)))
+		if j, ok := r.first[h]; ok && slices.Equal(plans[j].row, p.row) {
+			p.slot, p.twin = plans[j].slot, true
+			continue
+		}
+		r.first[h] = i
+		p.slot = g.take(p.level)
+		copy(g.vector(p.slot), p.row)
+		r.fresh = append(r.fresh, p)
+		r.peers = append(r.peers, p.slot)
+	}
+}
+
+// chooseAmongPeers adds the other slots of the round to the candidates and chooses the neighbours.
+func (g *graph) chooseAmongPeers(w *walk, p *plan) {
+	peers := g.rounds.peers
+	g.distances(p.row, g.vectors, peers, w.dist, nil)
+	for layer := range p.layers {
+		keys := p.layers[layer]
+		for i, slot := range peers {
+			if slot == p.slot || g.level(slot) < layer {
+				continue
+			}
+			k := makeKey(w.dist[i], slot)
+			if len(keys) >= g.opt.EfConstruction {
+				if k > keys[len(keys)-1] {
+					continue
+				}
+				keys = keys[:len(keys)-1]
+			}
+			at, _ := slices.BinarySearch(keys, k)
+			keys = slices.Insert(keys, at, k)
+		}
+		p.layers[layer] = keys
+	}
+	for layer := range p.layers {
+		p.layers[layer] = g.choose(w, p.layers[layer], g.opt.M)
+		p.redo |= 1 << layer
+	}
+}
+
+// choose keeps at most m of the keys, nearest first: a key that is nearer to one kept than to the query leads nowhere new
+// (algorithm 4, without keeping the pruned).
+func (g *graph) choose(w *walk, keys []key, m int) []key {
+	n := 0
+	for _, k := range keys {
+		if n == m {
+			break
+		}
+		if !g.shadowed(w, k, n) {
+			w.near[n], keys[n] = k.slot(), k&^expanded
+			n++
+		}
+	}
+	return keys[:n]
+}
+
+// shadowed reports whether k is nearer to one of the first n of w.near than k's distance.
+func (g *graph) shadowed(w *walk, k key, n int) bool {
+	const step = 8
+	row, limit := g.vector(k.slot()), k.distance()
+	for i := 0; i < n; i += step {
+		near := w.near[i:min(i+step, n)]
+		g.distances(row, g.vectors, near, w.dist, nil)
+		for _, d := range w.dist[:len(near)] {
+			if d < limit {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,176 @@
+package index
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// backLink is the link back from a neighbour to the plan that chose it, made so that links sort by layer and target:
+//
+//	bits 63…59 layer   bits 58…28 target slot   bits 27…16 plan   bits 15…0 place of the target in the plan's list
+type backLink uint64
+
+func (b backLink) layer() int     { return int(b >> 59) }
+func (b backLink) target() uint32 { return uint32(b>>28) & (1<<31 - 1) }
+func (b backLink) plan() int      { return int(b>>16) & (1<<12 - 1) }
+func (b backLink) place() int     { return int(b & (1<<16 - 1)) }
+
+// link writes the chosen neighbours of the plans and the links back (algorithm 1, second half). Each target is the work of
+// one goroutine, its new links in the order of the plans: threads change nothing in the result.
+func (g *graph) link(plans []*plan) {
+	r := &g.rounds
+	r.back, r.group, r.orphans = r.back[:0], r.group[:0], r.orphans[:0]
+	for i, p := range plans {
+		for layer, keys := range p.layers {
+			if p.redo&(1<<layer) == 0 {
+				continue
+			}
+			g.setList(p.slot, layer, keys)
+			for j, k := range keys {
+				r.back = append(r.back, backLink(layer)<<59|backLink(k.slot())<<28|backLink(i)<<16|backLink(j))
+			}
+		}
+	}
+	slices.Sort(r.back)
+	for i, b := range r.back {
+		if i == 0 || b>>28 != r.back[i-1]>>28 {
+			r.group = append(r.group, i)
+		}
+	}
+	r.group = append(r.group, len(r.back))
+	g.parallel(len(r.group)-1, func(w *walk, i int) {
+		g.linkBack(w, plans, r.back[r.group[i]:r.group[i+1]])
+	})
+	for _, p := range plans {
+		r.orphans = append(r.orphans, p.slot)
+	}
+	g.adopt(r.orphans)
+}
+
+// linkBack adds links to one target. A list that overflows is chosen anew.
+func (g *graph) linkBack(w *walk, plans []*plan, back []backLink) {
+	layer, target := back[0].layer(), back[0].target()
+	list := g.list(target, layer)
+	n := int(list[0])
+	keys := w.cands[:0]
+	for _, b := range back {
+		p := plans[b.plan()]
+		if !slices.Contains(list[1:1+n], p.slot) {
+			keys = append(keys, makeKey(p.layers[layer][b.place()].distance(), p.slot))
+		}
+	}
+	w.cands = keys
+	if n+len(keys) < len(list) {
+		for _, k := range keys {
+			g.addLink(target, layer, k.slot())
+		}
+		return
+	}
+	near := w.near[:0]
+	for _, slot := range list[1 : 1+n] {
+		if g.state[slot] != condemned {
+			near = append(near, slot)
+		}
+	}
+	g.distances(g.vector(target), g.vectors, near, w.dist, nil)
+	for i, slot := range near {
+		keys = append(keys, makeKey(w.dist[i], slot))
+	}
+	w.cands = keys
+	slices.Sort(keys)
+	g.setList(target, layer, g.choose(w, keys, len(list)-1))
+}
+
+// addLink appends to a list with room, beside searches.
+func (g *graph) addLink(slot uint32, layer int, to uint32) {
+	list := g.list(slot, layer)
+	atomic.StoreUint32(&list[1+list[0]], to)
+	atomic.StoreUint32(&list[0], list[0]+1)
+	if layer == 0 {
+		atomic.AddInt32(&g.inLinks[to], 1)
+	}
+}
+
+// setList replaces a list beside searches.
+func (g *graph) setList(slot uint32, layer int, keys []key) {
+	list := g.list(slot, layer)
+	if layer == 0 {
+		for _, k := range keys {
+			atomic.AddInt32(&g.inLinks[k.slot()], 1)
+		}
+		g.unlink(list[1 : 1+list[0]])
+	}
+	for i, k := range keys {
+		atomic.StoreUint32(&list[1+i], k.slot())
+	}
+	atomic.StoreUint32(&list[0], uint32(len(keys)))
+}
+
+// unlink counts links of layer 0 that go away, and notes the slots that may have lost their last.
+func (g *graph) unlink(slots []uint32) {
+	for _, slot := range slots {
+		if atomic.AddInt32(&g.inLinks[slot], -1) == 0 {
+			g.rounds.mu.Lock()
+			g.rounds.orphans = append(g.rounds.orphans, slot)
+			g.rounds.mu.Unlock()
+		}
+	}
+}
+
+// adopt links to the slots that no link of layer 0 leads to, from the nearest of their neighbours that has room or a link to
+// spare. Choosing neighbours alone leaves some points in ten thousand that no search finds.
+func (g *graph) adopt(orphans []uint32) {
+	slices.Sort(orphans)
+	for _, slot := range slices.Compact(orphans) {
+		if s := g.state[slot]; g.inLinks[slot] > 0 || s != live && s != pending {
+			continue
+		}
+		list := g.list(slot, 0)
+		for _, from := range list[1 : 1+list[0]] {
+			if g.state[from] != condemned && g.linkSomehow(from, slot) {
+				break
+			}
+		}
+	}
+}
+
+// linkSomehow links in layer 0, if need be in the place of the last neighbour that has other links.
+func (g *graph) linkSomehow(from, to uint32) bool {
+	list := g.list(from, 0)
+	n := int(list[0])
+	if n+1 < len(list) {
+		g.addLink(from, 0, to)
+		return true
+	}
+	for i := n; i > 0; i-- {
+		if g.inLinks[list[i]] > 1 {
+			g.inLinks[list[i]]--
+			g.inLinks[to]++
+			atomic.StoreUint32(&list[i], to)
+			return true
+		}
+	}
+	return false
+}
+
+// parallel calls f for 0 to n−1 on the graph's threads, each with a walk of its own.
+func (g *graph) parallel(n int, f func(w *walk, i int)) {
+	var next atomic.Int64
+	work := func() {
+		w := g.getWalk()
+		defer g.walks.Put(w)
+		for i := next.Add(1) - 1; i < int64(n); i = next.Add(1) - 1 {
+			f(w, int(i))
+		}
+	}
+	if min(g.opt.Threads, n) < 2 {
+		work()
+		return
+	}
+	var wg sync.WaitGroup
+	for range min(g.opt.Threads, n) {
+		wg.Go(work)
+	}
+	wg.Wait()
+}

@@ -1,0 +1,169 @@
+package index
+
+import (
+	"cmp"
+	"math"
+	"math/rand/v2"
+	"slices"
+)
+
+// grow makes room for n more slots. Searches go on in the old arenas meanwhile. The writer only.
+func (g *graph) grow(n int) {
+	old := len(g.state)
+	if n <= 0 || old+n <= cap(g.state) {
+		return
+	}
+	size := max(old+n, old+old/2, 64)
+	vectors := append(make([]float32, 0, size*g.stride), g.vectors...)
+	links := append(make([]uint32, 0, size*(2*g.opt.M+1)), g.links...)
+	upper := append(make([][]uint32, 0, size), g.upper...)
+	state := append(make([]slotState, 0, size), g.state...)
+	owner := append(make([]member, 0, size), g.owner...)
+	g.inLinks = append(make([]int32, 0, size), g.inLinks...)
+	g.mu.Lock()
+	g.vectors, g.links, g.upper, g.state, g.owner = vectors, links, upper, state, owner
+	g.mu.Unlock()
+}
+
+// lift gives rows of Dot one more component, so that all have the length radius and the nearest by inner product is the
+// nearest by angle: √(r² − |x|²) in stored rows, 0 in queries (Bachrach et al., RecSys 2014). Without it the long vectors
+// would take all links, and the short ones none. The nearer the radius is to the longest vector the better are the links, so
+// it grows in small steps. The writer only.
+func (g *graph) lift(rows []float32) {
+	if g.metric != Dot {
+		return
+	}
+	old := g.radius
+	for i := 0; i < len(rows); i += g.stride {
+		if norm := length(rows[i : i+g.dim]); g.radius < norm {
+			g.radius = max(norm, g.radius*17/16)
+		}
+	}
+	g.liftTo(rows)
+	if g.radius > old && len(g.vectors) > 0 {
+		vectors := append(make([]float32, 0, cap(g.vectors)), g.vectors...)
+		g.liftTo(vectors)
+		g.mu.Lock()
+		g.vectors = vectors
+		g.mu.Unlock()
+	}
+}
+
+func (g *graph) liftTo(rows []float32) {
+	for i := 0; i < len(rows); i += g.stride {
+		norm := length(rows[i : i+g.dim])
+		rows[i+g.dim] = float32(math.Sqrt(max(0, g.radius*g.radius-norm*norm)))
+	}
+}
+
+func length(v []float32) float64 {
+	var sum float64
+	for _, x := range v {
+		sum += float64(x) * float64(x)
+	}
+	return math.Sqrt(sum)
+}
+
+// take returns a pending slot of the given level. The caller holds mu exclusively and has called grow.
+func (g *graph) take(level int) uint32 {
+	var slot uint32
+	if last := len(g.free) - 1; last >= 0 {
+		slot, g.free = g.free[last], g.free[:last]
+	} else {
+		slot = uint32(len(g.state))
+		g.state = append(g.state, free)
+		g.owner = append(g.owner, member{})
+		g.upper = append(g.upper, nil)
+		g.inLinks = append(g.inLinks, 0)
+		g.vectors = g.vectors[:len(g.vectors)+g.stride]
+		g.links = g.links[:len(g.links)+2*g.opt.M+1]
+	}
+	g.state[slot] = pending
+	g.hidden++
+	if level > 0 {
+		g.upper[slot] = make([]uint32, level*(g.opt.M+1))
+	}
+	return slot
+}
+
+// release makes a condemned slot free. The caller holds mu exclusively.
+func (g *graph) release(slot uint32) {
+	g.state[slot] = free
+	g.hidden--
+	g.upper[slot] = nil
+	g.list(slot, 0)[0] = 0
+	g.free = append(g.free, slot)
+}
+
+// reset drops everything, as if the graph were new but for the levels drawn. The caller holds mu exclusively.
+func (g *graph) reset() {
+	clear(g.upper)
+	clear(g.links)
+	g.vectors, g.links, g.upper, g.state, g.owner = g.vectors[:0], g.links[:0], g.upper[:0], g.state[:0], g.owner[:0]
+	g.inLinks = g.inLinks[:0]
+	clear(g.more)
+	clear(g.slotOf)
+	g.free, g.sweepAt, g.top, g.lives, g.hidden = g.free[:0], -1, -1, 0, 0
+}
+
+// drawLevel draws from the exponential distribution of the paper's algorithm 1. Draw number n depends on the seed and n.
+func (g *graph) drawLevel() int {
+	r := rand.New(rand.NewPCG(g.opt.Seed, g.draws))
+	g.draws++
+	return min(int(r.ExpFloat64()*g.perLink), maxLevel)
+}
+
+// own gives a pending, live or dead slot to a point. The caller holds mu exclusively.
+func (g *graph) own(slot uint32, m member) {
+	g.slotOf[m.id] = slot
+	if g.state[slot] != live {
+		g.state[slot] = live
+		g.lives++
+		g.hidden--
+		g.owner[slot] = m
+		return
+	}
+	if m.id < g.owner[slot].id {
+		m, g.owner[slot] = g.owner[slot], m
+	}
+	more := g.more[slot]
+	i, _ := slices.BinarySearchFunc(more, m.id, compareMember)
+	g.more[slot] = slices.Insert(more, i, m)
+}
+
+// disown takes a point from its slot; a slot without points is dead. The caller holds mu exclusively.
+func (g *graph) disown(slot uint32, id string) {
+	delete(g.slotOf, id)
+	more := g.more[slot]
+	switch {
+	case len(more) == 0:
+		g.owner[slot] = member{}
+		g.state[slot] = dead
+		g.lives--
+		g.hidden++
+		return
+	case g.owner[slot].id == id:
+		g.owner[slot] = more[0]
+		more = slices.Delete(more, 0, 1)
+	default:
+		i, _ := slices.BinarySearchFunc(more, id, compareMember)
+		more = slices.Delete(more, i, i+1)
+	}
+	if len(more) == 0 {
+		delete(g.more, slot)
+	} else {
+		g.more[slot] = more
+	}
+}
+
+func compareMember(m member, id string) int { return cmp.Compare(m.id, id) }
+
+// find returns where a slot keeps the point.
+func (g *graph) find(slot uint32, id string) *member {
+	if g.owner[slot].id == id {
+		return &g.owner[slot]
+	}
+	more := g.more[slot]
+	i, _ := slices.BinarySearchFunc(more, id, compareMember)
+	return &more[i]
+}

@@ -1,0 +1,136 @@
+package index
+
+import "slices"
+
+// sweep works on getting rid of tombstones; it looks at n slots. The writer only.
+//
+// A sweep condemns all tombstones of its start, then goes through the slots in order and gives each that has a condemned
+// neighbour other neighbours: those of the condemned, which lie nearby, or what a fresh search finds. New points never link
+// to tombstones. So when all slots have been seen nothing leads to the condemned, and their slots are free. Spread over many
+// writes, no write pays for all, and the memory of churn is bounded.
+func (g *graph) sweep(n int) {
+	if g.sweepAt < 0 {
+		if g.hidden < minDead || float64(g.hidden) < deadPerSlot*float64(g.hidden+g.lives) {
+			return
+		}
+		g.mu.Lock()
+		for slot, s := range g.state {
+			if s == dead {
+				g.state[slot] = condemned
+			}
+		}
+		g.mu.Unlock()
+		g.sweepAt = 0
+	}
+	for n > 0 && g.sweepAt < len(g.state) {
+		count := min(n, roundSize, len(g.state)-g.sweepAt)
+		g.repairRound(g.sweepAt, count)
+		g.sweepAt += count
+		n -= count
+	}
+	if g.sweepAt == len(g.state) {
+		g.endSweep()
+	}
+}
+
+func (g *graph) repairRound(first, count int) {
+	plans := g.rounds.start(count)
+	g.parallel(count, func(w *walk, i int) {
+		plans[i].slot = uint32(first + i)
+		g.repair(w, &plans[i])
+	})
+	for i := range plans {
+		if plans[i].redo != 0 {
+			g.rounds.fresh = append(g.rounds.fresh, &plans[i])
+		}
+	}
+	g.link(g.rounds.fresh)
+}
+
+// repair chooses other neighbours for the layers in which a slot has condemned ones.
+func (g *graph) repair(w *walk, p *plan) {
+	p.redo = 0
+	if s := g.state[p.slot]; s != live && s != dead {
+		return
+	}
+	p.setLayers(g.level(p.slot) + 1)
+	for layer := range p.layers {
+		list := g.list(p.slot, layer)
+		if !slices.ContainsFunc(list[1:1+list[0]], func(v uint32) bool { return g.state[v] == condemned }) {
+			continue
+		}
+		p.redo |= 1 << layer
+		p.layers[layer] = g.choose(w, g.replacements(w, p.layers[layer], p.slot, layer), len(list)-1)
+	}
+}
+
+// replacements appends to keys the neighbours of a slot that may stay and the live neighbours of those that may not, nearest
+// first. Where these are few, it searches.
+func (g *graph) replacements(w *walk, keys []key, slot uint32, layer int) []key {
+	w.begin(cap(g.state))
+	w.visited[slot] = w.gen
+	add := func(list []uint32, ok slotState) {
+		near := w.near[:0]
+		for _, v := range list[1 : 1+list[0]] {
+			if g.state[v]&ok != 0 && w.visited[v] != w.gen {
+				w.visited[v] = w.gen
+				near = append(near, v)
+			}
+		}
+		g.distances(g.vector(slot), g.vectors, near, w.dist, nil)
+		for i, v := range near {
+			keys = append(keys, makeKey(w.dist[i], v))
+		}
+	}
+	list := g.list(slot, layer)
+	add(list, live|dead)
+	for _, v := range list[1 : 1+list[0]] {
+		if g.state[v] == condemned {
+			add(g.list(v, layer), live)
+		}
+	}
+	if len(keys) < g.opt.M {
+		g.enter(w, g.vector(slot))
+		for l := g.top; l > layer; l-- {
+			g.descend(w, g.vector(slot), l)
+		}
+		g.collect(w, g.vector(slot), layer)
+		for _, k := range w.pool {
+			if g.state[k.slot()] == live && k.slot() != slot && !slices.Contains(keys, k&^expanded) {
+				keys = append(keys, k&^expanded)
+			}
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// endSweep frees the condemned.
+func (g *graph) endSweep() {
+	r := &g.rounds
+	r.orphans = r.orphans[:0]
+	for slot, s := range g.state {
+		if s == condemned {
+			list := g.list(uint32(slot), 0)
+			g.unlink(list[1 : 1+list[0]])
+		}
+	}
+	g.adopt(r.orphans)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for slot, s := range g.state {
+		if s == condemned {
+			g.release(uint32(slot))
+		}
+	}
+	g.sweepAt = -1
+	if g.top < 0 || g.state[g.entry] != free {
+		return
+	}
+	g.top = -1
+	for slot, s := range g.state {
+		if level := g.level(uint32(slot)); s != free && level > g.top {
+			g.entry, g.top = uint32(slot), level
+		}
+	}
+}

@@ -1,0 +1,204 @@
+package index
+
+import (
+	"context"
+	"math"
+	"sync/atomic"
+)
+
+// key is a candidate of a search, made so that keys sort by distance, then slot:
+//
+//	bits 63…32 distance, order-preserving   bits 31…1 slot   bit 0 its neighbours have been looked at
+type key uint64
+
+const expanded key = 1
+
+func makeKey(d float32, slot uint32) key {
+	b := math.Float32bits(d)
+	b ^= uint32(int32(b)>>31) | 1<<31 // negative numbers sort backwards and first
+	return key(b)<<32 | key(slot)<<1
+}
+
+func (k key) slot() uint32 { return uint32(k) >> 1 }
+
+func (k key) distance() float32 {
+	b := uint32(k >> 32)
+	if b>>31 != 0 {
+		return math.Float32frombits(b ^ 1<<31)
+	}
+	return math.Float32frombits(^b)
+}
+
+// walk is the scratch of one search.
+type walk struct {
+	query   []float32 // prepared row
+	pool    []key     // candidates, nearest first
+	visited []uint16  // slot was seen in this generation
+	gen     uint16
+	near    []uint32  // slots of one kernel call
+	dist    []float32 // and their distances
+	cands   []key     // of choose
+	nearest nearest   // of an exact search
+	hits    []Hit
+}
+
+func (g *graph) getWalk() *walk {
+	if w, ok := g.walks.Get().(*walk); ok {
+		return w
+	}
+	n := max(2*g.opt.M, roundSize) + 1
+	return &walk{query: make([]float32, g.stride), near: make([]uint32, n), dist: make([]float32, n)}
+}
+
+// begin forgets what was visited. The caller holds mu.
+func (w *walk) begin(slots int) {
+	if len(w.visited) < slots {
+		w.visited = make([]uint16, max(slots, 2*len(w.visited)))
+		w.gen = 0
+	}
+	w.gen++
+	if w.gen == 0 {
+		clear(w.visited)
+		w.gen = 1
+	}
+}
+
+// walkDown leaves the ef live slots nearest to w.query in w.pool, tombstones among them. The caller holds mu.
+func (g *graph) walkDown(ctx context.Context, w *walk, ef int) error {
+	if g.top < 0 {
+		w.pool = w.pool[:0]
+		return nil
+	}
+	g.enter(w, w.query)
+	for layer := g.top; layer > 0; layer-- {
+		g.descend(w, w.query, layer)
+	}
+	return g.walkLayer(ctx, w, w.query, 0, ef)
+}
+
+// enter puts the entry into w.pool.
+func (g *graph) enter(w *walk, q []float32) {
+	w.near[0] = g.entry
+	g.distances(q, g.vectors, w.near[:1], w.dist, nil)
+	w.pool = append(w.pool[:0], makeKey(w.dist[0], g.entry))
+}
+
+// descend walks from w.pool[0] to the nearest slot of the layer and leaves it there alone (algorithm 2 with ef = 1).
+func (g *graph) descend(w *walk, q []float32, layer int) {
+	best := w.pool[0] &^ expanded
+	for from := key(0); from != best; {
+		from = best
+		list := g.list(best.slot(), layer)
+		n := int(atomic.LoadUint32(&list[0]))
+		for i := range n {
+			w.near[i] = atomic.LoadUint32(&list[1+i])
+		}
+		g.distances(q, g.vectors, w.near[:n], w.dist, nil)
+		for i, slot := range w.near[:n] {
+			best = min(best, makeKey(w.dist[i], slot))
+		}
+	}
+	w.pool = append(w.pool[:0], best)
+}
+
+// walkLayer widens w.pool to the ef live slots of the layer that are nearest to q (algorithm 2). Tombstones on the way stand
+// among them and are not counted.
+func (g *graph) walkLayer(ctx context.Context, w *walk, q []float32, layer, ef int) error {
+	w.begin(cap(g.state))
+	pool, visited, gen := w.pool, w.visited, w.gen
+	filter := g.hidden > 0
+	count := 0 // live slots in the pool
+	for i, k := range pool {
+		pool[i] = k &^ expanded
+		visited[k.slot()] = gen
+		if !filter || g.state[k.slot()] == live {
+			count++
+		}
+	}
+	worst := ^key(0) // once there are ef: the last in the pool
+	if count >= ef {
+		worst = pool[len(pool)-1]
+	}
+	for at, hops := 0, 1; at < len(pool); hops++ {
+		if hops%1024 == 0 && ctx.Err() != nil {
+			w.pool = pool
+			return ctx.Err()
+		}
+		slot := pool[at].slot()
+		pool[at] |= expanded
+		list := g.list(slot, layer)
+		near := w.near
+		n := 0
+		for i := range int(atomic.LoadUint32(&list[0])) {
+			v := atomic.LoadUint32(&list[1+i])
+			near[n] = v
+			unseen := 0 // without a branch, which would be guessed wrong half the time
+			if visited[v] != gen {
+				unseen = 1
+			}
+			visited[v] = gen
+			n += unseen
+		}
+		for at++; at < len(pool) && pool[at]&expanded != 0; at++ {
+		}
+		var next *uint32
+		if at < len(pool) {
+			next = &g.list(pool[at].slot(), layer)[0]
+		}
+		g.distances(q, g.vectors, near[:n], w.dist, next)
+		for i, v := range near[:n] {
+			k := makeKey(w.dist[i], v)
+			if k >= worst {
+				continue
+			}
+			lo, hi := 0, len(pool)
+			for lo < hi {
+				mid := int(uint(lo+hi) / 2)
+				if pool[mid] < k {
+					lo = mid + 1
+				} else {
+					hi = mid
+				}
+			}
+			pool = append(pool, 0)
+			copy(pool[lo+1:], pool[lo:])
+			pool[lo] = k
+			at = min(at, lo)
+			if !filter {
+				if len(pool) > ef {
+					pool = pool[:ef]
+				}
+				if len(pool) == ef {
+					worst = pool[ef-1]
+				}
+				continue
+			}
+			if g.state[v] == live {
+				count++
+			}
+			pool, count = g.trim(pool, count, ef)
+			if count == ef {
+				worst = pool[len(pool)-1]
+			}
+		}
+	}
+	w.pool = pool
+	return nil
+}
+
+// trim cuts the end of a pool in which tombstones stand: it ends with the ef-th of its count live slots.
+func (g *graph) trim(pool []key, count, ef int) ([]key, int) {
+	if count < ef {
+		return pool, count
+	}
+	for {
+		last := g.state[pool[len(pool)-1].slot()] == live
+		if last && count == ef {
+			return pool, count
+		}
+		if last {
+			count--
+		}
+		pool = pool[:len(pool)-1]
+	}
+}

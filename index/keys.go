@@ -1,0 +1,99 @@
+package index
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/dgraph-io/badger/v4"
+)
+
+// The keys of a store. NUMBER is a collection's, 4 bytes big endian, never used twice.
+//
+//	akin                            the store's format
+//	next                            the next NUMBER
+//	c NAME                          a collection's NUMBER and Config
+//	x NUMBER                        a dropped collection whose records are still to be deleted
+//	p NUMBER ID                     a point
+//	r NUMBER ID                     its raw input
+//	q NUMBER                        the last sequence number
+//	d NUMBER                        the detector
+//	m NUMBER                        the manifest of the snapshot
+//	s NUMBER GENERATION CHUNK       a chunk of a snapshot, 8 and 4 bytes big endian
+const (
+	keyFormat = "akin"
+	keyNext   = "next"
+
+	prefixConfig  = 'c'
+	prefixDropped = 'x'
+
+	recordPoint    = 'p'
+	recordRaw      = 'r'
+	recordSequence = 'q'
+	recordDetector = 'd'
+	recordManifest = 'm'
+	recordChunk    = 's'
+)
+
+// recordsOfCollection are the prefixes that a NUMBER follows.
+var recordsOfCollection = []byte{recordPoint, recordRaw, recordSequence, recordDetector, recordManifest, recordChunk}
+
+func numberKey(prefix byte, number uint32) []byte {
+	return binary.BigEndian.AppendUint32([]byte{prefix}, number)
+}
+
+func pointKey(prefix byte, number uint32, id string) []byte {
+	return append(numberKey(prefix, number), id...)
+}
+
+func chunkKey(number uint32, generation uint64, chunk int) []byte {
+	k := binary.BigEndian.AppendUint64(numberKey(recordChunk, number), generation)
+	return binary.BigEndian.AppendUint32(k, uint32(chunk))
+}
+
+// getSealed returns the content of a sealed record that belongs to its key; nil when there is none.
+func getSealed(txn *badger.Txn, key []byte, k recordKind) ([]byte, error) {
+	item, err := txn.Get(key)
+	if errors.Is(err, badger.ErrKeyNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading key %q: %w", key, err)
+	}
+	record, err := item.ValueCopy(nil)
+	if err != nil {
+		return nil, fmt.Errorf("reading key %q: %w", key, err)
+	}
+	content, err := unseal(record, k, string(key))
+	if err != nil {
+		return nil, fmt.Errorf("key %q: %w", key, err)
+	}
+	return content, nil
+}
+
+// deletePrefix deletes all keys with a prefix, in several transactions. keep, if not nil, spares keys.
+func deletePrefix(db *badger.DB, prefix []byte, keep func(key []byte) bool) error {
+	batch := db.NewWriteBatch()
+	defer batch.Cancel()
+	err := db.View(func(txn *badger.Txn) error {
+		it := txn.NewIterator(badger.IteratorOptions{Prefix: prefix})
+		defer it.Close()
+		for it.Rewind(); it.Valid(); it.Next() {
+			key := it.Item().KeyCopy(nil)
+			if keep != nil && keep(key) {
+				continue
+			}
+			if err := batch.Delete(key); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("deleting keys with prefix %q: %w", prefix, err)
+	}
+	if err := batch.Flush(); err != nil {
+		return fmt.Errorf("deleting keys with prefix %q: %w", prefix, err)
+	}
+	return nil
+}

@@ -1,0 +1,122 @@
+package index
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+)
+
+// Every record of a store, and every detector, is sealed: a kind, a version, the content and a CRC-32C (Castagnoli, little
+// endian) of what it belongs to (its key, say) and of all before it. A record in the wrong place fails as a damaged one does.
+//
+// History of the versions:
+//
+//	store     1  2026-11  keys as in keys.go
+//	config    1  2026-11  JSON of the collection's number and Config
+//	point     1  2026-11  flags, sequence number, vector, label, payload as JSON
+//	sequence  1  2026-11  the collection's last sequence number
+//	manifest  1  2026-11  JSON of what the snapshot covers
+//	chunk     1  2026-11  up to 60 KiB of the graph's image
+//	graph     1  2026-11  slots, links, vectors of tombstones, sequence numbers of points (graph_image.go)
+//	detector  1  2026-11  clusters and calibration (detector_codec.go)
+type recordKind byte
+
+const (
+	kindStore    recordKind = 'S'
+	kindConfig   recordKind = 'C'
+	kindPoint    recordKind = 'P'
+	kindSequence recordKind = 'Q'
+	kindManifest recordKind = 'M'
+	kindChunk    recordKind = 'K'
+	kindGraph    recordKind = 'G'
+	kindDetector recordKind = 'D'
+)
+
+// version of all kinds so far.
+const recordVersion = 1
+
+// sealOverhead is what sealing adds, in bytes.
+const sealOverhead = 2 + 4
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// newRecord starts a record with room for n bytes of content, to be appended before seal.
+func newRecord(k recordKind, n int) []byte {
+	return append(make([]byte, 0, n+sealOverhead), byte(k), recordVersion)
+}
+
+// seal ends a record that belongs to owner.
+func seal(record []byte, owner string) []byte {
+	return binary.LittleEndian.AppendUint32(record, sum(record, owner))
+}
+
+func sum(record []byte, owner string) uint32 {
+	c := crc32.Update(0, castagnoli, []byte(owner))
+	return crc32.Update(c, castagnoli, record)
+}
+
+// unseal checks a record and returns its content.
+func unseal(record []byte, k recordKind, owner string) ([]byte, error) {
+	if len(record) < sealOverhead || record[0] != byte(k) {
+		return nil, fmt.Errorf("record of %d bytes is not of kind %q: %w", len(record), byte(k), ErrCorrupt)
+	}
+	end := len(record) - 4
+	if sum(record[:end], owner) != binary.LittleEndian.Uint32(record[end:]) {
+		return nil, fmt.Errorf("record of kind %q fails its checksum: %w", byte(k), ErrCorrupt)
+	}
+	if record[1] != recordVersion {
+		return nil, fmt.Errorf("record of kind %q has version %d: %w: this version reads %d, use a newer akin", byte(k), record[1], ErrFormat, recordVersion)
+	}
+	return record[2:end], nil
+}
+
+// reader reads little-endian fields. After the first that is missing all are zero and ok is false.
+type reader struct {
+	b   []byte
+	bad bool
+}
+
+func (r *reader) bytes(n int) []byte {
+	if r.bad || n < 0 || n > len(r.b) {
+		r.bad = true
+		return nil
+	}
+	b := r.b[:n]
+	r.b = r.b[n:]
+	return b
+}
+
+func (r *reader) uint8() uint8 {
+	if b := r.bytes(1); b != nil {
+		return b[0]
+	}
+	return 0
+}
+
+func (r *reader) uint16() uint16 {
+	if b := r.bytes(2); b != nil {
+		return binary.LittleEndian.Uint16(b)
+	}
+	return 0
+}
+
+func (r *reader) uint32() uint32 {
+	if b := r.bytes(4); b != nil {
+		return binary.LittleEndian.Uint32(b)
+	}
+	return 0
+}
+
+func (r *reader) uint64() uint64 {
+	if b := r.bytes(8); b != nil {
+		return binary.LittleEndian.Uint64(b)
+	}
+	return 0
+}
+
+// text reads a length and as many bytes.
+func (r *reader) text() []byte { return r.bytes(int(r.uint32())) }
+
+func appendText[T string | []byte](b []byte, text T) []byte {
+	return append(binary.LittleEndian.AppendUint32(b, uint32(len(text))), text...)
+}

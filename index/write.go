@@ -1,0 +1,174 @@
+package index
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/dgraph-io/badger/v4"
+)
+
+// A write is one transaction, and so atomic, up to these limits; a larger one is a row of them.
+const (
+	MaxAtomicPoints = 1000    // points of one Upsert, or ids of one Delete
+	MaxAtomicBytes  = 4 << 20 // vectors, labels, payloads and raw inputs of one Upsert
+)
+
+// Upsert stores points and replaces those with the same id. When it returns nil, all are on disk and searches find them: they
+// survive a crash and a power cut.
+//
+// Up to MaxAtomicPoints points and MaxAtomicBytes bytes are stored all or none. A larger call is stored in parts, each durable
+// before the next; an error then says how many points were stored before it, the first of points. All is validated before
+// anything is stored. Where an id stands twice, the last one wins.
+func (c *Collection) Upsert(ctx context.Context, points []Point) error {
+	if err := c.enter(); err != nil {
+		return err
+	}
+	defer c.store.gate.leave()
+	s := newSpace(c.record.Config.Metric, c.record.Config.Dimension)
+	rows, payloads := make([]float32, len(points)*s.stride), make([][]byte, len(points))
+	for i := range points {
+		var err error
+		if payloads[i], err = points[i].check(); err != nil {
+			return err
+		}
+		if err := s.prepare(rows[i*s.stride:(i+1)*s.stride], points[i].Vector); err != nil {
+			return fmt.Errorf("id %q: %w", points[i].ID, err)
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for first := 0; first < len(points); {
+		part := 0
+		for size := 0; first+part < len(points) && part < MaxAtomicPoints; part++ {
+			p := &points[first+part]
+			size += 4*s.dim + len(p.ID) + len(p.Label) + len(payloads[first+part]) + len(p.Raw)
+			if size > MaxAtomicBytes && part > 0 {
+				break
+			}
+		}
+		end := first + part
+		err := ctx.Err()
+		if err == nil {
+			err = c.upsertPart(points[first:end], payloads[first:end], rows[first*s.stride:end*s.stride], s)
+		}
+		if err != nil {
+			return fmt.Errorf("collection %q: %d of %d points stored: %w", c.name, first, len(points), err)
+		}
+		first = end
+	}
+	return nil
+}
+
+func (c *Collection) upsertPart(points []Point, payloads [][]byte, rows []float32, s space) error {
+	if c.dropped.Load() {
+		return ErrNotFound
+	}
+	number := c.record.Number
+	ids, vectors, seqs := make([]string, len(points)), make([][]float32, len(points)), make([]uint64, len(points))
+	err := c.store.db.Update(func(txn *badger.Txn) error {
+		for i := range points {
+			p := &points[i]
+			ids[i], vectors[i], seqs[i] = p.ID, rows[i*s.stride:i*s.stride+s.dim], c.sequence+uint64(i)+1
+			key, rawKey := pointKey(recordPoint, number, p.ID), pointKey(recordRaw, number, p.ID)
+			if len(p.Raw) > 0 {
+				if err := txn.Set(rawKey, p.Raw); err != nil {
+					return err
+				}
+			} else if err := c.deleteRaw(txn, key, rawKey, p.ID); err != nil {
+				return err
+			}
+			if err := txn.Set(key, encodePoint(p, payloads[i], vectors[i], seqs[i])); err != nil {
+				return err
+			}
+		}
+		return c.setSequence(txn, c.sequence+uint64(len(points)))
+	})
+	if err != nil {
+		return err
+	}
+	c.sequence += uint64(len(points))
+	if g, ok := c.engine.(*graph); ok {
+		return g.upsert(ids, vectors, seqs)
+	}
+	return c.engine.Upsert(ids, vectors)
+}
+
+// deleteRaw deletes the raw input of a point that is in the store, if it has one.
+func (c *Collection) deleteRaw(txn *badger.Txn, key, rawKey []byte, id string) error {
+	item, err := txn.Get(key)
+	if errors.Is(err, badger.ErrKeyNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var old pointRecord
+	err = item.Value(func(b []byte) error {
+		old, err = decodePoint(b, id, c.record.Config.Dimension)
+		return err
+	})
+	if err == nil && !old.hasRaw {
+		return nil
+	}
+	// A record that cannot be read is about to go: what may belong to it goes too.
+	return txn.Delete(rawKey)
+}
+
+func (c *Collection) setSequence(txn *badger.Txn, n uint64) error {
+	key := numberKey(recordSequence, c.record.Number)
+	return txn.Set(key, seal(binary.LittleEndian.AppendUint64(newRecord(kindSequence, 8), n), string(key)))
+}
+
+// Delete removes points; ids that do not exist are ignored. When it returns nil the points are gone from the disk and from
+// searches. Up to MaxAtomicPoints ids are deleted all or none, more in parts like those of Upsert.
+func (c *Collection) Delete(ctx context.Context, ids []string) error {
+	if err := c.enter(); err != nil {
+		return err
+	}
+	defer c.store.gate.leave()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for first := 0; first < len(ids); first += MaxAtomicPoints {
+		err := ctx.Err()
+		if err == nil {
+			err = c.deletePart(ids[first:min(first+MaxAtomicPoints, len(ids))])
+		}
+		if err != nil {
+			return fmt.Errorf("collection %q: %d of %d ids deleted: %w", c.name, first, len(ids), err)
+		}
+	}
+	return nil
+}
+
+func (c *Collection) deletePart(ids []string) error {
+	if c.dropped.Load() {
+		return ErrNotFound
+	}
+	var gone []string
+	err := c.store.db.Update(func(txn *badger.Txn) error {
+		for _, id := range ids {
+			if !c.engine.has(id) {
+				continue
+			}
+			gone = append(gone, id)
+			key, rawKey := pointKey(recordPoint, c.record.Number, id), pointKey(recordRaw, c.record.Number, id)
+			if err := c.deleteRaw(txn, key, rawKey, id); err != nil {
+				return err
+			}
+			if err := txn.Delete(key); err != nil {
+				return err
+			}
+		}
+		if len(gone) == 0 {
+			return nil
+		}
+		return c.setSequence(txn, c.sequence+1)
+	})
+	if err != nil || len(gone) == 0 {
+		return err
+	}
+	c.sequence++
+	return c.engine.Delete(gone)
+}

@@ -1,0 +1,98 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/akin-search/akin/index"
+)
+
+type collectionList struct {
+	Collections []collectionSummary `json:"collections"`
+}
+
+type collectionSummary struct {
+	Name        string `json:"name"`
+	PointsCount int    `json:"points_count"`
+}
+
+// collectionInfo is one collection in full. Detector is null until one is fitted.
+type collectionInfo struct {
+	collectionSummary
+	Status   string        `json:"status"` // "green": Qdrant's word for all is well
+	Default  bool          `json:"default"`
+	Config   index.Config  `json:"config"`
+	Detector *detectorInfo `json:"detector"`
+}
+
+type detectorInfo struct {
+	Classes     []string `json:"classes"`
+	Calibration int      `json:"calibration"` // held-out points
+	MinAlpha    float64  `json:"min_alpha"`   // least alpha that they support
+}
+
+// collections lists what the store holds.
+func (s *Server) collections(context.Context, *fiber.Ctx) (any, error) {
+	out := collectionList{Collections: []collectionSummary{}}
+	for _, name := range s.opt.Store.Names() {
+		col, err := s.opt.Store.Collection(name)
+		if errors.Is(err, index.ErrNotFound) { // dropped since
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		out.Collections = append(out.Collections, collectionSummary{name, col.Len()})
+	}
+	return out, nil
+}
+
+func (s *Server) collectionInfo(_ context.Context, c *fiber.Ctx) (any, error) {
+	col, err := s.collection(c)
+	if err != nil {
+		return nil, err
+	}
+	out := collectionInfo{
+		collectionSummary: collectionSummary{col.Name(), col.Len()},
+		Status:            "green", Default: col.Name() == s.opt.Default, Config: col.Config(),
+	}
+	if d := col.Detector(); d != nil {
+		out.Detector = &detectorInfo{d.Classes(), d.Calibration(), d.MinAlpha()}
+	}
+	return out, nil
+}
+
+// healthInfo says what is being served.
+type healthInfo struct {
+	Collections int    `json:"collections"`
+	ModelID     string `json:"model_id"`  // "" without an encoder
+	Dimension   int    `json:"dimension"` // of the encoder, 0 without
+}
+
+func (s *Server) health(context.Context, *fiber.Ctx) (any, error) {
+	out := healthInfo{Collections: len(s.opt.Store.Names())}
+	if e := s.opt.Encoder; e != nil {
+		out.ModelID, out.Dimension = e.ModelID(), e.Dimension()
+	}
+	return out, nil
+}
+
+// live: the process answers.
+func (s *Server) live(context.Context, *fiber.Ctx) (any, error) { return true, nil }
+
+// ready: a search would find its collection.
+func (s *Server) ready(ctx context.Context, _ *fiber.Ctx) (any, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if s.opt.Default == "" {
+		return true, nil
+	}
+	if _, err := s.opt.Store.Collection(s.opt.Default); err != nil {
+		return nil, fmt.Errorf("%w: default collection: %w", errNotReady, err)
+	}
+	return true, nil
+}

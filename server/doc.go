@@ -1,0 +1,37 @@
+// Package server answers over HTTP: what is this like, and is it unlike everything known.
+//
+//	TCP ─► listener ─► fasthttp ─► route ─► body ─► object ─► vector ─► index ─► envelope
+//	       conn.go     fiber       server   body    json      input     query    envelope
+//	       lingers,                         JSON    strict,   vector,   points
+//	       tracks                           or form names     id or     anomaly  any error ─► errors.go ─► status
+//	                                                the field input
+//
+// Field names follow Qdrant's. A success is {"result": …, "status": "ok", "time": seconds}, a refusal is
+// {"status": {"error": "…"}, "time": seconds} with a 4xx that names the value, the limit and the mend; this holds for unknown
+// paths, wrong methods and bodies beyond the limit, too. A 5xx is the server's own fault: its cause is logged and not shown.
+//
+// # Endpoints
+//
+//	POST /search                          nearest points of the default collection
+//	POST /collections/{c}/points/query    the same in collection c
+//	POST /anomaly                         verdict of the default collection's detector
+//	POST /collections/{c}/anomaly         the same in collection c
+//	POST /embed                           the vector of an input
+//	PUT  /collections/{c}/points          add and replace points
+//	POST /collections/{c}/points/delete   remove points
+//	GET  /collections, /collections/{c}   what there is
+//	GET  /healthz, /livez, /readyz        health
+//
+// What is asked about is a vector, the id of a point, or an input (base64, or a file of a multipart form) that the server's
+// encoder embeds. A form's other fields are those of the JSON object, a value each, as JSON; strings stand bare.
+//
+// # Caveats
+//
+// A write of more than index.MaxAtomicPoints points or index.MaxAtomicBytes bytes is checked as a whole but stored in parts: one
+// that fails with a 5xx may be half there; sent again it does no harm.
+//
+// A field that is null counts as not given. Ids are strings; a JSON integer is taken as its decimal digits. A body is held in
+// memory, up to Options.BodyLimit a connection. A client that goes away is noticed only when the answer is written
+// (fasthttp reads nothing meanwhile): Options.RequestTimeout bounds the work done for nobody. HTTP/1.1 only; there is no
+// authentication yet, so listen on the loopback or behind a proxy that has it.
+package server

@@ -1,0 +1,192 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/akin-search/akin/encoder"
+	"github.com/akin-search/akin/index"
+)
+
+// encodeBatch is how many inputs go to the encoder at once.
+const encodeBatch = 256
+
+// upsertRequest is the body of PUT …/points.
+type upsertRequest struct {
+	points []newPoint
+	model  string
+}
+
+var upsertFields = []string{"points", "model_id"}
+
+func (*upsertRequest) fields() []string { return upsertFields }
+
+func (q *upsertRequest) read(field string, r *reader) (err error) {
+	switch field {
+	case "points":
+		err = r.array(func(int) error {
+			var p newPoint
+			if err := r.object(&p); err != nil {
+				return err
+			}
+			q.points = append(q.points, p)
+			return p.check()
+		})
+	case "model_id":
+		q.model, err = r.text(maxModelID)
+	}
+	return err
+}
+
+// newPoint is a point to be stored; its input, if it has one, is kept beside the vector.
+type newPoint struct{ index.Point }
+
+var pointFields = []string{"id", "vector", "input", "label", "payload"}
+
+func (*newPoint) fields() []string { return pointFields }
+
+func (p *newPoint) read(field string, r *reader) (err error) {
+	switch field {
+	case "id":
+		p.ID, err = r.id()
+	case "vector":
+		p.Vector, err = r.vector()
+	case "input":
+		p.Raw, err = r.bytes()
+		if n := len(p.Raw); err == nil && (n == 0 || n > index.MaxRaw) {
+			err = badf("input of %d bytes: use 1 to %d", n, index.MaxRaw)
+		}
+	case "label":
+		p.Label, err = r.text(index.MaxLabel)
+	case "payload":
+		p.Payload, err = r.payload()
+	}
+	return err
+}
+
+func (p *newPoint) check() error {
+	switch {
+	case p.ID == "":
+		return badf("no id: give a string or an integer")
+	case p.Vector == nil && p.Raw == nil:
+		return badf("point %q has neither vector nor input: give one of them (null counts as not given)", p.ID)
+	case p.Vector != nil && p.Raw != nil:
+		return badf("point %q has vector and input: give one of them", p.ID)
+	}
+	return nil
+}
+
+// writeResult is what a write returns; the write is on the disk then.
+type writeResult struct {
+	Status string `json:"status"` // "completed"
+	Points int    `json:"points"` // in the collection, afterwards
+}
+
+// upsert adds and replaces points. Nothing is written unless all of them are right.
+func (s *Server) upsert(ctx context.Context, c *fiber.Ctx) (any, error) {
+	col, err := s.collection(c)
+	if err != nil {
+		return nil, err
+	}
+	var req upsertRequest
+	if err := readJSON(c, &req); err != nil {
+		return nil, err
+	}
+	if len(req.points) == 0 {
+		return nil, badf("no points: give at least one")
+	}
+	if req.model != "" {
+		if err := col.CheckModel(req.model); err != nil {
+			return nil, at("model_id", err)
+		}
+	}
+	if err := s.embedPoints(ctx, col, req.points); err != nil {
+		return nil, err
+	}
+	points := make([]index.Point, len(req.points))
+	for i, p := range req.points {
+		points[i] = p.Point
+	}
+	if err := col.Upsert(ctx, points); err != nil {
+		return nil, err
+	}
+	return writeResult{"completed", col.Len()}, nil
+}
+
+// embedPoints gives the points with an input their vector.
+func (s *Server) embedPoints(ctx context.Context, col *index.Collection, points []newPoint) error {
+	var places []int
+	var raw [][]byte
+	for i, p := range points {
+		if p.Raw != nil {
+			places, raw = append(places, i), append(raw, p.Raw)
+		}
+	}
+	if len(raw) == 0 {
+		return nil
+	}
+	if err := s.mayEmbed(col); err != nil {
+		return err
+	}
+	for from := 0; from < len(raw); from += encodeBatch {
+		to := min(from+encodeBatch, len(raw))
+		vectors, err := s.opt.Encoder.Encode(ctx, raw[from:to]...)
+		if errors.Is(err, encoder.ErrInput) {
+			return s.brokenInput(ctx, err, places[from:to], raw[from:to])
+		}
+		if err != nil {
+			return err
+		}
+		for i, v := range vectors {
+			points[places[from+i]].Vector = v
+		}
+	}
+	return nil
+}
+
+// brokenInput says which point's input the encoder refused: it counts the inputs, not the points.
+func (s *Server) brokenInput(ctx context.Context, refused error, places []int, raw [][]byte) error {
+	for i, input := range raw {
+		if _, err := s.encodeOne(ctx, input); err != nil {
+			return at(fmt.Sprintf("points[%d]", places[i]), err)
+		}
+	}
+	return refused
+}
+
+// deleteRequest is the body of …/points/delete.
+type deleteRequest struct{ ids []string }
+
+var deleteFields = []string{"points"}
+
+func (*deleteRequest) fields() []string { return deleteFields }
+
+func (q *deleteRequest) read(_ string, r *reader) error {
+	return r.array(func(int) error {
+		id, err := r.id()
+		q.ids = append(q.ids, id)
+		return err
+	})
+}
+
+// delete removes points; ids that do not exist are ignored, so that a repeated request does no harm.
+func (s *Server) delete(ctx context.Context, c *fiber.Ctx) (any, error) {
+	col, err := s.collection(c)
+	if err != nil {
+		return nil, err
+	}
+	var req deleteRequest
+	if err := readJSON(c, &req); err != nil {
+		return nil, err
+	}
+	if len(req.ids) == 0 {
+		return nil, badf("no points: give at least one id")
+	}
+	if err := col.Delete(ctx, req.ids); err != nil {
+		return nil, err
+	}
+	return writeResult{"completed", col.Len()}, nil
+}
