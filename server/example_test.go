@@ -58,15 +58,15 @@ func Example() {
 		}
 		fmt.Println(regexp.MustCompile(`,"time":.*`).ReplaceAllString(string(answer), ""))
 	}
-	send("PUT", "/collections/colours/points", `{"points":[{"id":"sky","vector":[0.4,0.7,1],"label":"blue"},{"id":"grass","vector":[0.2,0.6,0.1]}]}`)
-	send("POST", "/search", `{"query":[0.4,0.7,0.5],"limit":1}`)
-	send("POST", "/search", `{"query":[0.4,0.7]}`)
+	send("PUT", "/collections/colours/points", `{"points":[{"id":"sky","vector":[0,1,1],"label":"blue"},{"id":"grass","vector":[1,1,0]}]}`)
+	send("POST", "/search", `{"query":[1,1,0.5],"limit":1}`)
+	send("POST", "/search", `{"query":[1,1]}`)
 	stop()
 	if err := <-served; err != nil {
 		log.Fatal(err)
 	}
 	// Output:
 	// {"result":{"status":"completed","points":2},"status":"ok"
-	// {"result":{"points":[{"id":"grass","score":0.45825756,"payload":null,"label":""}],"model_id":""},"status":"ok"
+	// {"result":{"points":[{"id":"grass","score":0.5,"payload":null,"label":""}],"model_id":""},"status":"ok"
 	// {"status":{"error":"vector of 2 components: wrong dimension: want 3"}
 }

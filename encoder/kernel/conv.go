@@ -40,8 +40,7 @@ func (c *convCore) placesOf(idx []int32, i int) []int32 {
 	if !c.Pool {
 		return nil
 	}
-	h, w := c.Out()
-	n := h * w * c.Filters
+	n := c.out.h * c.out.w * c.Filters
 	return idx[i*n : (i+1)*n]
 }
 
@@ -61,7 +60,7 @@ func (c *cpuConv) forwardImages(group int) {
 			c.convolve(&g.tile, x, c.w, c.b, y, c.yRow(), flags)
 			continue
 		}
-		_, cw := c.Conved()
+		cw := c.conved.w
 		c.convolve(&g.tile, x, c.w, c.b, g.conved, cw*c.Filters, flags)
 		c.poolImage(g.conved, y, c.placesOf(c.idx, i))
 	}
@@ -108,7 +107,7 @@ func (c *cpuConv) backwardImages(group int) {
 // biasGrad adds Σ dz of one image to db: a row of ones times dz.
 func (c *cpuConv) biasGrad(g *convGroup, db []float32) {
 	f, s := c.Filters, c.Stride
-	ch, cw := c.Conved()
+	ch, cw := c.conved.h, c.conved.w
 	t := &g.tile
 	*t = tile{brs: 4 * s * f, bseg: 4 * s * (c.dzRow() - cw*f), crs: 4 * f, kc: cw, segs: ch, flags: tileAdd}
 	t.a = unsafe.Pointer(&c.ones[0])

@@ -15,9 +15,14 @@ type convCore struct {
 	ConvShape
 	dev    *cpuDevice
 	groups []convGroup
+	conved size      // of the output before pooling
+	out    size      // and of y
 	packed []float32 // w, panel by panel
 	flip   []float32 // w flipped and transposed, panel by panel of input channels
 }
+
+// size is a height and width in pixels.
+type size struct{ h, w int }
 
 // convGroup is one group's scratch.
 type convGroup struct {
@@ -28,7 +33,10 @@ type convGroup struct {
 }
 
 func newConvCore(d *cpuDevice, s ConvShape) convCore {
-	return convCore{ConvShape: s, dev: d, groups: make([]convGroup, min(convGroups, s.Batch))}
+	c := convCore{ConvShape: s, dev: d, groups: make([]convGroup, min(convGroups, s.Batch))}
+	c.conved.h, c.conved.w = s.Conved()
+	c.out.h, c.out.w = s.Out()
+	return c
 }
 
 // parts returns how many groups n images make.
@@ -42,16 +50,8 @@ func (c *convCore) xRow() int   { return (c.Width + 2*c.InPad) * c.Channels }
 func (c *convCore) xImage() int { return (c.Height + 2*c.InPad) * c.xRow() }
 
 // yRow, yImage and yOrigin are the same of y, and the place of its first pixel.
-func (c *convCore) yRow() int {
-	_, w := c.Out()
-	return (w + 2*c.OutPad) * c.Filters
-}
-
-func (c *convCore) yImage() int {
-	h, _ := c.Out()
-	return (h + 2*c.OutPad) * c.yRow()
-}
-
+func (c *convCore) yRow() int    { return (c.out.w + 2*c.OutPad) * c.Filters }
+func (c *convCore) yImage() int  { return (c.out.h + 2*c.OutPad) * c.yRow() }
 func (c *convCore) yOrigin() int { return c.OutPad * (c.yRow() + c.Filters) }
 
 // corner is the place in x of the first tap of the first pixel.
@@ -79,7 +79,6 @@ func (c *convCore) panels(w []float32) []float32 {
 
 // convolve computes one image of [ConvedHeight][ConvedWidth][Filters], rows outRow apart. bias may be nil.
 func (c *convCore) convolve(t *tile, x, panels, bias, out []float32, outRow, flags int) {
-	ch, cw := c.Conved()
 	xRow := c.xRow()
 	*t = tile{ars: 4 * c.Stride * c.Channels, acs: 4, aseg: 4 * (xRow - c.Kernel*c.Channels),
 		crs: 4 * c.Filters, kc: c.Kernel * c.Channels, segs: c.Kernel, flags: flags}
@@ -90,10 +89,10 @@ func (c *convCore) convolve(t *tile, x, panels, bias, out []float32, outRow, fla
 		if bias != nil {
 			t.bias = unsafe.Pointer(&bias[j])
 		}
-		for r := range ch {
+		for r := range c.conved.h {
 			t.a = unsafe.Pointer(&x[c.corner()+r*c.Stride*xRow])
 			t.c = unsafe.Pointer(&out[r*outRow+j])
-			t.run(c.dev.tier, cw, cols)
+			t.run(c.dev.tier, c.conved.w, cols)
 		}
 	}
 	*t = tile{}
@@ -129,7 +128,7 @@ func (c *convCore) flipWeights(w []float32) {
 // weightGrad adds Σ over the pixels of x·dz of one image to the group's dw, a row of the filter at a time.
 func (c *convCore) weightGrad(g *convGroup, x []float32) {
 	f, s := c.Filters, c.Stride
-	ch, cw := c.Conved()
+	ch, cw := c.conved.h, c.conved.w
 	t := &g.tile
 	for j := 0; j < f; j += c.dev.tier.wide {
 		cols := min(c.dev.tier.wide, f-j)
@@ -174,16 +173,9 @@ func (c *convCore) sumWeightGrads(parts int, dw []float32) {
 
 // poolImage pools one convolved image of rows cw·f long into y, and keeps the places of the maxima.
 func (c *convCore) poolImage(conved, y []float32, idx []int32) {
-	_, cw := c.Conved()
-	oh, ow := c.Out()
-	f := c.Filters
-	row := cw * f
-	for r := range oh {
-		r0, r1 := conved[2*r*row:][:row], conved[(2*r+1)*row:][:row]
-		for p := range ow {
-			q := 2 * p * f
-			c.dev.tier.pool(y[r*c.yRow()+p*f:][:f], idx[(r*ow+p)*f:][:f], r0[q:q+f], r0[q+f:q+2*f], r1[q:q+f], r1[q+f:q+2*f])
-		}
+	out, row, yRow := c.out.w*c.Filters, c.conved.w*c.Filters, c.yRow()
+	for r := range c.out.h {
+		c.dev.tier.poolRow(y[r*yRow:][:out], idx[r*out:][:out], conved[2*r*row:][:row], conved[(2*r+1)*row:][:row], c.Filters)
 	}
 }
 
@@ -191,26 +183,21 @@ func (c *convCore) poolImage(conved, y []float32, idx []int32) {
 // that are step floats apart in a row, and rows row floats apart. Pixels that the pooling drops are not written.
 func (c *convCore) undo(dst []float32, row, step int, dy, y []float32, idx []int32) {
 	tr, f := c.dev.tier, c.Filters
-	oh, ow := c.Out()
-	for r := range oh {
-		if c.Pool {
-			r0, r1 := dst[2*r*row:], dst[(2*r+1)*row:]
-			for p := range ow {
-				q := 2 * p * step
-				tr.unpool(dy[r*c.yRow()+p*f:][:f], idx[(r*ow+p)*f:][:f], r0[q:][:f], r0[q+step:][:f], r1[q:][:f], r1[q+step:][:f])
-			}
-			continue
-		}
-		src, out := dy[r*c.yRow():][:ow*f], y[r*c.yRow():][:ow*f]
-		if step == f && c.ReLU {
-			tr.zeroWhereInactive(dst[r*row:][:ow*f], out, src)
-			continue
-		}
-		for p := range ow {
-			if c.ReLU {
-				tr.zeroWhereInactive(dst[r*row+p*step:][:f], out[p*f:][:f], src[p*f:][:f])
-			} else {
-				copy(dst[r*row+p*step:][:f], src[p*f:])
+	out, yRow := c.out.w*f, c.yRow()
+	for r := range c.out.h {
+		src, active := dy[r*yRow:][:out], y[r*yRow:][:out]
+		switch {
+		case c.Pool:
+			tr.unpoolRow(src, idx[r*out:][:out], dst[2*r*row:], dst[(2*r+1)*row:], f, step)
+		case step == f && c.ReLU:
+			tr.zeroWhereInactive(dst[r*row:][:out], active, src)
+		default:
+			for p := range c.out.w {
+				if c.ReLU {
+					tr.zeroWhereInactive(dst[r*row+p*step:][:f], active[p*f:][:f], src[p*f:][:f])
+				} else {
+					copy(dst[r*row+p*step:][:f], src[p*f:])
+				}
 			}
 		}
 	}

@@ -53,6 +53,7 @@ func main() {
 		channelAffine(s)
 		channelGradSums(s)
 		channelGrad(s)
+		peak(s)
 	}
 	src, err := format.Source(stubs.Bytes())
 	if err != nil {
@@ -257,16 +258,42 @@ func addTo(s isa) {
 	closeLoop(s, n, "DI", "SI")
 }
 
+// pooling opens a function over a row of output pixels of n channels each, a multiple of the lanes. ptrs[:2] run on through the row,
+// the four input pixels skip ahead by skip bytes after each output pixel.
+func pooling(s isa, name, args string, ptrs []string, setup func()) string {
+	n := name + s.tag
+	g("//go:noescape\nfunc %s(%s, skip, pixels, n int)\n", n, args)
+	o("// func %s(%s, skip, pixels, n int)", n, args)
+	o("TEXT ·%s(SB), NOSPLIT|NOFRAME, $0-%d", n, 8*(len(ptrs)+3))
+	for i, p := range ptrs {
+		o("\tMOVQ %s+%d(FP), %s", p, 8*i, []string{"DI", "SI", "DX", "BX", "R8", "R9"}[i])
+	}
+	o("\tMOVQ skip+%d(FP), R10\n\tMOVQ pixels+%d(FP), R11\n\tMOVQ n+%d(FP), R12", 8*len(ptrs), 8*len(ptrs)+8, 8*len(ptrs)+16)
+	setup()
+	o("%s_pixel:\n\tMOVQ R12, CX\n%s_loop:", n, n)
+	return n
+}
+
+func closePooling(s isa, n string) {
+	for _, r := range []string{"DI", "SI", "DX", "BX", "R8", "R9"} {
+		o("\tADDQ $%d, %s", 4*s.lanes, r)
+	}
+	o("\tSUBQ $%d, CX\n\tJG %s_loop", s.lanes, n)
+	for _, r := range []string{"DX", "BX", "R8", "R9"} {
+		o("\tADDQ R10, %s", r)
+	}
+	o("\tDECQ R11\n\tJNZ %s_pixel\n\tVZEROUPPER\n\tRET\n", n)
+}
+
 // maxPool: out[i] = max of p00..p11[i], idx[i] = its place 0..3 (the first of equals), or 4 where the maximum is not positive.
 func maxPool(s isa) {
-	n := elementwise(s, "maxPool", "out *float32, idx *int32, p00, p01, p10, p11 *float32, n int",
-		[]string{"out", "idx", "p00", "p01", "p10", "p11"}, func() {
-			zero(s, s.reg+"7")
-			for i := 1; i <= 4; i++ {
-				o("\tMOVL $%d, AX\n\tVMOVD AX, X0\n\tVPBROADCASTD X0, %s%d", i, s.reg, 7+i)
-			}
-		})
 	r := s.reg
+	n := pooling(s, "maxPool", "out *float32, idx *int32, p00, p01, p10, p11 *float32", []string{"out", "idx", "p00", "p01", "p10", "p11"}, func() {
+		zero(s, r+"7")
+		for i := 1; i <= 4; i++ {
+			o("\tMOVL $%d, AX\n\tVMOVD AX, X0\n\tVPBROADCASTD X0, %s%d", i, r, 7+i)
+		}
+	})
 	o("\tVMOVUPS (DX), %s0", r)
 	if s.lanes == 16 {
 		o("\tVPXORQ Z5, Z5, Z5")
@@ -288,17 +315,16 @@ func maxPool(s isa) {
 		o("\tVCMPPS $14, Y7, Y0, Y6\n\tVBLENDVPS Y6, Y5, Y11, Y5\n\tVMOVDQU Y5, (SI)")
 	}
 	o("\tVMOVUPS %s0, (DI)", r)
-	closeLoop(s, n, "DI", "SI", "DX", "BX", "R8", "R9")
+	closePooling(s, n)
 }
 
 // maxPoolGrad: p_j[i] = dy[i] if idx[i] == j, else 0, for j = 0..3
 func maxPoolGrad(s isa) {
-	n := elementwise(s, "maxPoolGrad", "dy *float32, idx *int32, p00, p01, p10, p11 *float32, n int",
-		[]string{"dy", "idx", "p00", "p01", "p10", "p11"}, func() {
-			for i := 0; i <= 3; i++ {
-				o("\tMOVL $%d, AX\n\tVMOVD AX, X0\n\tVPBROADCASTD X0, %s%d", i, s.reg, 8+i)
-			}
-		})
+	n := pooling(s, "maxPoolGrad", "dy *float32, idx *int32, p00, p01, p10, p11 *float32", []string{"dy", "idx", "p00", "p01", "p10", "p11"}, func() {
+		for i := 0; i <= 3; i++ {
+			o("\tMOVL $%d, AX\n\tVMOVD AX, X0\n\tVPBROADCASTD X0, %s%d", i, s.reg, 8+i)
+		}
+	})
 	if s.lanes == 16 {
 		o("\tVMOVDQU32 (SI), Z5\n\tVMOVUPS (DI), Z0")
 	} else {
@@ -311,7 +337,7 @@ func maxPoolGrad(s isa) {
 			o("\tVPCMPEQD Y%d, Y5, Y6\n\tVANDPS Y0, Y6, Y1\n\tVMOVUPS Y1, (%s)", 8+i, p)
 		}
 	}
-	closeLoop(s, n, "DI", "SI", "DX", "BX", "R8", "R9")
+	closePooling(s, n)
 }
 
 // adam: the loop of adamReference. k is {b1, 1-b1, b2, 1-b2, 1/(1-b2^t), eps, -lr/(1-b1^t), 1-lr*decay}.
@@ -408,4 +434,22 @@ func channelGrad(s isa) {
 	})
 	o("\tVMOVAPS %[1]s2, %[1]s3\n\tVFMADD231PS (%[2]s), %[1]s1, %[1]s3\n\tVFMADD231PS (%[3]s), %[1]s0, %[1]s3\n\tVMOVUPS %[1]s3, (%[4]s)", r, reg["z"], reg["dv"], reg["dz"])
 	closeChannels(s, n, nil, reg["dz"], reg["dv"], reg["z"])
+}
+
+// peak: n times peakChains multiply-adds that do not wait for each other, all 1·1 added to a register of its own
+func peak(s isa) {
+	const chains = 12 // peakChains
+	n := "peak" + s.tag
+	g("//go:noescape\nfunc %s(n int)\n", n)
+	o("// func %s(n int)", n)
+	o("TEXT ·%s(SB), NOSPLIT|NOFRAME, $0-8", n)
+	o("\tMOVQ n+0(FP), CX\n\tMOVL $0x3F800000, AX\n\tVMOVD AX, X0\n\tVBROADCASTSS X0, %s0", s.reg) // 1.0
+	for i := range chains {
+		zero(s, fmt.Sprintf("%s%d", s.reg, 4+i))
+	}
+	o("%s_loop:", n)
+	for i := range chains {
+		o("\tVFMADD231PS %[1]s0, %[1]s0, %[1]s%[2]d", s.reg, 4+i)
+	}
+	o("\tDECQ CX\n\tJNZ %s_loop\n\tVZEROUPPER\n\tRET\n", n)
 }

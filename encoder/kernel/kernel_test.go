@@ -184,28 +184,40 @@ func TestVectorLoops(t *testing.T) {
 			}
 			mustEqual(t, "add", n, sum, want)
 
-			var p [4][]float32
-			for j := range p {
-				p[j] = random(rng, n)
-				for i := range p[j] { // ties and all-negative pixels
-					p[j][i] = float32(math.Round(float64(p[j][i])*3)) / 3
+		}
+	})
+}
+
+// TestPoolingLoops compares pooling and its gradient with the references, for whole blocks of channels and others.
+func TestPoolingLoops(t *testing.T) {
+	eachTier(t, func(t *testing.T, tr *tier) {
+		rng := rand.New(rand.NewPCG(3, 6))
+		for f := 1; f <= 66; f++ {
+			for _, pixels := range []int{1, 2, 5} {
+				var rows [2][]float32
+				for j := range rows {
+					rows[j] = random(rng, 2*pixels*f)
+					for i := range rows[j] { // ties and all-negative pixels
+						rows[j][i] = float32(math.Round(float64(rows[j][i])*3)) / 3
+					}
 				}
-			}
-			idx, wantIdx := make([]int32, n), make([]int32, n)
-			tr.pool(got, idx, p[0], p[1], p[2], p[3])
-			maxPoolReference(want, wantIdx, p[0], p[1], p[2], p[3])
-			mustEqual(t, "maxPool", n, got, want)
-			if fmt.Sprint(idx) != fmt.Sprint(wantIdx) {
-				t.Fatalf("maxPool n=%d: places %v, want %v", n, idx, wantIdx)
-			}
-			var q, r [4][]float32
-			for j := range q {
-				q[j], r[j] = random(rng, n), random(rng, n)
-			}
-			tr.unpool(dy, idx, q[0], q[1], q[2], q[3])
-			maxPoolGradReference(dy, idx, r[0], r[1], r[2], r[3])
-			for j := range q {
-				mustEqual(t, "maxPoolGrad", n, q[j], r[j])
+				n := pixels * f
+				got, want, idx, wantIdx := make([]float32, n), make([]float32, n), make([]int32, n), make([]int32, n)
+				tr.poolRow(got, idx, rows[0], rows[1], f)
+				maxPoolReference(want, wantIdx, rows[0], rows[1], f)
+				mustEqual(t, "maxPool", f, got, want)
+				if fmt.Sprint(idx) != fmt.Sprint(wantIdx) {
+					t.Fatalf("maxPool f=%d: places %v, want %v", f, idx, wantIdx)
+				}
+				for _, step := range []int{f, 3 * f} {
+					dy := random(rng, n)
+					size := 2 * pixels * step
+					a, b := random(rng, 2*size), make([]float32, 2*size)
+					copy(b, a)
+					tr.unpoolRow(dy, idx, a[:size], a[size:], f, step)
+					maxPoolGradReference(dy, idx, b[:size], b[size:], f, step)
+					mustEqual(t, "maxPoolGrad", f, a, b)
+				}
 			}
 		}
 	})

@@ -129,10 +129,10 @@ func reluGrad512(dz, y, dy *float32, n int)
 func addTo512(dst, src *float32, n int)
 
 //go:noescape
-func maxPool512(out *float32, idx *int32, p00, p01, p10, p11 *float32, n int)
+func maxPool512(out *float32, idx *int32, p00, p01, p10, p11 *float32, skip, pixels, n int)
 
 //go:noescape
-func maxPoolGrad512(dy *float32, idx *int32, p00, p01, p10, p11 *float32, n int)
+func maxPoolGrad512(dy *float32, idx *int32, p00, p01, p10, p11 *float32, skip, pixels, n int)
 
 //go:noescape
 func adam512(w, grad, m, v, k *float32, n int)
@@ -151,6 +151,9 @@ func channelGradSums512(sum, product, dv, z *float32, stride, n int)
 
 //go:noescape
 func channelGrad512(dz, dv, z, k1, k2, k3 *float32, stride, n int)
+
+//go:noescape
+func peak512(n int)
 
 //go:noescape
 func tile256x2r1(t *tile)
@@ -196,10 +199,10 @@ func reluGrad256(dz, y, dy *float32, n int)
 func addTo256(dst, src *float32, n int)
 
 //go:noescape
-func maxPool256(out *float32, idx *int32, p00, p01, p10, p11 *float32, n int)
+func maxPool256(out *float32, idx *int32, p00, p01, p10, p11 *float32, skip, pixels, n int)
 
 //go:noescape
-func maxPoolGrad256(dy *float32, idx *int32, p00, p01, p10, p11 *float32, n int)
+func maxPoolGrad256(dy *float32, idx *int32, p00, p01, p10, p11 *float32, skip, pixels, n int)
 
 //go:noescape
 func adam256(w, grad, m, v, k *float32, n int)
@@ -218,3 +221,6 @@ func channelGradSums256(sum, product, dv, z *float32, stride, n int)
 
 //go:noescape
 func channelGrad256(dz, dv, z, k1, k2, k3 *float32, stride, n int)
+
+//go:noescape
+func peak256(n int)

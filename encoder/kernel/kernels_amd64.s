@@ -6406,15 +6406,17 @@ addTo512_loop:
 	VZEROUPPER
 	RET
 
-// func maxPool512(out *float32, idx *int32, p00, p01, p10, p11 *float32, n int)
-TEXT ·maxPool512(SB), NOSPLIT|NOFRAME, $0-56
+// func maxPool512(out *float32, idx *int32, p00, p01, p10, p11 *float32, skip, pixels, n int)
+TEXT ·maxPool512(SB), NOSPLIT|NOFRAME, $0-72
 	MOVQ out+0(FP), DI
 	MOVQ idx+8(FP), SI
 	MOVQ p00+16(FP), DX
 	MOVQ p01+24(FP), BX
 	MOVQ p10+32(FP), R8
 	MOVQ p11+40(FP), R9
-	MOVQ n+48(FP), CX
+	MOVQ skip+48(FP), R10
+	MOVQ pixels+56(FP), R11
+	MOVQ n+64(FP), R12
 	VPXORQ Z7, Z7, Z7
 	MOVL $1, AX
 	VMOVD AX, X0
@@ -6428,6 +6430,8 @@ TEXT ·maxPool512(SB), NOSPLIT|NOFRAME, $0-56
 	MOVL $4, AX
 	VMOVD AX, X0
 	VPBROADCASTD X0, Z11
+maxPool512_pixel:
+	MOVQ R12, CX
 maxPool512_loop:
 	VMOVUPS (DX), Z0
 	VPXORQ Z5, Z5, Z5
@@ -6456,18 +6460,26 @@ maxPool512_loop:
 	ADDQ $64, R9
 	SUBQ $16, CX
 	JG maxPool512_loop
+	ADDQ R10, DX
+	ADDQ R10, BX
+	ADDQ R10, R8
+	ADDQ R10, R9
+	DECQ R11
+	JNZ maxPool512_pixel
 	VZEROUPPER
 	RET
 
-// func maxPoolGrad512(dy *float32, idx *int32, p00, p01, p10, p11 *float32, n int)
-TEXT ·maxPoolGrad512(SB), NOSPLIT|NOFRAME, $0-56
+// func maxPoolGrad512(dy *float32, idx *int32, p00, p01, p10, p11 *float32, skip, pixels, n int)
+TEXT ·maxPoolGrad512(SB), NOSPLIT|NOFRAME, $0-72
 	MOVQ dy+0(FP), DI
 	MOVQ idx+8(FP), SI
 	MOVQ p00+16(FP), DX
 	MOVQ p01+24(FP), BX
 	MOVQ p10+32(FP), R8
 	MOVQ p11+40(FP), R9
-	MOVQ n+48(FP), CX
+	MOVQ skip+48(FP), R10
+	MOVQ pixels+56(FP), R11
+	MOVQ n+64(FP), R12
 	MOVL $0, AX
 	VMOVD AX, X0
 	VPBROADCASTD X0, Z8
@@ -6480,6 +6492,8 @@ TEXT ·maxPoolGrad512(SB), NOSPLIT|NOFRAME, $0-56
 	MOVL $3, AX
 	VMOVD AX, X0
 	VPBROADCASTD X0, Z11
+maxPoolGrad512_pixel:
+	MOVQ R12, CX
 maxPoolGrad512_loop:
 	VMOVDQU32 (SI), Z5
 	VMOVUPS (DI), Z0
@@ -6503,6 +6517,12 @@ maxPoolGrad512_loop:
 	ADDQ $64, R9
 	SUBQ $16, CX
 	JG maxPoolGrad512_loop
+	ADDQ R10, DX
+	ADDQ R10, BX
+	ADDQ R10, R8
+	ADDQ R10, R9
+	DECQ R11
+	JNZ maxPoolGrad512_pixel
 	VZEROUPPER
 	RET
 
@@ -6666,6 +6686,42 @@ channelGrad512_loop:
 	ADDQ R11, DX
 	DECQ CX
 	JNZ channelGrad512_loop
+	VZEROUPPER
+	RET
+
+// func peak512(n int)
+TEXT ·peak512(SB), NOSPLIT|NOFRAME, $0-8
+	MOVQ n+0(FP), CX
+	MOVL $0x3F800000, AX
+	VMOVD AX, X0
+	VBROADCASTSS X0, Z0
+	VPXORQ Z4, Z4, Z4
+	VPXORQ Z5, Z5, Z5
+	VPXORQ Z6, Z6, Z6
+	VPXORQ Z7, Z7, Z7
+	VPXORQ Z8, Z8, Z8
+	VPXORQ Z9, Z9, Z9
+	VPXORQ Z10, Z10, Z10
+	VPXORQ Z11, Z11, Z11
+	VPXORQ Z12, Z12, Z12
+	VPXORQ Z13, Z13, Z13
+	VPXORQ Z14, Z14, Z14
+	VPXORQ Z15, Z15, Z15
+peak512_loop:
+	VFMADD231PS Z0, Z0, Z4
+	VFMADD231PS Z0, Z0, Z5
+	VFMADD231PS Z0, Z0, Z6
+	VFMADD231PS Z0, Z0, Z7
+	VFMADD231PS Z0, Z0, Z8
+	VFMADD231PS Z0, Z0, Z9
+	VFMADD231PS Z0, Z0, Z10
+	VFMADD231PS Z0, Z0, Z11
+	VFMADD231PS Z0, Z0, Z12
+	VFMADD231PS Z0, Z0, Z13
+	VFMADD231PS Z0, Z0, Z14
+	VFMADD231PS Z0, Z0, Z15
+	DECQ CX
+	JNZ peak512_loop
 	VZEROUPPER
 	RET
 
@@ -7849,15 +7905,17 @@ addTo256_loop:
 	VZEROUPPER
 	RET
 
-// func maxPool256(out *float32, idx *int32, p00, p01, p10, p11 *float32, n int)
-TEXT ·maxPool256(SB), NOSPLIT|NOFRAME, $0-56
+// func maxPool256(out *float32, idx *int32, p00, p01, p10, p11 *float32, skip, pixels, n int)
+TEXT ·maxPool256(SB), NOSPLIT|NOFRAME, $0-72
 	MOVQ out+0(FP), DI
 	MOVQ idx+8(FP), SI
 	MOVQ p00+16(FP), DX
 	MOVQ p01+24(FP), BX
 	MOVQ p10+32(FP), R8
 	MOVQ p11+40(FP), R9
-	MOVQ n+48(FP), CX
+	MOVQ skip+48(FP), R10
+	MOVQ pixels+56(FP), R11
+	MOVQ n+64(FP), R12
 	VXORPS Y7, Y7, Y7
 	MOVL $1, AX
 	VMOVD AX, X0
@@ -7871,6 +7929,8 @@ TEXT ·maxPool256(SB), NOSPLIT|NOFRAME, $0-56
 	MOVL $4, AX
 	VMOVD AX, X0
 	VPBROADCASTD X0, Y11
+maxPool256_pixel:
+	MOVQ R12, CX
 maxPool256_loop:
 	VMOVUPS (DX), Y0
 	VPXOR Y5, Y5, Y5
@@ -7898,18 +7958,26 @@ maxPool256_loop:
 	ADDQ $32, R9
 	SUBQ $8, CX
 	JG maxPool256_loop
+	ADDQ R10, DX
+	ADDQ R10, BX
+	ADDQ R10, R8
+	ADDQ R10, R9
+	DECQ R11
+	JNZ maxPool256_pixel
 	VZEROUPPER
 	RET
 
-// func maxPoolGrad256(dy *float32, idx *int32, p00, p01, p10, p11 *float32, n int)
-TEXT ·maxPoolGrad256(SB), NOSPLIT|NOFRAME, $0-56
+// func maxPoolGrad256(dy *float32, idx *int32, p00, p01, p10, p11 *float32, skip, pixels, n int)
+TEXT ·maxPoolGrad256(SB), NOSPLIT|NOFRAME, $0-72
 	MOVQ dy+0(FP), DI
 	MOVQ idx+8(FP), SI
 	MOVQ p00+16(FP), DX
 	MOVQ p01+24(FP), BX
 	MOVQ p10+32(FP), R8
 	MOVQ p11+40(FP), R9
-	MOVQ n+48(FP), CX
+	MOVQ skip+48(FP), R10
+	MOVQ pixels+56(FP), R11
+	MOVQ n+64(FP), R12
 	MOVL $0, AX
 	VMOVD AX, X0
 	VPBROADCASTD X0, Y8
@@ -7922,6 +7990,8 @@ TEXT ·maxPoolGrad256(SB), NOSPLIT|NOFRAME, $0-56
 	MOVL $3, AX
 	VMOVD AX, X0
 	VPBROADCASTD X0, Y11
+maxPoolGrad256_pixel:
+	MOVQ R12, CX
 maxPoolGrad256_loop:
 	VMOVDQU (SI), Y5
 	VMOVUPS (DI), Y0
@@ -7945,6 +8015,12 @@ maxPoolGrad256_loop:
 	ADDQ $32, R9
 	SUBQ $8, CX
 	JG maxPoolGrad256_loop
+	ADDQ R10, DX
+	ADDQ R10, BX
+	ADDQ R10, R8
+	ADDQ R10, R9
+	DECQ R11
+	JNZ maxPoolGrad256_pixel
 	VZEROUPPER
 	RET
 
@@ -8108,6 +8184,42 @@ channelGrad256_loop:
 	ADDQ R11, DX
 	DECQ CX
 	JNZ channelGrad256_loop
+	VZEROUPPER
+	RET
+
+// func peak256(n int)
+TEXT ·peak256(SB), NOSPLIT|NOFRAME, $0-8
+	MOVQ n+0(FP), CX
+	MOVL $0x3F800000, AX
+	VMOVD AX, X0
+	VBROADCASTSS X0, Y0
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+peak256_loop:
+	VFMADD231PS Y0, Y0, Y4
+	VFMADD231PS Y0, Y0, Y5
+	VFMADD231PS Y0, Y0, Y6
+	VFMADD231PS Y0, Y0, Y7
+	VFMADD231PS Y0, Y0, Y8
+	VFMADD231PS Y0, Y0, Y9
+	VFMADD231PS Y0, Y0, Y10
+	VFMADD231PS Y0, Y0, Y11
+	VFMADD231PS Y0, Y0, Y12
+	VFMADD231PS Y0, Y0, Y13
+	VFMADD231PS Y0, Y0, Y14
+	VFMADD231PS Y0, Y0, Y15
+	DECQ CX
+	JNZ peak256_loop
 	VZEROUPPER
 	RET
 

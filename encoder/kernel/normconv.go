@@ -97,8 +97,7 @@ func (c *cpuNormConv) shape() NormConvShape { return NormConvShape{c.ConvShape} 
 
 // pixels is how many values a channel of one image has before pooling.
 func (c *cpuNormConv) pixels() int {
-	h, w := c.Conved()
-	return h * w
+	return c.conved.h * c.conved.w
 }
 
 func (c *cpuNormConv) Forward(n int, x Buffer, params []Buffer, y Buffer) {
@@ -133,7 +132,7 @@ func (c *cpuNormConv) convolveImages(group int) {
 	s := &c.sums[group]
 	clear(s.total)
 	clear(s.total2)
-	_, cw := c.Conved()
+	cw := c.conved.w
 	size := c.pixels() * c.Filters
 	lo, hi := c.images(group, c.n)
 	for i := lo; i < hi; i++ {
@@ -156,7 +155,7 @@ func (s *normSums) collect() {
 
 func (c *cpuNormConv) applyImages(group int) {
 	size := c.pixels() * c.Filters
-	oh, ow := c.Out()
+	oh, ow := c.out.h, c.out.w
 	row := ow * c.Filters
 	lo, hi := c.images(group, c.n)
 	for i := lo; i < hi; i++ {
@@ -214,10 +213,10 @@ func (c *cpuNormConv) backward(n int, x Buffer, params []Buffer, y, dy, dx Buffe
 
 // gradOf writes the gradient of one image's normalised values to the group's scratch.
 func (c *cpuNormConv) gradOf(group, i int) []float32 {
-	_, cw := c.Conved()
+	cw := c.conved.w
 	origin := i*c.yImage() + c.yOrigin()
 	dv := c.dv[group]
-	if h, w := c.Conved(); c.Pool && (h%2 != 0 || w%2 != 0) {
+	if h, w := c.conved.h, c.conved.w; c.Pool && (h%2 != 0 || w%2 != 0) {
 		clear(dv) // what pooling drops
 	}
 	c.undo(dv, cw*c.Filters, c.Filters, c.dy[origin:], c.y[origin:], c.placesOf(c.idx, i))
@@ -229,7 +228,7 @@ func (c *cpuNormConv) gradSums(group int) {
 	clear(s.total)
 	clear(s.total2)
 	size := c.pixels() * c.Filters
-	oh, ow := c.Out()
+	oh, ow := c.out.h, c.out.w
 	row := ow * c.Filters
 	lo, hi := c.images(group, c.n)
 	for i := lo; i < hi; i++ {
@@ -248,7 +247,7 @@ func (c *cpuNormConv) gradImages(group int) {
 	g := &c.groups[group]
 	clear(g.dw)
 	size, f, s := c.pixels()*c.Filters, c.Filters, c.Stride
-	ch, cw := c.Conved()
+	ch, cw := c.conved.h, c.conved.w
 	flags := 0
 	if c.addToDX {
 		flags = tileAdd

@@ -40,20 +40,21 @@ func (t *tier) add(dst, src []float32) {
 	}
 }
 
-// pool takes the maximum of four pixels, channel by channel, and its place: 0 to 3, the first of equals, or 4 when it is not
-// positive and so passes no gradient.
-func (t *tier) pool(out []float32, idx []int32, p00, p01, p10, p11 []float32) {
-	n := t.whole(len(out))
-	if n > 0 {
-		t.maxPool(&out[0], &idx[0], &p00[0], &p01[0], &p10[0], &p11[0], n)
+// poolRow takes the maximum of 2×2 pixels of f channels, for a row of len(out)/f output pixels, and its place: 0 to 3, the first of
+// equals, or 4 when it is not positive and so passes no gradient. r0 and r1 are the two input rows.
+func (t *tier) poolRow(out []float32, idx []int32, r0, r1 []float32, f int) {
+	if t.lanes > 0 && f%t.lanes == 0 {
+		t.maxPool(&out[0], &idx[0], &r0[0], &r0[f], &r1[0], &r1[f], 4*f, len(out)/f, f)
+		return
 	}
-	maxPoolReference(out[n:], idx[n:], p00[n:], p01[n:], p10[n:], p11[n:])
+	maxPoolReference(out, idx, r0, r1, f)
 }
 
-func maxPoolReference(out []float32, idx []int32, p00, p01, p10, p11 []float32) {
+func maxPoolReference(out []float32, idx []int32, r0, r1 []float32, f int) {
 	for i := range out {
-		m, k := p00[i], int32(0)
-		for j, v := range [...]float32{p01[i], p10[i], p11[i]} {
+		at := i + i/f*f
+		m, k := r0[at], int32(0)
+		for j, v := range [...]float32{r0[at+f], r1[at], r1[at+f]} {
 			if v > m {
 				m, k = v, int32(j+1)
 			}
@@ -65,22 +66,23 @@ func maxPoolReference(out []float32, idx []int32, p00, p01, p10, p11 []float32) 
 	}
 }
 
-// unpool sends dy to the pixel that idx names and zero to the others.
-func (t *tier) unpool(dy []float32, idx []int32, p00, p01, p10, p11 []float32) {
-	n := t.whole(len(dy))
-	if n > 0 {
-		t.maxPoolGrad(&dy[0], &idx[0], &p00[0], &p01[0], &p10[0], &p11[0], n)
+// unpoolRow sends dy to the pixel that idx names and zero to the other three. Pixels of r0 and r1 are step floats apart.
+func (t *tier) unpoolRow(dy []float32, idx []int32, r0, r1 []float32, f, step int) {
+	if t.lanes > 0 && f%t.lanes == 0 {
+		t.maxPoolGrad(&dy[0], &idx[0], &r0[0], &r0[step], &r1[0], &r1[step], 4*(2*step-f), len(dy)/f, f)
+		return
 	}
-	maxPoolGradReference(dy[n:], idx[n:], p00[n:], p01[n:], p10[n:], p11[n:])
+	maxPoolGradReference(dy, idx, r0, r1, f, step)
 }
 
-func maxPoolGradReference(dy []float32, idx []int32, p ...[]float32) {
+func maxPoolGradReference(dy []float32, idx []int32, r0, r1 []float32, f, step int) {
 	for i, g := range dy {
-		for j := range p {
-			p[j][i] = 0
-		}
-		if idx[i] < 4 {
-			p[idx[i]][i] = g
+		at := i/f*2*step + i%f
+		for j, p := range [...]*float32{&r0[at], &r0[at+step], &r1[at], &r1[at+step]} {
+			*p = 0
+			if idx[i] == int32(j) {
+				*p = g
+			}
 		}
 	}
 }
