@@ -105,8 +105,9 @@ func (s *Source) Validate() error {
 		return fmt.Errorf("%d points: %w: use 1 or more", s.Points, ErrInvalid)
 	case s.Name == GMM && (s.Dimension < 1 || s.Dimension > index.MaxDimension):
 		return fmt.Errorf("dimension %d: %w: use 1 to %d", s.Dimension, ErrInvalid, index.MaxDimension)
-	case s.Name == GMM && s.Points > maxValues/s.Dimension:
-		return fmt.Errorf("%d points of %d dimensions: %w: use at most %d of this dimension", s.Points, s.Dimension, ErrInvalid, maxValues/s.Dimension)
+	case s.Name == GMM && s.Points > maxValues/s.Dimension-s.Queries:
+		return fmt.Errorf("%d points and %d queries of %d dimensions: %w: use at most %d together",
+			s.Points, s.Queries, s.Dimension, ErrInvalid, maxValues/s.Dimension)
 	}
 	if !file {
 		return nil

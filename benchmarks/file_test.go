@@ -235,6 +235,7 @@ func TestSourceValidate(t *testing.T) {
 		{Source{Name: GMM, Points: -5}, "-5 points"},
 		{Source{Name: GMM, Dimension: 4097}, "dimension 4097"},
 		{Source{Name: GMM, Points: math.MaxInt}, "use at most 33554432"},
+		{Source{Name: GMM, Points: 1 << 20, Dimension: 4096, Queries: 1}, "use at most 1048576 together"},
 		{Source{Name: Fashion}, "dataset-fashion-mnist"},
 	} {
 		if _, err := Load(context.Background(), c.source); err == nil || !strings.Contains(err.Error(), c.want) {

@@ -21,7 +21,7 @@ func newBench(a *app) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newBenchRecall(a))
+	c.AddCommand(newBenchRecall(a), newBenchTrain(a), newBenchEncode(a), newBenchGemm(a))
 	return c
 }
 
@@ -69,6 +69,7 @@ vectors of unit length as cosine does.`,
 	f.IntVar(&b.source.Dimension, "dimension", 0, fmt.Sprintf("dimension of gmm (default %d)", benchmarks.DefaultDimension))
 	f.Uint64Var(&b.options.Seed, "seed", 0, "of gmm and of the engines")
 	f.IntVar(&b.options.Threads, "threads", 0, "threads for building, queries are asked by one; 0 means one a core")
+	f.IntVar(&b.options.Rounds, "rounds", benchmarks.DefaultRounds, "of timing, whose median counts: more on a busy machine")
 	f.BoolVar(&b.source.Raw, "raw", false, "leave mnist and fashion-mnist at 784 dimensions")
 	f.StringVar(&b.mnist, "mnist", "", "folder with the four files of mnist (default: the module cache)")
 	f.StringVar(&b.fashion, "data", "", "folder with the four files of fashion-mnist")
@@ -120,7 +121,6 @@ func (b *benchRecall) run(c *cobra.Command) error {
 // default, on the command line it is what was typed.
 func (b *benchRecall) check(given func(flag string) bool) error {
 	b.options.Progress = func(line string) { b.status("%s", line) }
-	b.options.Rounds = benchmarks.DefaultRounds
 	b.source.Seed = b.options.Seed
 
 	for flag, value := range map[string]int{"points": b.source.Points, "dimension": b.source.Dimension} {

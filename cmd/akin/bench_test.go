@@ -27,7 +27,7 @@ func runBench(t *testing.T, ctx context.Context, args ...string) (stdout, stderr
 	return out.String(), err.String(), code, files
 }
 
-var smallBench = []string{"recall", "--dataset", "gmm", "--points", "600", "--dimension", "8", "--queries", "20", "--ef", "10,20"}
+var smallBench = []string{"recall", "--dataset", "gmm", "--points", "600", "--dimension", "8", "--queries", "20", "--ef", "10,20", "--rounds", "2"}
 
 func TestBenchRecallTable(t *testing.T) {
 	stdout, stderr, code, files := runBench(t, context.Background(), smallBench...)
@@ -116,6 +116,7 @@ func TestBenchRefused(t *testing.T) {
 		{[]string{"recall", "--ef", ""}, `invalid argument "" for "--ef"`},
 		{[]string{"recall", "--ef", "ten"}, "ten"},
 		{[]string{"recall", "--threads", "-1"}, "threads -1"},
+		{[]string{"recall", "--rounds", "0"}, "rounds 0"},
 		{[]string{"recall", "--queries", "0"}, "--queries 0"},
 		{[]string{"recall", "--queries", "none.npy"}, "mnist has queries of its own"},
 		{[]string{"recall", "--limit", "-1"}, "limit -1"},
