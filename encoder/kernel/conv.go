@@ -113,7 +113,9 @@ func (c *cpuConv) biasGrad(g *convGroup, db []float32) {
 	t.a = unsafe.Pointer(&c.ones[0])
 	for j := 0; j < f; j += c.dev.tier.wide {
 		t.b, t.c = unsafe.Pointer(&g.dz[c.dzOrigin()+j]), unsafe.Pointer(&db[j])
-		t.run(c.dev.tier, 1, min(c.dev.tier.wide, f-j))
+		sp := c.dev.tier.splitOf(1, min(c.dev.tier.wide, f-j))
+		t.columns(&sp)
+		t.run(&sp)
 	}
 	*t = tile{}
 }

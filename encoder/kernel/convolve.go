@@ -89,10 +89,12 @@ func (c *convCore) convolve(t *tile, x, panels, bias, out []float32, outRow, fla
 		if bias != nil {
 			t.bias = unsafe.Pointer(&bias[j])
 		}
+		sp := c.dev.tier.splitOf(c.conved.w, cols)
+		t.columns(&sp)
 		for r := range c.conved.h {
 			t.a = unsafe.Pointer(&x[c.corner()+r*c.Stride*xRow])
 			t.c = unsafe.Pointer(&out[r*outRow+j])
-			t.run(c.dev.tier, c.conved.w, cols)
+			t.run(&sp)
 		}
 	}
 	*t = tile{}
@@ -135,10 +137,12 @@ func (c *convCore) weightGrad(g *convGroup, x []float32) {
 		*t = tile{ars: 4, acs: 4 * s * c.Channels, aseg: 4 * s * (c.xRow() - cw*c.Channels),
 			brs: 4 * s * f, bseg: 4 * s * (c.dzRow() - cw*f), crs: 4 * f, kc: cw, segs: ch, flags: tileAdd}
 		t.b = unsafe.Pointer(&g.dz[c.dzOrigin()+j])
+		sp := c.dev.tier.splitOf(c.Kernel*c.Channels, cols)
+		t.columns(&sp)
 		for ky := range c.Kernel {
 			t.a = unsafe.Pointer(&x[c.corner()+ky*c.xRow()])
 			t.c = unsafe.Pointer(&g.dw[ky*c.Kernel*c.Channels*f+j])
-			t.run(c.dev.tier, c.Kernel*c.Channels, cols)
+			t.run(&sp)
 		}
 	}
 	*t = tile{}
@@ -154,10 +158,12 @@ func (c *convCore) inputGrad(g *convGroup, dx []float32, flags int) {
 	for j := 0; j < c.Channels; j += c.dev.tier.wide {
 		cols := min(c.dev.tier.wide, c.Channels-j)
 		t.b, t.brs = unsafe.Pointer(&c.flip[j*rows]), 4*cols
+		sp := c.dev.tier.splitOf(c.Width, cols)
+		t.columns(&sp)
 		for r := range c.Height {
 			t.a = unsafe.Pointer(&g.dz[r*c.dzRow()])
 			t.c = unsafe.Pointer(&dx[r*row+j])
-			t.run(c.dev.tier, c.Width, cols)
+			t.run(&sp)
 		}
 	}
 	*t = tile{}

@@ -36,6 +36,8 @@ func (p *product) columns(tr *tier, panel []float32, t *tile, j, cols int) {
 	if p.bias != nil {
 		t.bias = unsafe.Pointer(&p.bias[j])
 	}
+	sp := tr.splitOf(p.m, cols)
+	t.columns(&sp)
 	for k0 := 0; k0 < p.k; k0 += panelK {
 		t.kc = min(panelK, p.k-k0)
 		t.a = unsafe.Pointer(&p.a[k0*acs])
@@ -56,7 +58,7 @@ func (p *product) columns(tr *tier, panel []float32, t *tile, j, cols int) {
 		if k0+t.kc < p.k {
 			t.flags &^= tileBias | tileReLU
 		}
-		t.run(tr, p.m, cols)
+		t.run(&sp)
 	}
 }
 

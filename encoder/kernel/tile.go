@@ -51,22 +51,50 @@ var edgeLanes = func() (m [17][2][8]int32) {
 	return m
 }()
 
-// run computes rows × cols of C with a's, b's and c's pointers set; cols is at most what choose promised for the tier.
-// The rows are split as evenly as the kernels allow.
-func (t *tile) run(tr *tier, rows, cols int) {
+// split is how rows × cols of C are cut into tiles: as evenly as the kernels allow, the higher ones first.
+type split struct {
+	cols        int
+	high, low   func(*tile) // low is one row less
+	rows        int         // of a high tile
+	highs, lows int
+}
+
+// splitOf cuts rows × cols; cols is at most the tier's width.
+func (tr *tier) splitOf(rows, cols int) split {
 	s := tr.choose(cols)
-	t.cols = cols
-	t.mask = 1<<uint(cols) - 1
-	if cols <= 16 {
-		t.lanes = &edgeLanes[cols]
-	}
-	a, c := t.a, t.c
 	parts := (rows + s.maxRows() - 1) / s.maxRows()
-	for p := range parts {
-		lo, hi := chunk(p, parts, rows)
-		t.a = unsafe.Add(a, lo*t.ars) // never past the end: the collector rejects such pointers
-		t.c = unsafe.Add(c, lo*t.crs)
-		s.kernels[hi-lo](t)
+	high := (rows + parts - 1) / parts
+	lows := parts*high - rows
+	sp := split{cols: cols, high: s.kernels[high], rows: high, highs: parts - lows, lows: lows}
+	if lows > 0 {
+		sp.low = s.kernels[high-1]
+	}
+	return sp
+}
+
+// columns sets the masks for the split's columns.
+func (t *tile) columns(s *split) {
+	t.cols = s.cols
+	t.mask = 1<<uint(s.cols) - 1
+	if s.cols <= 16 {
+		t.lanes = &edgeLanes[s.cols]
+	}
+}
+
+// run computes the split's rows from a and c on, which it leaves as they were; columns was called for the split. Pointers never pass
+// the end: the collector rejects such ones.
+func (t *tile) run(s *split) {
+	a, c := t.a, t.c
+	row := 0
+	for range s.highs {
+		t.a, t.c = unsafe.Add(a, row*t.ars), unsafe.Add(c, row*t.crs)
+		s.high(t)
+		row += s.rows
+	}
+	for range s.lows {
+		t.a, t.c = unsafe.Add(a, row*t.ars), unsafe.Add(c, row*t.crs)
+		s.low(t)
+		row += s.rows - 1
 	}
 	t.a, t.c = a, c
 }
