@@ -205,6 +205,8 @@ func BenchmarkStep(b *testing.B) {
 		"cnn": {Input: size, Layers: []Layer{{Kind: KindConv, Filters: 16, Kernel: 3, ReLU: true, Pool: true}, {Kind: KindConv, Filters: 32, Kernel: 3, ReLU: true, Pool: true},
 			{Kind: KindLinear, Units: 128, ReLU: true}, {Kind: KindLinear, Units: 64}, {Kind: KindNormalize}}},
 		"default": Default(size, 64),
+		"resnet": {Input: size, Layers: []Layer{{Kind: KindConv, Filters: 32, Kernel: 3, ReLU: true, Norm: true}, {Kind: KindResidual, Filters: 32}, {Kind: KindResidual, Filters: 64, Stride: 2},
+			{Kind: KindResidual, Filters: 128, Stride: 2}, {Kind: KindGlobalPool}, {Kind: KindLinear, Units: 64}, {Kind: KindNormalize}}},
 	} {
 		b.Run(name, func(b *testing.B) {
 			dev, err := kernel.NewCPU(1)

@@ -95,7 +95,7 @@ func (c *cpuConv) backwardImages(group int) {
 	clear(c.db[group])
 	lo, hi := c.images(group, c.n)
 	for i := lo; i < hi; i++ {
-		c.undo(g.dz[c.dzOrigin():], c.Stride*c.dzRow(), c.Stride*c.Filters, c.dy[i*c.yImage()+c.yOrigin():], c.y[i*c.yImage()+c.yOrigin():], c.placesOf(c.idx, i))
+		c.undo(g.dz[c.dzOrigin():], c.dzRow(), c.dy[i*c.yImage()+c.yOrigin():], c.y[i*c.yImage()+c.yOrigin():], c.placesOf(c.idx, i))
 		c.weightGrad(g, c.x[i*c.xImage():])
 		c.biasGrad(g, c.db[group])
 		if c.InputGrad {
@@ -106,10 +106,10 @@ func (c *cpuConv) backwardImages(group int) {
 
 // biasGrad adds Σ dz of one image to db: a row of ones times dz.
 func (c *cpuConv) biasGrad(g *convGroup, db []float32) {
-	f, s := c.Filters, c.Stride
+	f := c.Filters
 	ch, cw := c.conved.h, c.conved.w
 	t := &g.tile
-	*t = tile{brs: 4 * s * f, bseg: 4 * s * (c.dzRow() - cw*f), crs: 4 * f, kc: cw, segs: ch, flags: tileAdd}
+	*t = tile{brs: 4 * f, bseg: 4 * (c.dzRow() - cw*f), crs: 4 * f, kc: cw, segs: ch, flags: tileAdd}
 	t.a = unsafe.Pointer(&c.ones[0])
 	for j := 0; j < f; j += c.dev.tier.wide {
 		t.b, t.c = unsafe.Pointer(&g.dz[c.dzOrigin()+j]), unsafe.Pointer(&db[j])

@@ -8,9 +8,9 @@ const convGroups = 8
 
 // convCore convolves straight from bordered images, and computes both gradients, one image at a time.
 //
-// The gradient dz of the convolution's output is made image by image in a scratch image of its own: with a border, and with
-// Stride-1 zero pixels between its pixels, so that the input gradient is a plain convolution of it with the flipped filter
-// (Dumoulin & Visin 2016, chapter 4).
+// The gradient dz of the convolution's output is made image by image in a bordered scratch image. The input gradient is a convolution
+// of it with the flipped filter; with a stride, each of the Stride² phases of x has a filter of its own, made of the taps that reach
+// it (Dumoulin & Visin 2016, chapter 4, without the zeros that they insert).
 type convCore struct {
 	ConvShape
 	dev    *cpuDevice
@@ -18,7 +18,17 @@ type convCore struct {
 	conved size      // of the output before pooling
 	out    size      // and of y
 	packed []float32 // w, panel by panel
-	flip   []float32 // w flipped and transposed, panel by panel of input channels
+	phases []phase   // of the input gradient
+}
+
+// phase is the pixels of x at y, x modulo the stride: their gradient convolves dz with rows × cols taps, the first of which is at
+// dz's row top and column left for the first of the pixels.
+type phase struct {
+	y, x       int
+	rows, cols int
+	top, left  int
+	ky, kx     int       // the tap of w that comes first; the others follow Stride apart, downwards
+	w          []float32 // [rows][cols][Filters][Channels], panel by panel of channels
 }
 
 // size is a height and width in pixels.
@@ -57,9 +67,10 @@ func (c *convCore) yOrigin() int { return c.OutPad * (c.yRow() + c.Filters) }
 // corner is the place in x of the first tap of the first pixel.
 func (c *convCore) corner() int { return (c.InPad - c.Pad()) * (c.xRow() + c.Channels) }
 
-// dzRow is the floats of a row of the scratch gradient, and dzOrigin the place of its first pixel.
-func (c *convCore) dzRow() int    { return (c.Width + 2*c.Pad()) * c.Filters }
-func (c *convCore) dzOrigin() int { return c.Pad() * (c.dzRow() + c.Filters) }
+// dzPad is the border of the scratch gradient in pixels, dzRow the floats of its rows, and dzOrigin the place of its first pixel.
+func (c *convCore) dzPad() int    { return (c.Pad() + c.Stride - 1) / c.Stride }
+func (c *convCore) dzRow() int    { return (c.conved.w + 2*c.dzPad()) * c.Filters }
+func (c *convCore) dzOrigin() int { return c.dzPad() * (c.dzRow() + c.Filters) }
 
 // panels returns w as tiles read it: in panels of the tier's width.
 func (c *convCore) panels(w []float32) []float32 {
@@ -107,35 +118,59 @@ func (c *convCore) prepareBackward() {
 	}
 	for i := range c.groups {
 		g := &c.groups[i]
-		g.dz = aligned((c.Height + 2*c.Pad()) * c.dzRow())
+		g.dz = aligned((c.conved.h + 2*c.dzPad()) * c.dzRow())
 		g.dw = aligned(c.Kernel * c.Kernel * c.Channels * c.Filters)
 	}
 }
 
-// flipWeights writes flip[ky][kx][f][c] = w[K-1-ky][K-1-kx][c][f], in panels of c.
+// flipWeights makes the phases' filters of w.
 func (c *convCore) flipWeights(w []float32) {
-	k, ch, f := c.Kernel, c.Channels, c.Filters
-	if c.flip == nil {
-		c.flip = aligned(k * k * ch * f)
+	k, ch, f, s, p := c.Kernel, c.Channels, c.Filters, c.Stride, c.Pad()
+	if c.phases == nil {
+		// taps lists what reaches pixels at offset at: its number, the highest tap, and where in dz that one reads.
+		taps := func(at int) (n, first, from int) {
+			first = (at + p) % s
+			if first >= k {
+				return 0, 0, 0
+			}
+			n = (k-1-first)/s + 1
+			first += (n - 1) * s
+			return n, first, (at + p - first) / s
+		}
+		for y := range min(s, c.Height) {
+			for x := range min(s, c.Width) {
+				ph := phase{y: y, x: x}
+				ph.rows, ph.ky, ph.top = taps(y)
+				ph.cols, ph.kx, ph.left = taps(x)
+				ph.w = aligned(ph.rows * ph.cols * f * ch)
+				c.phases = append(c.phases, ph)
+			}
+		}
 	}
-	rows, width := k*k*f, c.dev.tier.wide
-	for j := 0; j < ch; j += width {
-		cols := min(width, ch-j)
-		for tap := range k * k {
-			packTransposed(c.flip[j*rows+tap*f*cols:], w[(k*k-1-tap)*ch*f+j*f:], f, f, cols)
+	width := c.dev.tier.wide
+	for _, ph := range c.phases {
+		rows := ph.rows * ph.cols * f
+		for j := 0; j < ch; j += width {
+			cols := min(width, ch-j)
+			for r := range ph.rows {
+				for q := range ph.cols {
+					tap := (ph.ky-r*s)*k + ph.kx - q*s
+					packTransposed(ph.w[j*rows+(r*ph.cols+q)*f*cols:], w[tap*ch*f+j*f:], f, f, cols)
+				}
+			}
 		}
 	}
 }
 
 // weightGrad adds Σ over the pixels of x·dz of one image to the group's dw, a row of the filter at a time.
 func (c *convCore) weightGrad(g *convGroup, x []float32) {
-	f, s := c.Filters, c.Stride
+	f := c.Filters
 	ch, cw := c.conved.h, c.conved.w
 	t := &g.tile
 	for j := 0; j < f; j += c.dev.tier.wide {
 		cols := min(c.dev.tier.wide, f-j)
-		*t = tile{ars: 4, acs: 4 * s * c.Channels, aseg: 4 * s * (c.xRow() - cw*c.Channels),
-			brs: 4 * s * f, bseg: 4 * s * (c.dzRow() - cw*f), crs: 4 * f, kc: cw, segs: ch, flags: tileAdd}
+		*t = tile{ars: 4, acs: 4 * c.Stride * c.Channels, aseg: 4 * c.Stride * (c.xRow() - cw*c.Channels),
+			brs: 4 * f, bseg: 4 * (c.dzRow() - cw*f), crs: 4 * f, kc: cw, segs: ch, flags: tileAdd}
 		t.b = unsafe.Pointer(&g.dz[c.dzOrigin()+j])
 		sp := c.dev.tier.splitOf(c.Kernel*c.Channels, cols)
 		t.columns(&sp)
@@ -150,23 +185,42 @@ func (c *convCore) weightGrad(g *convGroup, x []float32) {
 
 // inputGrad convolves one image's dz with the flipped filter into dx, or adds it there.
 func (c *convCore) inputGrad(g *convGroup, dx []float32, flags int) {
-	f, row := c.Filters, c.xRow()
+	f, s, row := c.Filters, c.Stride, c.xRow()
 	dx = dx[c.InPad*(row+c.Channels):]
 	t := &g.tile
-	rows := c.Kernel * c.Kernel * f
-	*t = tile{ars: 4 * f, acs: 4, aseg: 4 * (c.dzRow() - c.Kernel*f), crs: 4 * c.Channels, kc: c.Kernel * f, segs: c.Kernel, flags: flags}
-	for j := 0; j < c.Channels; j += c.dev.tier.wide {
-		cols := min(c.dev.tier.wide, c.Channels-j)
-		t.b, t.brs = unsafe.Pointer(&c.flip[j*rows]), 4*cols
-		sp := c.dev.tier.splitOf(c.Width, cols)
-		t.columns(&sp)
-		for r := range c.Height {
-			t.a = unsafe.Pointer(&g.dz[r*c.dzRow()])
-			t.c = unsafe.Pointer(&dx[r*row+j])
-			t.run(&sp)
+	for i := range c.phases {
+		ph := &c.phases[i]
+		taps := ph.rows * ph.cols * f
+		if taps == 0 {
+			if flags&tileAdd == 0 {
+				c.clearPhase(dx, ph)
+			}
+			continue
+		}
+		*t = tile{ars: 4 * f, acs: 4, aseg: 4 * (c.dzRow() - ph.cols*f), crs: 4 * s * c.Channels, kc: ph.cols * f, segs: ph.rows, flags: flags}
+		first := (c.dzPad()+ph.top)*c.dzRow() + (c.dzPad()+ph.left)*f
+		for j := 0; j < c.Channels; j += c.dev.tier.wide {
+			cols := min(c.dev.tier.wide, c.Channels-j)
+			t.b, t.brs = unsafe.Pointer(&ph.w[j*taps]), 4*cols
+			sp := c.dev.tier.splitOf((c.Width-ph.x+s-1)/s, cols)
+			t.columns(&sp)
+			for y, n := ph.y, 0; y < c.Height; y, n = y+s, n+1 {
+				t.a = unsafe.Pointer(&g.dz[first+n*c.dzRow()])
+				t.c = unsafe.Pointer(&dx[y*row+ph.x*c.Channels+j])
+				t.run(&sp)
+			}
 		}
 	}
 	*t = tile{}
+}
+
+// clearPhase zeroes the pixels that no tap reaches.
+func (c *convCore) clearPhase(dx []float32, ph *phase) {
+	for y := ph.y; y < c.Height; y += c.Stride {
+		for x := ph.x; x < c.Width; x += c.Stride {
+			clear(dx[y*c.xRow()+x*c.Channels:][:c.Channels])
+		}
+	}
 }
 
 // sumWeightGrads adds up the groups' dw in their order.
@@ -185,26 +239,19 @@ func (c *convCore) poolImage(conved, y []float32, idx []int32) {
 	}
 }
 
-// undo writes the gradient before pooling and ReLU of one image, from dy, and where ReLU came without pooling from y: to pixels
-// that are step floats apart in a row, and rows row floats apart. Pixels that the pooling drops are not written.
-func (c *convCore) undo(dst []float32, row, step int, dy, y []float32, idx []int32) {
-	tr, f := c.dev.tier, c.Filters
-	out, yRow := c.out.w*f, c.yRow()
+// undo writes the gradient before pooling and ReLU of one image, from dy, and where ReLU came without pooling from y, to rows that are
+// row floats apart. Pixels that the pooling drops are not written.
+func (c *convCore) undo(dst []float32, row int, dy, y []float32, idx []int32) {
+	out, yRow := c.out.w*c.Filters, c.yRow()
 	for r := range c.out.h {
-		src, active := dy[r*yRow:][:out], y[r*yRow:][:out]
+		src := dy[r*yRow:][:out]
 		switch {
 		case c.Pool:
-			tr.unpoolRow(src, idx[r*out:][:out], dst[2*r*row:], dst[(2*r+1)*row:], f, step)
-		case step == f && c.ReLU:
-			tr.zeroWhereInactive(dst[r*row:][:out], active, src)
+			c.dev.tier.unpoolRow(src, idx[r*out:][:out], dst[2*r*row:], dst[(2*r+1)*row:], c.Filters)
+		case c.ReLU:
+			c.dev.tier.zeroWhereInactive(dst[r*row:][:out], y[r*yRow:][:out], src)
 		default:
-			for p := range c.out.w {
-				if c.ReLU {
-					tr.zeroWhereInactive(dst[r*row+p*step:][:f], active[p*f:][:f], src[p*f:][:f])
-				} else {
-					copy(dst[r*row+p*step:][:f], src[p*f:])
-				}
-			}
+			copy(dst[r*row:][:out], src)
 		}
 	}
 }

@@ -209,15 +209,11 @@ func TestPoolingLoops(t *testing.T) {
 				if fmt.Sprint(idx) != fmt.Sprint(wantIdx) {
 					t.Fatalf("maxPool f=%d: places %v, want %v", f, idx, wantIdx)
 				}
-				for _, step := range []int{f, 3 * f} {
-					dy := random(rng, n)
-					size := 2 * pixels * step
-					a, b := random(rng, 2*size), make([]float32, 2*size)
-					copy(b, a)
-					tr.unpoolRow(dy, idx, a[:size], a[size:], f, step)
-					maxPoolGradReference(dy, idx, b[:size], b[size:], f, step)
-					mustEqual(t, "maxPoolGrad", f, a, b)
-				}
+				dy := random(rng, n)
+				a, b := random(rng, 4*n), make([]float32, 4*n)
+				tr.unpoolRow(dy, idx, a[:2*n], a[2*n:], f)
+				maxPoolGradReference(dy, idx, b[:2*n], b[2*n:], f)
+				mustEqual(t, "maxPoolGrad", f, a, b)
 			}
 		}
 	})

@@ -219,7 +219,7 @@ func (c *cpuNormConv) gradOf(group, i int) []float32 {
 	if h, w := c.conved.h, c.conved.w; c.Pool && (h%2 != 0 || w%2 != 0) {
 		clear(dv) // what pooling drops
 	}
-	c.undo(dv, cw*c.Filters, c.Filters, c.dy[origin:], c.y[origin:], c.placesOf(c.idx, i))
+	c.undo(dv, cw*c.Filters, c.dy[origin:], c.y[origin:], c.placesOf(c.idx, i))
 	return dv
 }
 
@@ -246,8 +246,8 @@ func (c *cpuNormConv) gradSums(group int) {
 func (c *cpuNormConv) gradImages(group int) {
 	g := &c.groups[group]
 	clear(g.dw)
-	size, f, s := c.pixels()*c.Filters, c.Filters, c.Stride
-	ch, cw := c.conved.h, c.conved.w
+	size := c.pixels() * c.Filters
+	row := c.conved.w * c.Filters
 	flags := 0
 	if c.addToDX {
 		flags = tileAdd
@@ -255,15 +255,8 @@ func (c *cpuNormConv) gradImages(group int) {
 	lo, hi := c.images(group, c.n)
 	for i := lo; i < hi; i++ {
 		dv, z := c.gradOf(group, i), c.z[i*size:(i+1)*size]
-		for r := range ch {
-			at, row := c.dzOrigin()+r*s*c.dzRow(), r*cw*f
-			if s == 1 {
-				c.dev.tier.channelGrads(g.dz[at:][:cw*f], dv[row:][:cw*f], z[row:][:cw*f], c.k1, c.k2, c.k3)
-				continue
-			}
-			for p := range cw {
-				c.dev.tier.channelGrads(g.dz[at+p*s*f:][:f], dv[row+p*f:][:f], z[row+p*f:][:f], c.k1, c.k2, c.k3)
-			}
+		for r := range c.conved.h {
+			c.dev.tier.channelGrads(g.dz[c.dzOrigin()+r*c.dzRow():][:row], dv[r*row:][:row], z[r*row:][:row], c.k1, c.k2, c.k3)
 		}
 		c.weightGrad(g, c.x[i*c.xImage():])
 		if c.InputGrad {

@@ -66,19 +66,19 @@ func maxPoolReference(out []float32, idx []int32, r0, r1 []float32, f int) {
 	}
 }
 
-// unpoolRow sends dy to the pixel that idx names and zero to the other three. Pixels of r0 and r1 are step floats apart.
-func (t *tier) unpoolRow(dy []float32, idx []int32, r0, r1 []float32, f, step int) {
+// unpoolRow sends dy to the pixel that idx names and zero to the other three.
+func (t *tier) unpoolRow(dy []float32, idx []int32, r0, r1 []float32, f int) {
 	if t.lanes > 0 && f%t.lanes == 0 {
-		t.maxPoolGrad(&dy[0], &idx[0], &r0[0], &r0[step], &r1[0], &r1[step], 4*(2*step-f), len(dy)/f, f)
+		t.maxPoolGrad(&dy[0], &idx[0], &r0[0], &r0[f], &r1[0], &r1[f], 4*f, len(dy)/f, f)
 		return
 	}
-	maxPoolGradReference(dy, idx, r0, r1, f, step)
+	maxPoolGradReference(dy, idx, r0, r1, f)
 }
 
-func maxPoolGradReference(dy []float32, idx []int32, r0, r1 []float32, f, step int) {
+func maxPoolGradReference(dy []float32, idx []int32, r0, r1 []float32, f int) {
 	for i, g := range dy {
-		at := i/f*2*step + i%f
-		for j, p := range [...]*float32{&r0[at], &r0[at+step], &r1[at], &r1[at+step]} {
+		at := i + i/f*f
+		for j, p := range [...]*float32{&r0[at], &r0[at+f], &r1[at], &r1[at+f]} {
 			*p = 0
 			if idx[i] == int32(j) {
 				*p = g
