@@ -70,6 +70,9 @@ func (d *Detector) UnmarshalBinary(record []byte) error {
 				}
 				centers[c*out.stride+j] = x
 			}
+			if n := length(centers[c*out.stride : (c+1)*out.stride]); n > maxNorm || metric == Cosine && math.Abs(n-1) > 1e-3 {
+				return fmt.Errorf("detector: class %q has a cluster of length %v: %w", class, n, ErrCorrupt)
+			}
 		}
 		out.addClass(i, centers)
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+
+	"github.com/akin-search/akin/index/distance"
 )
 
 // Limits. A value outside is refused with ErrInvalid or ErrDimension, never cut.
@@ -114,8 +116,11 @@ func (o *Options) Validate() error {
 	return nil
 }
 
-// New returns an empty index.
+// New returns an empty index. AKIN_CPU naming a tier that this machine does not have is an error too (package distance).
 func New(o Options) (Index, error) {
+	if err := distance.Err(); err != nil {
+		return nil, err
+	}
 	o.SetDefaults()
 	if err := o.Validate(); err != nil {
 		return nil, err

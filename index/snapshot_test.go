@@ -171,7 +171,7 @@ func TestDamagedSnapshots(t *testing.T) {
 			})
 		}},
 	}
-	for range 12 {
+	for range smaller(15) {
 		damages = append(damages, damage{"bit of a chunk", func(g uint64) func(*badger.Txn) error {
 			return change(chunkKey(number, g, r.IntN(2)), flip)
 		}}, damage{"bit of the manifest", func(uint64) func(*badger.Txn) error { return change(manifestKey, flip) }})
@@ -246,7 +246,7 @@ func FuzzReadImage(f *testing.F) {
 		if len(content) > 1<<16 {
 			return
 		}
-		o := Options{Dimension: dim, Metric: Metric(metric % 3), M: 2, EfConstruction: 4}
+		o := Options{Dimension: dim, Metric: Metric(metric % 3), M: 2, EfConstruction: 4, Threads: 1}
 		o.SetDefaults()
 		res, err := readImage(seal(append(newRecord(kindGraph, len(content)), content...), "o"), "o", o)
 		if err != nil {

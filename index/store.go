@@ -67,7 +67,7 @@ func Open(dir string, o StoreOptions) (*Store, error) {
 	if o.Threads < 0 || o.Threads > MaxThreads {
 		return nil, fmt.Errorf("threads %d: %w: use 1 to %d, or 0 for one a core", o.Threads, ErrInvalid, MaxThreads)
 	}
-	db, err := badger.Open(badger.DefaultOptions(dir).
+	db, err := openBadger(dir, badger.DefaultOptions(dir).
 		WithSyncWrites(true). // an acknowledged write survives a power cut too
 		WithDetectConflicts(false).
 		WithCompression(options.None).WithBlockCacheSize(0). // vectors do not compress
@@ -77,7 +77,7 @@ func Open(dir string, o StoreOptions) (*Store, error) {
 		WithLogger(badgerLog{o.Logger}))
 	if err != nil {
 		if strings.Contains(err.Error(), "directory lock") { // badger has no sentinel for it
-			return nil, fmt.Errorf("store %q: %w: another process has it open, stop that one or use another directory", dir, ErrLocked)
+			return nil, fmt.Errorf("store %q: %w: another process has it open, or another Store of this one: close that or use another directory", dir, ErrLocked)
 		}
 		return nil, fmt.Errorf("store %q: %w", dir, err)
 	}

@@ -63,18 +63,25 @@ func somePoint(n, v, dim int) Point {
 	return p
 }
 
+// stored is how a point comes back.
+func stored(t testing.TB, m Metric, p Point) Point {
+	t.Helper()
+	s := newSpace(m, len(p.Vector))
+	row := make([]float32, s.stride)
+	must(t, s.prepare(row, p.Vector))
+	p.Vector = row[:s.dim]
+	if len(p.Raw) == 0 {
+		p.Raw = nil
+	}
+	return p
+}
+
 // samePoint compares what was stored with what came back.
 func samePoint(t testing.TB, m Metric, want, got Point) {
 	t.Helper()
-	s := newSpace(m, len(want.Vector))
-	row := make([]float32, s.stride)
-	must(t, s.prepare(row, want.Vector))
-	want.Vector = row[:s.dim]
-	if len(want.Raw) == 0 {
-		want.Raw = nil
-	}
-	if !reflect.DeepEqual(want, got) {
-		t.Fatalf("stored\n%.200v\ngot\n%.200v", want, got)
+	if want = stored(t, m, want); !reflect.DeepEqual(want, got) {
+		want.Raw, got.Raw = want.Raw[:min(len(want.Raw), 9)], got.Raw[:min(len(got.Raw), 9)]
+		t.Fatalf("stored\n%v\ngot\n%v", want, got)
 	}
 }
 
@@ -269,9 +276,10 @@ func checkCollection(t testing.TB, c *Collection, model map[string]Point) {
 		for _, params := range []Params{{}, {EF: 40}} {
 			hits, err := c.Search(ctx, p.Vector, 40, params)
 			must(t, err)
-			at := slices.IndexFunc(hits, func(h Hit) bool { return h.ID == p.ID })
-			if len(hits) != min(40, len(model)) || metric != Dot && c.Config().Engine != EngineCoder && at < 0 {
-				t.Fatalf("%d points: a search for %q gives %d hits, it is at %d", len(model), p.ID, len(hits), at)
+			found := slices.ContainsFunc(hits, func(h Hit) bool { return h.ID == p.ID }) ||
+				len(hits) > 0 && hits[len(hits)-1].Distance == hits[0].Distance // more equal vectors than hits
+			if len(hits) != min(40, len(model)) || metric != Dot && c.Config().Engine != EngineCoder && !found {
+				t.Fatalf("%d points: a search for %q gives %d hits, found: %v", len(model), p.ID, len(hits), found)
 			}
 			for _, h := range hits {
 				if _, ok := model[h.ID]; !ok {

@@ -5,16 +5,18 @@ import (
 	"github.com/akin-search/akin/encoder/kernel"
 )
 
-// adam is AdamW (Loshchilov & Hutter 2019) with the customary β1 0.9, β2 0.999 and ε 1e-8, its state on the device.
-type adam struct {
+// AdamW is the optimiser of Loshchilov & Hutter 2019, algorithm 2, with the customary β1 0.9, β2 0.999 and ε 1e-8, for the trained
+// weights of one graph. Its state lies on the device.
+type AdamW struct {
 	dev           kernel.Device
 	graph         *encoder.Graph
 	first, second []kernel.Buffer
 	decay         float64
 }
 
-func newAdam(dev kernel.Device, g *encoder.Graph, decay float64) *adam {
-	a := &adam{dev: dev, graph: g, decay: decay}
+// NewAdamW returns the optimiser of g at step 0. decay is the decoupled weight decay λ: a step takes rate·λ off every weight.
+func NewAdamW(dev kernel.Device, g *encoder.Graph, decay float64) *AdamW {
+	a := &AdamW{dev: dev, graph: g, decay: decay}
 	for i := range g.Trained() {
 		n := g.Weight(i).Len()
 		a.first = append(a.first, dev.Alloc(n))
@@ -23,8 +25,8 @@ func newAdam(dev kernel.Device, g *encoder.Graph, decay float64) *adam {
 	return a
 }
 
-// step updates the weights by the gradients of the last graph step; t counts from 1.
-func (a *adam) step(rate float64, t int) error {
+// Step updates the weights by the gradients of the last graph step; t counts from 1.
+func (a *AdamW) Step(rate float64, t int) error {
 	s := kernel.AdamStep{Rate: rate, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8, Decay: a.decay, Step: t}
 	for i := range a.first {
 		g, err := a.graph.Gradient(i)
@@ -36,8 +38,8 @@ func (a *adam) step(rate float64, t int) error {
 	return nil
 }
 
-// state copies both moments to the host.
-func (a *adam) state() (first, second [][]float32) {
+// State copies the first and second moments to the host, a slice a trained weight.
+func (a *AdamW) State() (first, second [][]float32) {
 	get := func(bufs []kernel.Buffer) (out [][]float32) {
 		for _, b := range bufs {
 			w := make([]float32, b.Len())
@@ -49,8 +51,8 @@ func (a *adam) state() (first, second [][]float32) {
 	return get(a.first), get(a.second)
 }
 
-// restore takes up a saved state.
-func (a *adam) restore(first, second [][]float32) {
+// Restore takes up what State returned.
+func (a *AdamW) Restore(first, second [][]float32) {
 	for i := range a.first {
 		a.dev.Upload(a.first[i], first[i])
 		a.dev.Upload(a.second[i], second[i])

@@ -87,7 +87,7 @@ type run struct {
 	sampler          Sampler
 	dev              kernel.Device
 	graph            *encoder.Graph
-	adam             *adam
+	adam             *AdamW
 	labels           []int // of the batch in work, for the loss
 	fingerprint      string
 
@@ -142,9 +142,9 @@ func newRun(ctx context.Context, data, validation Dataset, pre encoder.Preproces
 	if err != nil {
 		return nil, errors.Join(err, r.dev.Close())
 	}
-	r.adam = newAdam(r.dev, r.graph, o.Decay)
+	r.adam = NewAdamW(r.dev, r.graph, o.Decay)
 	if saved != nil {
-		r.adam.restore(saved.first, saved.second)
+		r.adam.Restore(saved.first, saved.second)
 		r.step, r.lossSum, r.curve = saved.Step, saved.LossSum, saved.Curve
 	}
 	return r, nil
@@ -235,7 +235,7 @@ func (r *run) train(ctx context.Context) error {
 		if math.IsNaN(float64(loss)) || math.IsInf(float64(loss), 0) {
 			return fmt.Errorf("%w: the loss is %g at step %d of %d: lower the rate (now %g) or raise the temperature (now %g)", ErrDiverged, loss, r.step+1, r.steps, r.Rate, r.Temperature)
 		}
-		if err := r.adam.step(schedule.At(r.step), r.step+1); err != nil {
+		if err := r.adam.Step(schedule.At(r.step), r.step+1); err != nil {
 			return err
 		}
 		r.step++
@@ -258,7 +258,7 @@ func (r *run) save() error {
 		return nil
 	}
 	c := checkpoint{checkpointHeader: checkpointHeader{Fingerprint: r.fingerprint, Step: r.step, LossSum: r.lossSum, Curve: r.curve}, weights: r.graph.Weights()}
-	c.first, c.second = r.adam.state()
+	c.first, c.second = r.adam.State()
 	return c.write(r.Checkpoint)
 }
 

@@ -389,7 +389,11 @@ func (s suite) deletedCluster(t *testing.T) {
 }
 
 func (s suite) recall(t *testing.T) {
-	const n, dim, queries = 4000, 64, 200
+	const dim, queries = 64, 200
+	n := 4000
+	if slow {
+		n = 1500
+	}
 	p := s.pair(t, dim)
 	r := rand.New(rand.NewPCG(6, 6))
 	v := Clustered(r, n+queries, dim, 40, 0.5)

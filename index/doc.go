@@ -1,0 +1,32 @@
+// Package index finds the stored vectors nearest to a query, keeps points on disk, and tells vectors like the known ones from
+// others.
+//
+//	points ──► Collection ──► badger: records, sequence numbers, snapshots, detector   (the truth)
+//	               └────────► Index: graph │ flat │ coder                              (rebuilt or restored by Open)
+//	query ───► Collection.Search ──► [ID Distance Score]…
+//	known ───► FitDetector: clusters of each class ──► scores of held-out vectors ──► Detector
+//	vector ──► Detector.Verdict ──► distance to the nearest class ──► p-value ──► anomaly?
+//
+// New makes an Index in memory, Open a Store of collections on disk.
+//
+// # Engines
+//
+// EngineGraph is a hierarchical navigable small world with recall@10 of 0.99 and more at the default EF, for data with some
+// structure; EngineFlat compares with everything and misses nothing; EngineCoder wraps github.com/coder/hnsw for comparison.
+// All pass the suite of package indextest. A graph depends on its seed and on the calls that made it, not on the number of
+// threads, and on the CPU tier only through the last bits of distances.
+//
+// # Durability
+//
+// When Collection.Upsert or Delete returns nil, the write is on disk. The index in memory follows it. A snapshot holds the
+// links of a graph up to a sequence number; Open restores it, puts the points back and inserts later ones. A snapshot that is
+// missing, torn or damaged costs the time of a rebuild, which is logged, and no data.
+//
+// # Caveats
+//
+// With Cosine vectors are stored at unit length: Get does not return the length they had. With Dot the recall of a graph is
+// lower than with the other metrics, most of all for vectors of very different lengths: raise EF. A Store is open in one
+// process at a time. Snapshots are made by Close and by Collection.Snapshot, not in the background. A point whose record is
+// damaged fails Open with ErrCorrupt: restore a backup. Only EngineGraph has snapshots; the others are built at every Open,
+// which takes minutes for EngineCoder with a hundred thousand points.
+package index
