@@ -84,6 +84,7 @@ class Runner:
             "times_default": round(cpu["akin"] / cpu["default"], 3), "times_tuned": round(cpu["akin"] / cpu["tuned"], 3),
             "speedup_2_threads": round(statistics.median(wall["akin"]) / statistics.median(wall["akin2"]), 2),
             "speedup_2_threads_best": round(min(wall["akin"]) / min(wall["akin2"]), 2),
+            "cores_obtained": round(max(r["cpu_ms"] / r["step_ms"] for r in results["akin2"]), 2),
             "fraction_of_peak": statistics.median(r["fraction_of_peak"] for r in results["akin"]),
             "allocs_per_step": statistics.median(r["allocs_per_step"] for r in results["akin"]),
             "tuning": tuning, "environment": env, "device": results["akin"][0]["device"], "torch": results["default"][0]["torch"],
@@ -101,11 +102,11 @@ class Runner:
 
 
 def markdown(report):
-    t = ["| network | parameters | akin, CPU ms | PyTorch default | PyTorch tuned | × default | × tuned | 2 threads | of peak |",
-         "|---|---|---|---|---|---|---|---|---|"]
+    t = ["| network | parameters | akin, CPU ms | PyTorch default | PyTorch tuned | × default | × tuned | 2 threads | cores obtained | of peak |",
+         "|---|---|---|---|---|---|---|---|---|---|"]
     for n in report["networks"]:
         t.append(f"| {n['network']} | {n['parameters']} | {n['akin_cpu_ms']:.2f} | {n['torch_default_cpu_ms']:.2f} | {n['torch_tuned_cpu_ms']:.2f} | "
-                 f"**{n['times_default']:.2f}** | **{n['times_tuned']:.2f}** | {n['speedup_2_threads']:.2f}× (best {n['speedup_2_threads_best']:.2f}×) | {100 * n['fraction_of_peak']:.0f} % |")
+                 f"**{n['times_default']:.2f}** | **{n['times_tuned']:.2f}** | {n['speedup_2_threads']:.2f}× (best {n['speedup_2_threads_best']:.2f}×) | {n['cores_obtained']:.2f} | {100 * n['fraction_of_peak']:.0f} % |")
     t.append("")
     for n in report["networks"]:
         t.append(f"- {n['network']}, tuned: {n['tuning']}, ATEN_CPU_CAPABILITY={n['environment']['ATEN_CPU_CAPABILITY']}")

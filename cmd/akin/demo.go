@@ -253,6 +253,9 @@ func (d *demo) fill(ctx context.Context, s *index.Store, e *encoder.Encoder, res
 
 func (d *demo) table(w io.Writer) error {
 	r := d.report
+	if _, err := fmt.Fprintln(w, "\non the test images"); err != nil {
+		return err
+	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	optional := func(v *float64) string {
 		if v == nil {
@@ -260,7 +263,6 @@ func (d *demo) table(w io.Writer) error {
 		}
 		return fmt.Sprintf("%.4f", *v)
 	}
-	fmt.Fprintf(t, "\non the test images\t\t\n")
 	fmt.Fprintf(t, "kNN accuracy\t%.4f\tknown digits, 5 nearest by cosine\n", r.KNNAccuracy)
 	fmt.Fprintf(t, "pair AUROC\t%.4f\tsame or different digit\n", r.PairAUROC)
 	fmt.Fprintf(t, "recall@10\t%.4f\tgraph against exact search\n", r.RecallAt10)
