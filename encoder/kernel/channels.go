@@ -3,22 +3,22 @@ package kernel
 // Loops over pixels of which each holds one value a channel, as many as the per-channel vectors are long. The assembly does
 // whole blocks of lanes, the reference the other channels.
 
-// sumChannels adds Σ z and Σ z² over the pixels to sum and square.
-func (t *tier) sumChannels(sum, square, z []float32) {
+// sumChannels adds Σ (z-shift) and Σ (z-shift)² over the pixels to sum and square.
+func (t *tier) sumChannels(sum, square, z, shift []float32) {
 	f := len(sum)
 	n := t.whole(f)
 	for c := 0; c < n; c += t.lanes {
-		t.channelSums(&sum[c], &square[c], &z[c], 4*f, len(z)/f)
+		t.channelSums(&sum[c], &square[c], &z[c], &shift[c], 4*f, len(z)/f)
 	}
 	if n < f {
-		channelSumsReference(sum, square, z, n)
+		channelSumsReference(sum, square, z, shift, n)
 	}
 }
 
-func channelSumsReference(sum, square, z []float32, from int) {
+func channelSumsReference(sum, square, z, shift []float32, from int) {
 	for p := 0; p < len(z); p += len(sum) {
 		for c := from; c < len(sum); c++ {
-			v := z[p+c]
+			v := z[p+c] - shift[c]
 			sum[c] += v
 			square[c] += v * v
 		}
@@ -139,9 +139,9 @@ func (l cpuGlobalPool) Forward(n int, x Buffer, params []Buffer, y Buffer) {
 	}
 }
 
-func (l cpuGlobalPool) Backward(n int, x Buffer, params []Buffer, y, dy, dx Buffer, _ []Buffer) {
+func (l cpuGlobalPool) Backward(n int, x Buffer, params []Buffer, y, dy, dx Buffer, grads []Buffer) {
 	size := l.Height * l.Width * l.Channels
-	checkLayer(l.GlobalPoolShape, l.Batch, size, n, x, params, y)
+	checkBackward(l.GlobalPoolShape, l.Batch, size, n, x, params, y, dy, dx, grads)
 	inverse := 1 / float32(l.Height*l.Width)
 	for i := range n {
 		img := floats(dx)[i*size:][:size]

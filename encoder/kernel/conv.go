@@ -67,7 +67,7 @@ func (c *cpuConv) forwardImages(group int) {
 }
 
 func (c *cpuConv) Backward(n int, x Buffer, params []Buffer, y, dy, dx Buffer, grads []Buffer) {
-	checkLayer(c.ConvShape, c.Batch, c.input(), n, x, params, y)
+	checkBackward(c.ConvShape, c.Batch, c.input(), n, x, params, y, dy, dx, grads)
 	c.prepareBackward()
 	if c.db == nil {
 		c.ones = []float32{1}

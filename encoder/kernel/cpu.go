@@ -96,6 +96,18 @@ func checkLayer(s Shape, batch, input, n int, x Buffer, params []Buffer, y Buffe
 	}
 }
 
+// checkBackward is checkLayer for Backward.
+func checkBackward(s Shape, batch, input, n int, x Buffer, params []Buffer, y, dy, dx Buffer, grads []Buffer) {
+	checkLayer(s, batch, input, n, x, params, y)
+	bad := dy.n < n*s.Output() || s.Differentiable() && dx.n < n*input || len(grads) != len(params)
+	for i, p := range s.Parameters() {
+		bad = bad || p.Role.Trained() && grads[i].n != p.Len()
+	}
+	if bad {
+		panic(fmt.Sprintf("kernel: %T %+v got dy of %d, dx of %d and %d gradients for %d items", s, s, dy.n, dx.n, len(grads), n))
+	}
+}
+
 func (d *cpuDevice) Close() error {
 	close(d.wake)
 	d.ended.Wait()

@@ -184,7 +184,7 @@ func tile(s isa, t tiles, rows int) {
 	zero(s, s.reg+"0")
 	for i := range rows {
 		for v := range t.vecs {
-			o("\tVMAXPS %s0, %s, %s", s.reg, acc(i, v), acc(i, v))
+			o("\tVMAXPS %s, %s0, %s", acc(i, v), s.reg, acc(i, v)) // in this order a NaN stays one
 		}
 	}
 	o("%s_store:", n)
@@ -383,13 +383,13 @@ func closeChannels(s isa, n string, end func(), walk ...string) {
 	o("\tVZEROUPPER\n\tRET\n")
 }
 
-// channelSums: sum += Σ z, square += Σ z²
+// channelSums: sum += Σ (z - shift), square += Σ (z - shift)²
 func channelSums(s isa) {
 	r := s.reg
-	n, reg := channels(s, "channelSums", "sum, square, z *float32, stride, n int", []string{"sum", "square", "z"}, func(reg map[string]string) {
-		o("\tVMOVUPS (%s), %s0\n\tVMOVUPS (%s), %s1", reg["sum"], r, reg["square"], r)
+	n, reg := channels(s, "channelSums", "sum, square, z, shift *float32, stride, n int", []string{"sum", "square", "z", "shift"}, func(reg map[string]string) {
+		o("\tVMOVUPS (%s), %s0\n\tVMOVUPS (%s), %s1\n\tVMOVUPS (%s), %s3", reg["sum"], r, reg["square"], r, reg["shift"], r)
 	})
-	o("\tVMOVUPS (%[1]s), %[2]s2\n\tVADDPS %[2]s2, %[2]s0, %[2]s0\n\tVFMADD231PS %[2]s2, %[2]s2, %[2]s1", reg["z"], r)
+	o("\tVMOVUPS (%[1]s), %[2]s2\n\tVSUBPS %[2]s3, %[2]s2, %[2]s2\n\tVADDPS %[2]s2, %[2]s0, %[2]s0\n\tVFMADD231PS %[2]s2, %[2]s2, %[2]s1", reg["z"], r)
 	closeChannels(s, n, func() { o("\tVMOVUPS %s0, (%s)\n\tVMOVUPS %s1, (%s)", r, reg["sum"], r, reg["square"]) }, reg["z"])
 }
 
@@ -411,7 +411,7 @@ func channelAffine(s isa) {
 		} else {
 			o("\tVMOVAPS %[1]s1, %[1]s3", r)
 		}
-		o("\tVMOVUPS (%[1]s), %[2]s4\n\tVFMADD231PS %[2]s4, %[2]s0, %[2]s3\n\tVMAXPS %[2]s2, %[2]s3, %[2]s3\n\tVMOVUPS %[2]s3, (%[3]s)", reg["z"], r, reg["y"])
+		o("\tVMOVUPS (%[1]s), %[2]s4\n\tVFMADD231PS %[2]s4, %[2]s0, %[2]s3\n\tVMAXPS %[2]s3, %[2]s2, %[2]s3\n\tVMOVUPS %[2]s3, (%[3]s)", reg["z"], r, reg["y"])
 		closeChannels(s, n, nil, walk...)
 	}
 }

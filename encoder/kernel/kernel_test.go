@@ -142,8 +142,8 @@ func TestChannelLoops(t *testing.T) {
 			z, dv, skip := random(rng, f*pixels), random(rng, f*pixels), random(rng, f*pixels)
 			a, b, k := random(rng, f), random(rng, f), random(rng, f)
 			s1, s2, r1, r2 := make([]float32, f), make([]float32, f), make([]float32, f), make([]float32, f)
-			tr.sumChannels(s1, s2, z)
-			channelSumsReference(r1, r2, z, 0)
+			tr.sumChannels(s1, s2, z, a)
+			channelSumsReference(r1, r2, z, a, 0)
 			near("sum", f, s1, r1)
 			near("square", f, s2, r2)
 			tr.sumChannelGrads(s1, s2, dv, z) // on top of what is there

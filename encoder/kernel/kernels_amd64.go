@@ -138,7 +138,7 @@ func maxPoolGrad512(dy *float32, idx *int32, p00, p01, p10, p11 *float32, skip, 
 func adam512(w, grad, m, v, k *float32, n int)
 
 //go:noescape
-func channelSums512(sum, square, z *float32, stride, n int)
+func channelSums512(sum, square, z, shift *float32, stride, n int)
 
 //go:noescape
 func channelAffine512(y, z, a, b, floor *float32, stride, n int)
@@ -208,7 +208,7 @@ func maxPoolGrad256(dy *float32, idx *int32, p00, p01, p10, p11 *float32, skip, 
 func adam256(w, grad, m, v, k *float32, n int)
 
 //go:noescape
-func channelSums256(sum, square, z *float32, stride, n int)
+func channelSums256(sum, square, z, shift *float32, stride, n int)
 
 //go:noescape
 func channelAffine256(y, z, a, b, floor *float32, stride, n int)

@@ -520,3 +520,67 @@ func TestShapesAreValidated(t *testing.T) {
 type unknownShape struct{ NormalizeShape }
 
 func (unknownShape) Validate() error { return nil }
+
+// TestNaNPassesThrough: ReLU and normalisation must not hide a NaN, or training would not notice that it diverged.
+func TestNaNPassesThrough(t *testing.T) {
+	eachTier(t, func(t *testing.T, tr *tier) {
+		for _, s := range []Shape{
+			ConvShape{Batch: 1, Height: 4, Width: 4, Channels: 2, Filters: 17, Kernel: 3, InPad: 1, Stride: 1, ReLU: true},
+			NormConvShape{ConvShape{Batch: 1, Height: 4, Width: 4, Channels: 2, Filters: 17, Kernel: 3, InPad: 1, Stride: 1, ReLU: true}},
+			LinearShape{Batch: 1, In: 72, Out: 17, ReLU: true},
+		} {
+			dev := mustCPU(t, 1, tr)
+			rng := rand.New(rand.NewPCG(1, 2))
+			x, params, y := bufferOf(random(rng, 72)), randomParams(rng, s), dev.Alloc(s.Output())
+			for i := range floats(params[0]) {
+				floats(params[0])[i] = float32(math.NaN())
+			}
+			newLayer(t, dev, s).Forward(1, x, params, y)
+			for i, v := range floats(y) {
+				if v == v {
+					t.Fatalf("%T: y[%d] is %g with NaN weights", s, i, v)
+				}
+			}
+		}
+	})
+}
+
+// TestVarianceOfLargeMean: once the running mean has arrived, the variance keeps its digits however far the values are from zero.
+func TestVarianceOfLargeMean(t *testing.T) {
+	eachTier(t, func(t *testing.T, tr *tier) {
+		dev := mustCPU(t, 1, tr)
+		s := NormConvShape{ConvShape{Batch: 4, Height: 16, Width: 16, Channels: 1, Filters: 16, Kernel: 1, Stride: 1}}
+		rng := rand.New(rand.NewPCG(1, 2))
+		x, params := random(rng, 4*16*16), randomParams(rng, s)
+		var mean, square float64
+		for i := range x {
+			x[i] = 1000 + x[i]
+		}
+		for i := range floats(params[0]) {
+			floats(params[0])[i] = 1
+		}
+		for _, v := range x {
+			mean += float64(v) / float64(len(x))
+		}
+		for _, v := range x {
+			square += (float64(v) - mean) * (float64(v) - mean) / float64(len(x))
+		}
+		l := newConvWithMomentum(t, dev, s)
+		for range 2 { // the first pass moves the running mean
+			l.Forward(4, bufferOf(x), params, dev.Alloc(4*s.Output()))
+		}
+		for _, v := range floats(params[4]) {
+			if math.Abs(float64(v)-square) > 1e-3*square {
+				t.Fatalf("variance %g, want %g", v, square)
+			}
+		}
+	})
+}
+
+// newConvWithMomentum makes a normalised convolution whose running statistics are those of the last batch.
+func newConvWithMomentum(t *testing.T, dev Device, s NormConvShape) Layer {
+	t.Helper()
+	l := newLayer(t, dev, s)
+	l.(*cpuNormConv).momentum = 1
+	return l
+}

@@ -51,7 +51,7 @@ func (l *cpuLinear) Forward(n int, x Buffer, params []Buffer, y Buffer) {
 }
 
 func (l *cpuLinear) Backward(n int, x Buffer, params []Buffer, y, dy, dx Buffer, grads []Buffer) {
-	checkLayer(l.LinearShape, l.Batch, l.In, n, x, params, y)
+	checkBackward(l.LinearShape, l.Batch, l.In, n, x, params, y, dy, dx, grads)
 	dz := floats(dy)[:n*l.Out]
 	if l.ReLU {
 		l.dev.tier.zeroWhereInactive(l.dz[:n*l.Out], floats(y)[:n*l.Out], dz)

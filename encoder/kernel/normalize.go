@@ -28,8 +28,8 @@ func (l cpuNormalize) Forward(n int, x Buffer, params []Buffer, y Buffer) {
 }
 
 // Backward computes dx = (dy - y·(y·dy)) / ‖x‖.
-func (l cpuNormalize) Backward(n int, x Buffer, params []Buffer, y, dy, dx Buffer, _ []Buffer) {
-	checkLayer(l.NormalizeShape, l.Batch, l.Cols, n, x, params, y)
+func (l cpuNormalize) Backward(n int, x Buffer, params []Buffer, y, dy, dx Buffer, grads []Buffer) {
+	checkBackward(l.NormalizeShape, l.Batch, l.Cols, n, x, params, y, dy, dx, grads)
 	for i := range n {
 		lo, hi := i*l.Cols, (i+1)*l.Cols
 		row, u, g, out := floats(x)[lo:hi], floats(y)[lo:hi], floats(dy)[lo:hi], floats(dx)[lo:hi]

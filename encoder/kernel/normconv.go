@@ -54,6 +54,7 @@ type cpuNormConv struct {
 	momentum float64
 
 	mean, rstd, a, b []float32 // of the last Forward: y = relu(z·a + b)
+	shift            []float32 // the running mean before it: the variance is taken about it, so that a large mean costs no digits
 	k1, k2, k3       []float32 // dz = dv·k1 + z·k2 + k3
 	floor            [1]float32
 
@@ -83,7 +84,7 @@ func newNormConv(d *cpuDevice, s NormConvShape) *cpuNormConv {
 		c.dv = append(c.dv, aligned(ch*cw*s.Filters))
 		c.sums = append(c.sums, normSums{aligned(s.Filters), aligned(s.Filters), make([]float64, s.Filters), make([]float64, s.Filters)})
 	}
-	for _, v := range []*[]float32{&c.mean, &c.rstd, &c.a, &c.b, &c.k1, &c.k2, &c.k3} {
+	for _, v := range []*[]float32{&c.mean, &c.rstd, &c.a, &c.b, &c.shift, &c.k1, &c.k2, &c.k3} {
 		*v = aligned(s.Filters)
 	}
 	if !s.ReLU {
@@ -108,6 +109,7 @@ func (c *cpuNormConv) Forward(n int, x Buffer, params []Buffer, y Buffer) {
 func (c *cpuNormConv) forward(n int, x Buffer, params []Buffer, skip []float32, y Buffer) {
 	checkLayer(c.shape(), c.Batch, c.input(), n, x, params, y)
 	c.n, c.x, c.w, c.y, c.skip = n, floats(x), c.panels(floats(params[0])), floats(y), skip
+	copy(c.shift, floats(params[3]))
 	c.dev.parallel(c.parts(n), c.convolveGroup)
 	gamma, beta, mean, variance := floats(params[1]), floats(params[2]), floats(params[3]), floats(params[4])
 	count := float64(n * c.pixels())
@@ -117,8 +119,9 @@ func (c *cpuNormConv) forward(n int, x Buffer, params []Buffer, skip []float32, 
 			sum += s.total[f]
 			square += s.total2[f]
 		}
-		m := sum / count
-		v := max(square/count-m*m, 0)
+		off := sum / count // of the mean from the shift
+		m := off + float64(c.shift[f])
+		v := max(square/count-off*off, 0)
 		r := 1 / math.Sqrt(v+normEpsilon)
 		c.mean[f], c.rstd[f] = float32(m), float32(r)
 		c.a[f], c.b[f] = float32(float64(gamma[f])*r), float32(float64(beta[f])-m*float64(gamma[f])*r)
@@ -138,12 +141,12 @@ func (c *cpuNormConv) convolveImages(group int) {
 	for i := lo; i < hi; i++ {
 		z := c.z[i*size : (i+1)*size]
 		c.convolve(&c.groups[group].tile, c.x[i*c.xImage():], c.w, nil, z, cw*c.Filters, 0)
-		c.dev.tier.sumChannels(s.image, s.image2, z)
+		c.dev.tier.sumChannels(s.image, s.image2, z, c.shift)
 		s.collect()
 	}
 }
 
-// collect moves an image's sums into the totals: sums of one image are exact enough in float32, those of a batch are not.
+// collect moves an image's sums into the totals: those of a batch would lose digits in float32.
 func (s *normSums) collect() {
 	for f := range s.image {
 		s.total[f] += float64(s.image[f])
@@ -184,7 +187,7 @@ func (c *cpuNormConv) Backward(n int, x Buffer, params []Buffer, y, dy, dx Buffe
 // backward is Backward that also writes the gradient of the skip, of y's layout, to dskip, where that is not nil, and adds to dx
 // instead of overwriting it where addToDX is set.
 func (c *cpuNormConv) backward(n int, x Buffer, params []Buffer, y, dy, dx Buffer, dskip []float32, addToDX bool, grads []Buffer) {
-	checkLayer(c.shape(), c.Batch, c.input(), n, x, params, y)
+	checkBackward(c.shape(), c.Batch, c.input(), n, x, params, y, dy, dx, grads)
 	c.prepareBackward()
 	c.n, c.x, c.y, c.dy, c.dskip, c.addToDX = n, floats(x), floats(y), floats(dy), dskip, addToDX
 	if c.InputGrad {

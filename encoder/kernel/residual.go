@@ -146,7 +146,7 @@ func (s ResidualShape) copyInner(n int, dst []float32, dstPad int, src []float32
 }
 
 func (r *cpuResidual) Backward(n int, x Buffer, params []Buffer, y, dy, dx Buffer, grads []Buffer) {
-	checkLayer(r.ResidualShape, r.Batch, r.first.input(), n, x, params, y)
+	checkBackward(r.ResidualShape, r.Batch, r.first.input(), n, x, params, y, dy, dx, grads)
 	if r.dmid.IsNone() {
 		r.dmid = r.first.dev.Alloc(r.mid.n)
 		r.dskip = r.first.dev.Alloc(r.skip.n)

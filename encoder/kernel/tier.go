@@ -20,7 +20,7 @@ type tier struct {
 	maxPoolGrad func(dy *float32, idx *int32, p00, p01, p10, p11 *float32, skip, pixels, n int)
 	adam        func(w, grad, m, v, k *float32, n int)
 
-	channelSums       func(sum, square, z *float32, stride, n int)
+	channelSums       func(sum, square, z, shift *float32, stride, n int)
 	channelAffine     func(y, z, a, b, floor *float32, stride, n int)
 	channelAffineSkip func(y, z, a, b, floor, skip *float32, stride, n int)
 	channelGradSums   func(sum, product, dv, z *float32, stride, n int)
@@ -37,7 +37,7 @@ var generic = &tier{
 // EnvCPU names the environment variable that lowers the CPU tier: avx512, avx2 or generic.
 const EnvCPU = "AKIN_CPU"
 
-// best is the tier of this process, chosen once.
+// best is the tier of this process, chosen when it starts: with "go test", add -count=1, for a cached result is of another tier.
 var best, bestErr = pick(supported(), os.Getenv(EnvCPU))
 
 // pick returns the tier named want, or the first of have when want is empty.
