@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math/rand/v2"
 	"runtime"
 	"strings"
 	"testing"
@@ -32,11 +33,11 @@ func TestNetworks(t *testing.T) {
 		if err := n.Validate(); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if got, err := n.Parameters(); err != nil || got != want {
+		if got, err := parametersOf(n); err != nil || got != want {
 			t.Errorf("%s has %d parameters, %v; want %d", name, got, err, want)
 		}
-		if d, err := n.Dimension(); err != nil || d != embedding || n.Input != digit {
-			t.Errorf("%s: %v to %d dimensions, %v", name, n.Input, d, err)
+		if n.Input != digit {
+			t.Errorf("%s takes %v", name, n.Input)
 		}
 	}
 	if _, err := NetworkOf("vgg"); err == nil || !strings.Contains(err.Error(), "mlp, cnn, default, resnet") {
@@ -179,4 +180,13 @@ func BenchmarkTrainStep(b *testing.B) {
 func modelOf(t *training) *encoder.Model {
 	return &encoder.Model{Network: t.network, Weights: t.weights,
 		Preprocessing: encoder.Preprocessing{Modality: encoder.ModalityImage, Size: digit, Mean: []float32{0}, Deviation: []float32{1}}}
+}
+
+// parametersOf counts the weights of a network.
+func parametersOf(n encoder.Network) (sum int, err error) {
+	weights, err := n.Initialize(rand.New(rand.NewPCG(1, 1)))
+	for _, w := range weights {
+		sum += len(w)
+	}
+	return sum, err
 }

@@ -69,5 +69,11 @@ func (p Preprocessing) Decoder() (Decoder, error) {
 	return d, nil
 }
 
-// Background returns the feature value of black, what surrounds an image that does not fill the frame.
-func (p Preprocessing) Background() float32 { return -p.Mean[0] / p.Deviation[0] }
+// Background returns the features of black, a value a channel: what surrounds an image that does not fill the frame.
+func (p Preprocessing) Background() []float32 {
+	black := make([]float32, len(p.Mean))
+	for c := range black {
+		black[c] = (0 - p.Mean[c]) / p.Deviation[c]
+	}
+	return black
+}

@@ -17,20 +17,12 @@ type Encoder struct {
 	model     *Model
 	decoder   Decoder
 	dimension int
+	batch     int // of the runners
 	runners   chan *runner
 }
 
-// Load reads a model file and makes its encoder with one runner a core.
-func Load(path string) (*Encoder, error) {
-	m, id, err := ReadModel(path)
-	if err != nil {
-		return nil, err
-	}
-	return NewEncoder(m, id, 0)
-}
-
-// NewEncoder makes the encoder of a model with the given ModelID and at most threads items in work at once; 0 means one a
-// core. The same item gives the same bits in whatever company it comes.
+// NewEncoder makes the encoder of a model with the given ModelID and at most threads blocks of items in work at once, decoding
+// included; 0 means one a core. The same item gives the same bits in whatever company it comes.
 func NewEncoder(m *Model, id string, threads int) (*Encoder, error) {
 	if err := m.Validate(); err != nil {
 		return nil, err
@@ -66,6 +58,7 @@ func NewEncoder(m *Model, id string, threads int) (*Encoder, error) {
 		if err != nil {
 			return nil, err
 		}
+		e.batch = r.plan.batch
 		e.runners <- r
 	}
 	return e, nil
@@ -108,7 +101,7 @@ func (e *Encoder) encode(ctx context.Context, n int, item func(int) (Features, e
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	blocks := (n + runnerBatch - 1) / runnerBatch
+	blocks := (n + e.batch - 1) / e.batch
 	var next atomic.Int64
 	work := func() {
 		for {
@@ -116,7 +109,7 @@ func (e *Encoder) encode(ctx context.Context, n int, item func(int) (Features, e
 			if b >= blocks || ctx.Err() != nil {
 				return
 			}
-			lo, hi := b*runnerBatch, min((b+1)*runnerBatch, n)
+			lo, hi := b*e.batch, min((b+1)*e.batch, n)
 			if err := e.block(ctx, lo, hi, item, out[lo:hi]); err != nil {
 				cancel(err)
 				return
@@ -135,8 +128,15 @@ func (e *Encoder) encode(ctx context.Context, n int, item func(int) (Features, e
 	return out, nil
 }
 
-// block embeds items lo to hi.
+// block decodes and embeds items lo to hi, as soon as a runner is free.
 func (e *Encoder) block(ctx context.Context, lo, hi int, item func(int) (Features, error), out [][]float32) error {
+	var r *runner
+	select {
+	case r = <-e.runners:
+		defer func() { e.runners <- r }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 	features := make([]Features, 0, hi-lo)
 	want := e.model.Network.Input
 	for i := lo; i < hi; i++ {
@@ -149,12 +149,6 @@ func (e *Encoder) block(ctx context.Context, lo, hi int, item func(int) (Feature
 		}
 		features = append(features, f)
 	}
-	select {
-	case r := <-e.runners:
-		defer func() { e.runners <- r }()
-		r.run(features, out)
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	r.run(features, out)
+	return nil
 }

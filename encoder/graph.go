@@ -116,17 +116,6 @@ func (g *Graph) Gradient(i int) (kernel.Buffer, error) {
 	return a.Buffer, nil
 }
 
-// Embedding copies the embeddings of the last Step to the host.
-func (g *Graph) Embedding() (kernel.Matrix, error) {
-	a, ok := g.embedding.Value().(*op.Array)
-	if !ok {
-		return kernel.Matrix{}, fmt.Errorf("encoder: the embedding is a %T", g.embedding.Value())
-	}
-	m := kernel.NewMatrix(g.plan.batch, g.plan.dimension)
-	g.dev.Download(m.Data, a.Buffer)
-	return m, nil
-}
-
 // Weights copies all parameters, running statistics included, to the host.
 func (g *Graph) Weights() [][]float32 {
 	out := make([][]float32, len(g.weights))

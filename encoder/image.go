@@ -12,8 +12,11 @@ import (
 	"golang.org/x/image/draw"
 )
 
-// MaxPixels bounds the pictures that are decoded: a small file can declare an enormous one.
-const MaxPixels = 64 << 20
+// Limits of the pictures that are decoded: a small file can declare an enormous one, and scaling needs memory for each row and column.
+const (
+	MaxPixels    = 64 << 20
+	MaxImageSide = 1 << 14
+)
 
 // imageDecoder decodes PNG, JPEG, and IDX blobs that hold one image. A picture of another size is scaled to fit the frame
 // with its aspect kept (Catmull-Rom), centred on black; transparent pixels show black.
@@ -104,10 +107,17 @@ func probe(raw []byte) (image.Config, error) {
 	if err != nil {
 		return cfg, fmt.Errorf("%w: %d bytes that are no PNG, JPEG or one-image IDX: %v", ErrInput, len(raw), err)
 	}
-	if cfg.Width < 1 || cfg.Height < 1 || cfg.Width > MaxPixels/cfg.Height {
-		return cfg, fmt.Errorf("%w: a %s of %d×%d pixels: between 1 and %d are accepted; scale it down", ErrInput, format, cfg.Width, cfg.Height, MaxPixels)
+	if format != "png" && format != "jpeg" { // another package of the program may have registered more
+		return cfg, fmt.Errorf("%w: a %s: only PNG, JPEG and one-image IDX are; convert it", ErrInput, format)
 	}
-	return cfg, nil
+	return cfg, checkSize(format, int64(cfg.Height), int64(cfg.Width))
+}
+
+func checkSize(format string, h, w int64) error {
+	if h < 1 || w < 1 || h > MaxImageSide || w > MaxImageSide || h*w > MaxPixels {
+		return fmt.Errorf("%w: a %s of %d×%d pixels: each side must be 1 to %d, and all together at most %d; scale it", ErrInput, format, w, h, MaxImageSide, MaxPixels)
+	}
+	return nil
 }
 
 // decodeIDX reads 00 00 08 02, height and width as big-endian 32-bit numbers, and height × width grey pixels.
@@ -117,8 +127,11 @@ func decodeIDX(raw []byte) (image.Image, error) {
 		return nil, fmt.Errorf("%w: an IDX image of %d bytes: the header alone has %d", ErrInput, len(raw), header)
 	}
 	h, w := int64(binary.BigEndian.Uint32(raw[4:])), int64(binary.BigEndian.Uint32(raw[8:]))
-	if h < 1 || w < 1 || w > MaxPixels/h || int64(len(raw)) != header+h*w {
-		return nil, fmt.Errorf("%w: an IDX image of %d×%d pixels in %d bytes: %d×%d need %d", ErrInput, h, w, len(raw), h, w, header+h*w)
+	if err := checkSize("one-image IDX", h, w); err != nil {
+		return nil, err
+	}
+	if int64(len(raw)) != header+h*w {
+		return nil, fmt.Errorf("%w: a one-image IDX of %d×%d pixels in %d bytes: it needs %d", ErrInput, w, h, len(raw), header+h*w)
 	}
 	return &image.Gray{Pix: raw[header:], Stride: int(w), Rect: image.Rect(0, 0, int(w), int(h))}, nil
 }

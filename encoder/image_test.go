@@ -134,9 +134,13 @@ func TestBrokenImages(t *testing.T) {
 	huge := bytes.Clone(idxBlob(4, 4))
 	binary.BigEndian.PutUint32(huge[4:], 1<<31)
 	binary.BigEndian.PutUint32(huge[8:], 1<<31)
+	tall := bytes.Clone(whole) // a small file that would need gigabytes to scale
+	binary.BigEndian.PutUint32(tall[16:], 1)
+	binary.BigEndian.PutUint32(tall[20:], MaxPixels-1)
+	binary.BigEndian.PutUint32(tall[29:], crc32.ChecksumIEEE(tall[12:29]))
 	d := decoderOf(t, Size{12, 12, 1})
 	for name, raw := range map[string][]byte{
-		"empty": nil, "text": []byte("hello"), "truncated PNG": whole[:40], "PNG bomb": bomb, "short IDX": idxBlob(4, 4)[:20],
+		"empty": nil, "text": []byte("hello"), "truncated PNG": whole[:40], "PNG bomb": bomb, "one pixel wide": tall, "GIF": []byte("GIF89a\x01\x00\x01\x00\x00\x00\x00;"), "short IDX": idxBlob(4, 4)[:20],
 		"long IDX": long, "empty IDX": zero, "huge IDX": huge, "IDX header only": {0, 0, 8, 2},
 	} {
 		if _, err := d.Decode(raw); !errors.Is(err, ErrInput) {

@@ -135,7 +135,7 @@ func TestNetworkErrorsNameTheLayer(t *testing.T) {
 		"no weights": {end}, "residual after linear": {{Kind: KindLinear, Units: 4}, {Kind: KindResidual, Filters: 4}, end},
 		"filters of a pool": {conv, {Kind: KindGlobalPool, Filters: 3}, end}, "negative stride": {{Kind: KindResidual, Filters: 4, Stride: -1}, end},
 		"kernel of a residual": {{Kind: KindResidual, Filters: 4, Kernel: 5}, end}, "linear with stride": {{Kind: KindLinear, Units: 4, Stride: 2}, end},
-		"options of normalize": {conv, {Kind: KindNormalize, ReLU: true}}, "too wide": {{Kind: KindLinear, Units: MaxChannels + 1}, end},
+		"too many values": {{Kind: KindConv, Filters: MaxChannels, Kernel: 257}, {Kind: KindGlobalPool}, end}, "options of normalize": {conv, {Kind: KindNormalize, ReLU: true}}, "too wide": {{Kind: KindLinear, Units: MaxChannels + 1}, end},
 	} {
 		err := Network{Input: Size{8, 8, 1}, Layers: layers}.Validate()
 		if !errors.Is(err, ErrSpec) {
@@ -226,9 +226,9 @@ func equal(a, b []float32) bool {
 // TestDefaultFitsAnySize: the default network builds for every size of picture that is accepted.
 func TestDefaultFitsAnySize(t *testing.T) {
 	for _, s := range []Size{{1, 1, 1}, {2, 40, 3}, {5, 5, 1}, {6, 6, 1}, {28, 28, 1}, {64, 64, 3}, {97, 33, 3}, {MaxSide, MaxSide, 1}} {
-		d, err := Default(s, 64).Dimension()
-		if err != nil || d != 64 {
-			t.Errorf("%+v: dimension %d, %v", s, d, err)
+		p, err := Default(s, 64).plan(1)
+		if err != nil || p.dimension != 64 {
+			t.Errorf("%+v: %+v, %v", s, p, err)
 		}
 	}
 }

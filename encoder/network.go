@@ -50,11 +50,12 @@ type Network struct {
 
 // Limits of a network, so that a broken or hostile model file cannot ask for all memory.
 const (
-	MaxSide       = 1024    // pixels
-	MaxChannels   = 4096    // of an input or a layer
-	MaxLayers     = 256     //
-	MaxParameters = 1 << 28 // float32 weights of one network
-	MaxDimension  = 4096    // of the embedding
+	MaxSide        = 1024    // pixels
+	MaxChannels    = 4096    // of an input or a layer
+	MaxLayers      = 256     //
+	MaxParameters  = 1 << 28 // float32 weights of one network
+	MaxDimension   = 4096    // of the embedding
+	MaxActivations = 1 << 24 // float32 of all layers for one item
 )
 
 // Default returns the image network of akin: convolutions with pooling, 16, 32 and then 64 filters wide, until a side is below 6
@@ -83,36 +84,19 @@ type step struct {
 
 // plan is a Network bound to a batch size.
 type plan struct {
-	batch      int
-	pad        int // border of the input images
-	input      int // values of one input with border
-	steps      []step
-	parameters []kernel.Parameter
-	dimension  int
+	batch       int
+	pad         int // border of the input images
+	input       int // values of one input with border
+	steps       []step
+	parameters  []kernel.Parameter
+	dimension   int
+	activations int // values of all layers for one item
 }
 
 // Validate reports the first layer that cannot be built, naming the value and the limit.
 func (n Network) Validate() error {
 	_, err := n.plan(1)
 	return err
-}
-
-// Dimension returns the length of the embedding.
-func (n Network) Dimension() (int, error) {
-	p, err := n.plan(1)
-	if err != nil {
-		return 0, err
-	}
-	return p.dimension, nil
-}
-
-// Parameters returns the number of weights.
-func (n Network) Parameters() (int, error) {
-	p, err := n.plan(1)
-	if err != nil {
-		return 0, err
-	}
-	return p.total(), nil
 }
 
 func (p *plan) total() (sum int) {
@@ -165,6 +149,9 @@ func (n Network) planFor(batch int, folded bool) (*plan, error) {
 		for _, q := range s.Parameters() {
 			q.Name = fmt.Sprintf("%d.%s", i, q.Name)
 			b.parameters = append(b.parameters, q)
+		}
+		if b.activations += s.Output(); b.activations > MaxActivations {
+			return nil, fmt.Errorf("%w: layer %d (%s): the layers so far make %d values of one item: at most %d", ErrSpec, i, l.Kind, b.activations, MaxActivations)
 		}
 		if b.total() > MaxParameters {
 			return nil, fmt.Errorf("%w: layer %d (%s): the network has more than %d parameters", ErrSpec, i, l.Kind, MaxParameters)

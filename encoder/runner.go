@@ -4,9 +4,12 @@ import (
 	"github.com/akin-search/akin/encoder/kernel"
 )
 
-// runnerBatch is how many items a runner takes at once: enough to amortise reading the weights, few enough that the
-// activations stay in the cache.
-const runnerBatch = 16
+// A runner takes up to runnerBatch items at once: enough to amortise reading the weights, few enough that the activations stay in the
+// cache; and fewer where these would exceed runnerValues.
+const (
+	runnerBatch  = 16
+	runnerValues = 1 << 24
+)
 
 // runner is a network without gorgonia: the same kernels, forward only. It is not for concurrent use.
 type runner struct {
@@ -22,26 +25,29 @@ type runner struct {
 
 // newRunner makes a runner with weights as plan.folded returns them, in dev's memory.
 func newRunner(dev kernel.Device, n Network, weights []kernel.Buffer) (*runner, error) {
-	p, err := n.planFor(runnerBatch, true)
+	p, err := n.planFor(1, true)
 	if err != nil {
 		return nil, err
 	}
-	r := &runner{network: n, plan: p, dev: dev, staging: make([]float32, runnerBatch*p.input), input: dev.Alloc(runnerBatch * p.input),
-		host: make([]float32, runnerBatch*p.dimension)}
+	batch := max(1, min(runnerBatch, runnerValues/p.activations))
+	if p, err = n.planFor(batch, true); err != nil {
+		return nil, err
+	}
+	r := &runner{network: n, plan: p, dev: dev, staging: make([]float32, batch*p.input), input: dev.Alloc(batch * p.input), host: make([]float32, batch*p.dimension)}
 	r.output = r.input
 	for _, s := range p.steps {
 		l, err := dev.NewLayer(s.shape)
 		if err != nil {
 			return nil, err
 		}
-		x, params, y := r.output, weights[s.params:s.params+len(s.shape.Parameters())], dev.Alloc(runnerBatch*s.shape.Output())
+		x, params, y := r.output, weights[s.params:s.params+len(s.shape.Parameters())], dev.Alloc(batch*s.shape.Output())
 		r.layers = append(r.layers, func(n int) { l.Forward(n, x, params, y) })
 		r.output = y
 	}
 	return r, nil
 }
 
-// run embeds up to runnerBatch items into out.
+// run embeds up to a batch of items into out.
 func (r *runner) run(features []Features, out [][]float32) {
 	n, in, d := len(features), r.plan.input, r.plan.dimension
 	for i, f := range features {

@@ -1,6 +1,9 @@
 package train
 
 import (
+	"fmt"
+	"slices"
+
 	"github.com/akin-search/akin/encoder"
 	"github.com/akin-search/akin/encoder/kernel"
 )
@@ -51,10 +54,20 @@ func (a *AdamW) State() (first, second [][]float32) {
 	return get(a.first), get(a.second)
 }
 
-// Restore takes up what State returned.
-func (a *AdamW) Restore(first, second [][]float32) {
+// Restore takes up what State returned for a graph of the same network.
+func (a *AdamW) Restore(first, second [][]float32) error {
+	var want []int
+	for _, b := range a.first {
+		want = append(want, b.Len())
+	}
+	for _, moments := range [][][]float32{first, second} {
+		if got := sizesOf(moments); !slices.Equal(got, want) {
+			return fmt.Errorf("%w: it has moments of %v values, the network needs %v", ErrCheckpoint, got, want)
+		}
+	}
 	for i := range a.first {
 		a.dev.Upload(a.first[i], first[i])
 		a.dev.Upload(a.second[i], second[i])
 	}
+	return nil
 }

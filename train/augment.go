@@ -65,12 +65,12 @@ func (a Augmentation) IsZero() bool {
 }
 
 // Apply writes a randomly warped copy of src to dst. Both hold h×w pixels of c channels, [y][x][c], and must not overlap. Pixels that
-// come from outside src are background. All channels move together. The result depends on a, src and the state of rng alone.
+// come from outside src are background, a value a channel. All channels move together. The result depends on a, src and the state of rng alone.
 // It allocates nothing and may be called at the same time from several goroutines, each with its own rng.
-// It panics where a slice does not hold h·w·c values; a must be valid.
-func (a Augmentation) Apply(dst, src []float32, h, w, c int, background float32, rng *rand.Rand) {
-	if n := h * w * c; len(dst) != n || len(src) != n {
-		panic(fmt.Sprintf("train: Augmentation.Apply: %d and %d values for an image of %d×%d×%d", len(dst), len(src), h, w, c))
+// It panics where a slice does not hold h·w·c values, or background c; a must be valid.
+func (a Augmentation) Apply(dst, src []float32, h, w, c int, background []float32, rng *rand.Rand) {
+	if n := h * w * c; len(dst) != n || len(src) != n || len(background) != c {
+		panic(fmt.Sprintf("train: Augmentation.Apply: %d and %d values for an image of %d×%d×%d, background of %d", len(dst), len(src), h, w, c, len(background)))
 	}
 	if a.IsZero() {
 		copy(dst, src)

@@ -21,7 +21,7 @@ func TestAugmentationZeroIsIdentity(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))
 	src := randomImage(rng, 9*7*3)
 	dst := make([]float32, len(src))
-	Augmentation{}.Apply(dst, src, 9, 7, 3, 0.5, rng)
+	Augmentation{}.Apply(dst, src, 9, 7, 3, shade(0.5, 3), rng)
 	if !slices.Equal(dst, src) {
 		t.Fatal("the zero augmentation changed the image")
 	}
@@ -31,7 +31,7 @@ func TestAugmentationZeroIsIdentity(t *testing.T) {
 		src, dst := randomImage(rng, h*w*c), make([]float32, h*w*c)
 		var g warp
 		g.affine(0, 1, 0, 0, 0)
-		g.apply(dst, src, h, w, c, 9)
+		g.apply(dst, src, h, w, c, shade(9, c))
 		for i := range src {
 			if math.Abs(float64(dst[i]-src[i])) > 1e-4 {
 				t.Fatalf("%v: value %d is %v, want %v", shape, i, dst[i], src[i])
@@ -47,7 +47,7 @@ func TestWarpKnownShift(t *testing.T) {
 		src, dst := randomImage(rng, h*w*c), make([]float32, h*w*c)
 		var g warp
 		g.affine(0, 1, 0, 3, -2) // right by 3, up by 2
-		g.apply(dst, src, h, w, c, 7)
+		g.apply(dst, src, h, w, c, shade(7, c))
 		for y := range h {
 			for x := range w {
 				for ch := range c {
@@ -68,7 +68,7 @@ func TestWarpHalfPixelShiftBlendsWithBackground(t *testing.T) {
 	src, dst := []float32{4, 8}, make([]float32, 2)
 	var g warp
 	g.affine(0, 1, 0, 0.5, 0)
-	g.apply(dst, src, 1, 2, 1, 2)
+	g.apply(dst, src, 1, 2, 1, shade(2, 1))
 	if dst[0] != 3 || dst[1] != 6 {
 		t.Fatalf("got %v, want [3 6]", dst)
 	}
@@ -80,7 +80,7 @@ func TestWarpQuarterTurn(t *testing.T) {
 	src, dst := randomImage(rng, n*n), make([]float32, n*n)
 	var g warp
 	g.affine(math.Pi/2, 1, 0, 0, 0)
-	g.apply(dst, src, n, n, 1, 0)
+	g.apply(dst, src, n, n, 1, shade(0, 1))
 	for y := range n {
 		for x := range n {
 			// Clockwise: the left column of the source, read upwards, is the top row of the result.
@@ -119,7 +119,7 @@ func displacements(a Augmentation, h, w int, seed uint64) (dx, dy []float64) {
 	for i := range h * w {
 		copy(src[i*3:], []float32{float32(i % w), float32(i / w), 1})
 	}
-	a.Apply(dst, src, h, w, 3, 0, rand.New(rand.NewPCG(seed, 1)))
+	a.Apply(dst, src, h, w, 3, shade(0, 3), rand.New(rand.NewPCG(seed, 1)))
 	for i := range h * w {
 		x, y := math.NaN(), math.NaN()
 		if dst[i*3+2] == 1 {
@@ -194,9 +194,9 @@ func TestAugmentationDeterministicAndFinite(t *testing.T) {
 		one, two, other := make([]float32, len(src)), make([]float32, len(src)), make([]float32, len(src))
 		differs := false
 		for seed := range uint64(50) {
-			a.Apply(one, src, h, w, c, 0.25, rand.New(rand.NewPCG(seed, 9)))
-			a.Apply(two, src, h, w, c, 0.25, rand.New(rand.NewPCG(seed, 9)))
-			a.Apply(other, src, h, w, c, 0.25, rand.New(rand.NewPCG(seed, 10)))
+			a.Apply(one, src, h, w, c, shade(0.25, c), rand.New(rand.NewPCG(seed, 9)))
+			a.Apply(two, src, h, w, c, shade(0.25, c), rand.New(rand.NewPCG(seed, 9)))
+			a.Apply(other, src, h, w, c, shade(0.25, c), rand.New(rand.NewPCG(seed, 10)))
 			if !slices.Equal(one, two) {
 				t.Fatalf("%v, seed %d: two runs differ", s, seed)
 			}
@@ -242,14 +242,15 @@ func TestAugmentationPanicsAtTheWrongShape(t *testing.T) {
 			t.Errorf("recovered %v", r)
 		}
 	}()
-	Digits().Apply(make([]float32, 4), make([]float32, 6), 2, 3, 1, 0, rand.New(rand.NewPCG(1, 1)))
+	Digits().Apply(make([]float32, 4), make([]float32, 6), 2, 3, 1, shade(0, 1), rand.New(rand.NewPCG(1, 1)))
 }
 
 func TestAugmentationAllocatesNothing(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	src, dst := randomImage(rng, 28*28), make([]float32, 28*28)
 	a := Digits()
-	if n := testing.AllocsPerRun(20, func() { a.Apply(dst, src, 28, 28, 1, 0, rng) }); n != 0 {
+	black := shade(0, 1)
+	if n := testing.AllocsPerRun(20, func() { a.Apply(dst, src, 28, 28, 1, black, rng) }); n != 0 {
 		t.Fatalf("%v allocations a call", n)
 	}
 }
@@ -259,12 +260,34 @@ func BenchmarkAugmentation(b *testing.B) {
 		b.Run(fmt.Sprintf("%dx%dx%d", s[0], s[1], s[2]), func(b *testing.B) {
 			rng := rand.New(rand.NewPCG(1, 2))
 			n := s[0] * s[1] * s[2]
-			src, dst := randomImage(rng, n), make([]float32, n)
+			src, dst, black := randomImage(rng, n), make([]float32, n), shade(0, s[2])
 			a := Digits()
 			b.ReportAllocs()
 			for b.Loop() {
-				a.Apply(dst, src, s[0], s[1], s[2], 0, rng)
+				a.Apply(dst, src, s[0], s[1], s[2], black, rng)
 			}
 		})
+	}
+}
+
+// shade is a background of one value for c channels.
+func shade(v float32, c int) []float32 {
+	b := make([]float32, c)
+	for i := range b {
+		b[i] = v
+	}
+	return b
+}
+
+// TestBackgroundPerChannel: a pixel from outside shows each channel's own background.
+func TestBackgroundPerChannel(t *testing.T) {
+	var g warp
+	g.affine(0, 1, 0, 50, 0)
+	dst := make([]float32, 2*2*3)
+	g.apply(dst, make([]float32, 2*2*3), 2, 2, 3, []float32{1, 2, 3})
+	for i, v := range dst {
+		if v != float32(1+i%3) {
+			t.Fatalf("background %v", dst)
+		}
 	}
 }

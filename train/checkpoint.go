@@ -37,6 +37,7 @@ type checkpointHeader struct {
 	Step        int     `json:"step"`        // steps done
 	LossSum     float64 `json:"loss_sum"`    // over the steps of the epoch in progress
 	Curve       []Epoch `json:"curve"`       // of the epochs done
+	Seconds     float64 `json:"seconds"`     // that the run took so far
 	Sizes       []int   `json:"sizes"`       // of the parameters
 	Moments     []int   `json:"moments"`     // of the trained ones, which have moments
 }
@@ -69,8 +70,8 @@ func (c *checkpoint) write(path string) error {
 	return nil
 }
 
-// readCheckpoint reads path for the run with the given fingerprint and parameter sizes.
-func readCheckpoint(path, fingerprint string, sizes []int) (*checkpoint, error) {
+// readCheckpoint reads path for the run with the given fingerprint, steps and parameter sizes.
+func readCheckpoint(path, fingerprint string, steps int, sizes []int) (*checkpoint, error) {
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: there is none at %s: start without resuming", ErrCheckpoint, path)
@@ -84,6 +85,9 @@ func readCheckpoint(path, fingerprint string, sizes []int) (*checkpoint, error) 
 	}
 	if c.Fingerprint != fingerprint || fmt.Sprint(c.Sizes) != fmt.Sprint(sizes) {
 		return nil, fmt.Errorf("%w: %s was written with other data or options: use the same ones, or start without resuming", ErrCheckpoint, path)
+	}
+	if c.Step > steps {
+		return nil, fmt.Errorf("%w: %s is at step %d of %d", ErrCheckpoint, path, c.Step, steps)
 	}
 	return c, nil
 }

@@ -6,8 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"math"
-	"math/rand/v2"
 	"slices"
 	"strings"
 )
@@ -79,33 +77,27 @@ func (d Dataset) Subset(items []int) Dataset {
 	return s
 }
 
-// Split draws a part of the given size, 0 < fraction < 1, and returns it and the rest, both in the order of d.
-// The draw is stratified: every class (and the unlabelled items as one more) gives its share to within one item, and the total is
-// round(fraction·Len) to within the number of classes that are too small to give. A class always keeps one item in the rest.
-// The same data and seed give the same split.
+// Split puts a share of the items, 0 < fraction < 1, into part and the others into rest, both in the order of d. Which side an item
+// falls on is drawn from the seed and its id alone, so that it stays there when items are added or removed: what was kept aside once
+// stays so. A class keeps at least one item in the rest. Nothing in part is an error wrapping ErrDataset.
 func (d Dataset) Split(fraction float64, seed uint64) (rest, part Dataset, err error) {
 	if !(fraction > 0 && fraction < 1) {
 		return Dataset{}, Dataset{}, fmt.Errorf("split fraction %v: want more than 0 and less than 1", fraction)
 	}
-	rng := rand.New(rand.NewPCG(seed, 0x73706c6974)) // "split"
 	inPart := make([]bool, d.Len())
-	drawn, due := 0, 0.0 // due carries the rounding from class to class, so that it does not add up
 	strata, unlabelled := itemsByClass(d.Labels)
 	for _, items := range append(strata, unlabelled) {
-		due += fraction * float64(len(items))
-		take := int(math.Floor(due + 0.5))
-		due -= float64(take)
-		take = max(0, min(take, len(items)-1))
-		for i := range take {
-			j := i + rng.IntN(len(items)-i)
-			items[i], items[j] = items[j], items[i]
-			inPart[items[i]] = true
-			drawn++
+		last, highest := -1, -1.0
+		for _, i := range items {
+			at := place(d.IDs[i], seed)
+			inPart[i] = at < fraction
+			if at > highest {
+				last, highest = i, at
+			}
 		}
-	}
-	if drawn == 0 {
-		return Dataset{}, Dataset{}, fmt.Errorf("%w: a fraction of %v of %d items in %d classes leaves nothing to split off; add items or raise the fraction",
-			ErrDataset, fraction, d.Len(), len(d.Classes))
+		if last >= 0 {
+			inPart[last] = false
+		}
 	}
 	var restItems, partItems []int
 	for i, in := range inPart {
@@ -115,7 +107,17 @@ func (d Dataset) Split(fraction float64, seed uint64) (rest, part Dataset, err e
 			restItems = append(restItems, i)
 		}
 	}
+	if len(partItems) == 0 {
+		return Dataset{}, Dataset{}, fmt.Errorf("%w: a share of %v of %d items in %d classes leaves nothing to keep aside; add items or raise the share",
+			ErrDataset, fraction, d.Len(), len(d.Classes))
+	}
 	return d.Subset(restItems), d.Subset(partItems), nil
+}
+
+// place draws a number from 0 to 1 from a seed and an id.
+func place(id string, seed uint64) float64 {
+	sum := sha256.Sum256(append(binary.BigEndian.AppendUint64([]byte("split"), seed), id...))
+	return float64(binary.BigEndian.Uint64(sum[:])>>11) / (1 << 53)
 }
 
 // Without parts d into the items of all other classes (and the unlabelled ones) and those of the named class.

@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	inspected   = 200  // items looked at to choose the size
-	measured    = 2000 // items looked at for mean and deviation
+	inspected   = 200  // about so many items are looked at to choose the size
+	measured    = 2000 // about so many items are looked at for mean and deviation
 	largestSide = 64   // pictures of one size up to this are taken as they are; others are fitted into a square of it
 )
 
@@ -42,43 +42,46 @@ func inspect(d Dataset) (encoder.Preprocessing, error) {
 	return p, nil
 }
 
-// measure sets the mean and deviation of each channel from a sample of the data.
-func measure(p *encoder.Preprocessing, d Dataset) error {
+// measure sets the mean and deviation of each channel from a sample of features that are in units of 0 to 1.
+func measure(p *encoder.Preprocessing, features []encoder.Features) {
 	c := p.Size.Channels
-	p.Mean, p.Deviation = make([]float32, c), make([]float32, c)
-	for i := range c {
-		p.Deviation[i] = 1
-	}
-	decoder, err := p.Decoder()
-	if err != nil {
-		return err
-	}
 	sum, square, n := make([]float64, c), make([]float64, c), 0
-	step := max(1, d.Len()/measured)
-	for i := 0; i < d.Len(); i += step {
-		f, err := decoder.Decode(d.Raw[i])
-		if err != nil {
-			continue // Decode reports it
-		}
-		for j, v := range f.Data {
+	for i := 0; i < len(features); i += max(1, len(features)/measured) {
+		for j, v := range features[i].Data {
 			sum[j%c] += float64(v)
 			square[j%c] += float64(v) * float64(v)
 		}
-		n += len(f.Data) / c
+		n += len(features[i].Data) / c
 	}
-	if n == 0 {
-		return fmt.Errorf("%w: none of the items looked at can be decoded", ErrDataset)
-	}
+	p.Mean, p.Deviation = make([]float32, c), make([]float32, c)
 	for i := range c {
 		mean := sum[i] / float64(n)
 		p.Mean[i] = float32(mean)
 		p.Deviation[i] = float32(math.Sqrt(max(square[i]/float64(n)-mean*mean, 1e-4))) // a blank set keeps a finite scale
 	}
-	return nil
+}
+
+// inUnits returns p with values of 0 to 1, before they are measured.
+func inUnits(p encoder.Preprocessing) encoder.Preprocessing {
+	p.Mean, p.Deviation = make([]float32, p.Size.Channels), make([]float32, p.Size.Channels)
+	for c := range p.Deviation {
+		p.Deviation[c] = 1
+	}
+	return p
+}
+
+// standardize brings features in units of 0 to 1 to those of p, in place. The bits are those that p's decoder makes.
+func standardize(p encoder.Preprocessing, features []encoder.Features) {
+	c := p.Size.Channels
+	for _, f := range features {
+		for j, v := range f.Data {
+			f.Data[j] = (v - p.Mean[j%c]) / p.Deviation[j%c]
+		}
+	}
 }
 
 // Decode decodes every item, on all cores, and returns those that could be decoded with their features; skip, which may be nil, is
-// told of the others. It is an error, which wraps ErrDataset, when more than half are left out.
+// told of the others. It is an error, which wraps ErrDataset, when all are left out.
 func Decode(ctx context.Context, decoder encoder.Decoder, d Dataset, skip func(Skipped)) (Dataset, []encoder.Features, error) {
 	features, failed := make([]encoder.Features, d.Len()), make([]error, d.Len())
 	var next atomic.Int64
@@ -116,8 +119,8 @@ func Decode(ctx context.Context, decoder encoder.Decoder, d Dataset, skip func(S
 	if len(items) == d.Len() {
 		return d, features, nil
 	}
-	if 2*len(items) < d.Len() {
-		return Dataset{}, nil, fmt.Errorf("%w: %d of %d items cannot be decoded, the first: %w", ErrDataset, d.Len()-len(items), d.Len(), first)
+	if len(items) == 0 {
+		return Dataset{}, nil, fmt.Errorf("%w: none of %d items can be decoded, the first: %w", ErrDataset, d.Len(), first)
 	}
 	return d.Subset(items), kept, nil
 }

@@ -64,20 +64,6 @@ func ParseLoss(name string) (LossKind, error) {
 	return 0, fmt.Errorf("unknown loss %q; want one of %s, infonce (= ntxent)", name, strings.Join(lossNames, ", "))
 }
 
-// MarshalText implements encoding.TextMarshaler.
-func (k LossKind) MarshalText() ([]byte, error) {
-	if k < 0 || int(k) >= len(lossNames) {
-		return nil, fmt.Errorf("unknown loss number %d; want 0 to %d", int(k), len(lossNames)-1)
-	}
-	return []byte(lossNames[k]), nil
-}
-
-// UnmarshalText implements encoding.TextUnmarshaler.
-func (k *LossKind) UnmarshalText(text []byte) (err error) {
-	*k, err = ParseLoss(string(text))
-	return err
-}
-
 // New returns the loss, with a temperature (SupCon and NTXent, 0.005 to 10) or a margin (Contrastive, more than 0 to 2).
 // Zero means DefaultTemperature and DefaultMargin; the value that the loss does not use must be zero or valid too.
 func (k LossKind) New(temperature, margin float32) (Loss, error) {

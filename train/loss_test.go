@@ -1,7 +1,6 @@
 package train
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -291,11 +290,6 @@ func TestLossKind(t *testing.T) {
 		if got, err := ParseLoss(name); err != nil || got != kind || kind.String() != name {
 			t.Errorf("%q: %v, %v", name, got, err)
 		}
-		text, err := json.Marshal(map[string]LossKind{"loss": kind})
-		var back map[string]LossKind
-		if err != nil || json.Unmarshal(text, &back) != nil || back["loss"] != kind {
-			t.Errorf("%s: JSON %s, %v", kind, text, err)
-		}
 		loss, err := kind.New(0, 0)
 		if err != nil {
 			t.Fatal(err)
@@ -310,9 +304,6 @@ func TestLossKind(t *testing.T) {
 	}
 	if _, err := ParseLoss("SupCon"); err == nil || !strings.Contains(err.Error(), "supcon, ntxent, contrastive") {
 		t.Errorf("error %v", err)
-	}
-	if _, err := LossKind(9).MarshalText(); err == nil {
-		t.Error("an unknown kind was written")
 	}
 	nan := float32(math.NaN())
 	for _, c := range []struct {

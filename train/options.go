@@ -15,10 +15,10 @@ var ErrOptions = errors.New("invalid training option")
 type Options struct {
 	Network      encoder.Network `json:"network"`      // default: encoder.Default for the size of the images
 	Dimension    int             `json:"dimension"`    // of the embedding, for the default network; default 64
-	Loss         string          `json:"loss"`         // as ParseLoss takes it; default supcon, or ntxent without labels
+	Loss         string          `json:"loss"`         // as ParseLoss takes it; default supcon, or ntxent with fewer than two classes
 	Temperature  float64         `json:"temperature"`  // of supcon and ntxent; default 0.1
 	Margin       float64         `json:"margin"`       // of contrastive; default 1
-	Batch        int             `json:"batch"`        // rows; default 256, rounded down to what the sampler can fill
+	Batch        int             `json:"batch"`        // rows; default 256, fewer where the sampler can fill no more
 	Epochs       int             `json:"epochs"`       // default 5
 	Rate         float64         `json:"rate"`         // peak learning rate; default 4e-3
 	Decay        float64         `json:"decay"`        // weight decay, decoupled; default 1e-4
@@ -43,11 +43,12 @@ type Progress struct {
 	Loss           float64
 	ItemsPerSecond float64
 	Remaining      time.Duration
-	Validation     float64 // kNN accuracy at the end of an epoch; negative before
+	Validation     float64       // kNN accuracy at the end of an epoch; negative before
+	Elapsed        time.Duration // of the run, that before resuming included
 }
 
-// SetDefaults fills in what is zero, for data with or without labels and images of the given size.
-func (o *Options) SetDefaults(labelled bool, size encoder.Size) {
+// SetDefaults fills in what is zero, for data of so many classes and images of the given size.
+func (o *Options) SetDefaults(classes int, size encoder.Size) {
 	set(&o.Dimension, 64)
 	set(&o.Temperature, DefaultTemperature)
 	set(&o.Margin, DefaultMargin)
@@ -58,7 +59,7 @@ func (o *Options) SetDefaults(labelled bool, size encoder.Size) {
 	set(&o.Warmup, 0.05)
 	if o.Loss == "" {
 		o.Loss = LossSupCon.String()
-		if !labelled {
+		if classes < 2 {
 			o.Loss = LossNTXent.String()
 		}
 	}
@@ -78,7 +79,7 @@ func set[T comparable](field *T, value T) {
 	}
 }
 
-// Validate reports the first option out of range.
+// Validate reports the options out of range.
 func (o Options) Validate() error {
 	check := func(name string, v, lo, hi float64) error {
 		if !(v >= lo && v <= hi) {

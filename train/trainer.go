@@ -47,16 +47,12 @@ func Run(ctx context.Context, data, validation Dataset, o Options) (*encoder.Mod
 	if err != nil {
 		return nil, err
 	}
-	o.SetDefaults(labelled(data), pre.Size)
+	classes, _ := itemsByClass(data.Labels)
+	o.SetDefaults(len(classes), pre.Size)
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	if o.Network.Input != pre.Size {
-		pre.Size = o.Network.Input
-	}
-	if err := measure(&pre, data); err != nil {
-		return nil, err
-	}
+	pre.Size = o.Network.Input
 	r, err := newRun(ctx, data, validation, pre, o)
 	if err != nil {
 		return nil, err
@@ -66,15 +62,6 @@ func Run(ctx context.Context, data, validation Dataset, o Options) (*encoder.Mod
 		return nil, err
 	}
 	return r.model()
-}
-
-func labelled(d Dataset) bool {
-	for _, l := range d.Labels {
-		if l != Unlabelled {
-			return true
-		}
-	}
-	return false
 }
 
 // run is one training run.
@@ -92,27 +79,38 @@ type run struct {
 	fingerprint      string
 
 	step, perEpoch, steps int
+	began                 time.Time     // of this process's part of the run
+	elapsed               time.Duration // of the parts before
 	lossSum               float64
 	curve                 []Epoch
 	weights               [][]float32 // at the end
 }
 
 func newRun(ctx context.Context, data, validation Dataset, pre encoder.Preprocessing, o Options) (_ *run, err error) {
-	r := &run{Options: o, pre: pre}
-	decoder, err := pre.Decoder()
+	r := &run{Options: o, pre: pre, began: time.Now()}
+	decoder, err := inUnits(pre).Decoder()
 	if err != nil {
 		return nil, err
 	}
 	if r.data, r.features, err = Decode(ctx, decoder, data, o.Skip); err != nil {
 		return nil, err
 	}
-	if r.validation, r.held, err = Decode(ctx, decoder, validation, o.Skip); err != nil {
+	if n := r.data.Len(); 2*n < data.Len() {
+		return nil, fmt.Errorf("%w: %d of %d items cannot be decoded: is it the right folder?", ErrDataset, data.Len()-n, data.Len())
+	}
+	if r.validation = validation; validation.Len() > 0 {
+		if r.validation, r.held, err = Decode(ctx, decoder, validation, o.Skip); err != nil {
+			return nil, err
+		}
+	}
+	measure(&r.pre, r.features)
+	standardize(r.pre, r.features)
+	standardize(r.pre, r.held)
+	items := 0 // that one batch takes from the data
+	if r.sampler, items, err = o.sampler(r.data); err != nil {
 		return nil, err
 	}
-	if r.sampler, err = o.sampler(r.data); err != nil {
-		return nil, err
-	}
-	r.perEpoch = max(1, r.data.Len()/r.sampler.Size())
+	r.perEpoch = max(1, r.data.Len()/items)
 	r.steps = r.perEpoch * o.Epochs
 	r.fingerprint, err = r.fingerprintOf()
 	if err != nil {
@@ -124,7 +122,7 @@ func newRun(ctx context.Context, data, validation Dataset, pre encoder.Preproces
 	}
 	var saved *checkpoint
 	if o.Resume {
-		if saved, err = readCheckpoint(o.Checkpoint, r.fingerprint, sizesOf(weights)); err != nil {
+		if saved, err = readCheckpoint(o.Checkpoint, r.fingerprint, r.steps, sizesOf(weights)); err != nil {
 			return nil, err
 		}
 		weights = saved.weights
@@ -144,28 +142,37 @@ func newRun(ctx context.Context, data, validation Dataset, pre encoder.Preproces
 	}
 	r.adam = NewAdamW(r.dev, r.graph, o.Decay)
 	if saved != nil {
-		r.adam.Restore(saved.first, saved.second)
-		r.step, r.lossSum, r.curve = saved.Step, saved.LossSum, saved.Curve
+		if err := r.adam.Restore(saved.first, saved.second); err != nil {
+			return nil, errors.Join(err, r.graph.Close(), r.dev.Close())
+		}
+		r.step, r.lossSum, r.curve, r.elapsed = saved.Step, saved.LossSum, saved.Curve, time.Duration(saved.Seconds*float64(time.Second))
 	}
 	return r, nil
 }
 
-// sampler returns the sampler that the loss calls for.
-func (o Options) sampler(d Dataset) (Sampler, error) {
+// sampler returns the sampler that the loss calls for, and how many items it takes a batch: mates and second views are not counted.
+func (o Options) sampler(d Dataset) (s Sampler, items int, err error) {
 	kind, err := ParseLoss(o.Loss)
-	switch {
-	case err != nil:
-		return nil, err
-	case kind == LossContrastive:
-		return NewPairs(d.Labels, o.Batch-o.Batch%2, o.Seed)
-	case kind == LossNTXent:
-		return NewViews(d.Len(), o.Batch-o.Batch%2, o.Seed)
-	case !labelled(d):
-		return nil, fmt.Errorf("%w: loss %v needs labels and the data has none: use %v, or give labels", ErrOptions, kind, LossNTXent)
+	if err != nil {
+		return nil, 0, err
 	}
 	classes, _ := itemsByClass(d.Labels)
+	pairs := o.Batch / 2
+	switch {
+	case kind == LossContrastive:
+		s, err = NewPairs(d.Labels, 2*pairs, o.Seed)
+		return s, pairs, err
+	case kind == LossNTXent:
+		pairs = min(pairs, d.Len())
+		s, err = NewViews(d.Len(), 2*pairs, o.Seed)
+		return s, pairs, err
+	case len(classes) < 2:
+		return nil, 0, fmt.Errorf("%w: loss %v tells classes apart, and the data has %d: use loss %v, which needs no labels, or make a sub-folder of each class", ErrOptions, kind, len(classes), LossNTXent)
+	}
 	p := min(len(classes), o.Batch/2)
-	return NewPK(d.Labels, p, o.Batch/p, o.Seed)
+	k := o.Batch / p
+	s, err = NewPK(d.Labels, p, k, o.Seed)
+	return s, p * k, err
 }
 
 func (o Options) loss() (Loss, error) {
@@ -193,12 +200,15 @@ func (r *run) train(ctx context.Context) error {
 	l := r.load(ctx)
 	defer l.stop()
 	schedule := Schedule{Base: r.Rate, Warmup: int(r.Warmup * float64(r.steps)), Steps: r.steps}
+	if err := schedule.Validate(); err != nil {
+		return err
+	}
 	began, first, reported := time.Now(), r.step, time.Now()
 	report := func(epoch int, loss, validation float64) {
 		if r.Progress == nil {
 			return
 		}
-		p := Progress{Epoch: epoch, Epochs: r.Epochs, Step: r.step, Steps: r.steps, Loss: loss, Validation: validation}
+		p := Progress{Elapsed: r.elapsed + time.Since(r.began), Epoch: epoch, Epochs: r.Epochs, Step: r.step, Steps: r.steps, Loss: loss, Validation: validation}
 		if done, s := r.step-first, time.Since(began).Seconds(); done > 0 && s > 0 {
 			p.ItemsPerSecond = float64(done*r.sampler.Size()) / s
 			p.Remaining = time.Duration(s / float64(done) * float64(r.steps-r.step) * float64(time.Second))
@@ -245,6 +255,9 @@ func (r *run) train(ctx context.Context) error {
 			report(r.step/r.perEpoch+1, r.lossSum/float64(r.step%r.perEpoch), -1)
 		}
 	}
+	if r.step == first { // resumed at the end: there was nothing to report
+		report(r.Epochs, r.curve[len(r.curve)-1].Loss, r.curve[len(r.curve)-1].Validation)
+	}
 	r.weights = r.graph.Weights()
 	return nil
 }
@@ -257,15 +270,15 @@ func (r *run) save() error {
 	if r.Checkpoint == "" {
 		return nil
 	}
-	c := checkpoint{checkpointHeader: checkpointHeader{Fingerprint: r.fingerprint, Step: r.step, LossSum: r.lossSum, Curve: r.curve}, weights: r.graph.Weights()}
+	c := checkpoint{checkpointHeader: checkpointHeader{Fingerprint: r.fingerprint, Step: r.step, LossSum: r.lossSum, Curve: r.curve, Seconds: (r.elapsed + time.Since(r.began)).Seconds()}, weights: r.graph.Weights()}
 	c.first, c.second = r.adam.State()
 	return c.write(r.Checkpoint)
 }
 
-// validationBase bounds the training items that validation searches.
+// validationBase is about how many training items validation searches, at least; they are spread over the data.
 const validationBase = 10_000
 
-// validate returns the kNN accuracy of the validation items among the first training items, or -1 where there is nothing to compare.
+// validate returns the kNN accuracy of the validation items among a part of the training items, or -1 where there is nothing to compare.
 func (r *run) validate(ctx context.Context) (float64, error) {
 	var base, held []encoder.Features
 	var baseLabels, heldLabels []int

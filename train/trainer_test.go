@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"testing"
 
@@ -167,6 +168,45 @@ func (c *countdown) Err() error {
 	return nil
 }
 
+// TestSplitKeepsItems: an item stays on its side when the data grows, shrinks or changes order.
+func TestSplitKeepsItems(t *testing.T) {
+	small, large := stripes(200, 1), stripes(300, 1)
+	side := func(d Dataset) map[string]bool {
+		_, part, err := d.Split(0.3, 5)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in := map[string]bool{}
+		for _, id := range part.IDs {
+			in[id] = true
+		}
+		return in
+	}
+	a, b := side(small), side(large)
+	if len(a) < 30 || len(a) > 90 {
+		t.Errorf("%d of 200 items are in the part of 0.3", len(a))
+	}
+	for _, id := range small.IDs {
+		if a[id] != b[id] {
+			t.Errorf("%s changes sides when the data grows", id)
+		}
+	}
+}
+
+// TestFewItems: small data without labels, or with one class, trains with the defaults.
+func TestFewItems(t *testing.T) {
+	d := stripes(30, 1)
+	one := d
+	one.Classes, one.Labels = []string{"good"}, make([]int, 30)
+	none := d
+	none.Classes, none.Labels = nil, slices.Repeat([]int{Unlabelled}, 30)
+	for name, set := range map[string]Dataset{"one class": one, "no labels": none, "three classes": d} {
+		if _, err := Run(context.Background(), set, Dataset{}, Options{Epochs: 1}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestCheckpointIsGuarded(t *testing.T) {
 	d, v := stripes(100, 1), stripes(30, 2)
 	o := quick("supcon")
@@ -230,11 +270,8 @@ func TestDivergenceIsReported(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := measure(&pre, d); err != nil {
-		t.Fatal(err)
-	}
 	o := quick("supcon")
-	o.SetDefaults(true, pre.Size)
+	o.SetDefaults(3, pre.Size)
 	r, err := newRun(context.Background(), d, Dataset{}, pre, o)
 	if err != nil {
 		t.Fatal(err)

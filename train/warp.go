@@ -32,7 +32,7 @@ func (g *warp) affine(angle, scale, shear, tx, ty float64) {
 }
 
 // apply samples src bilinearly at the warped place of every pixel of dst.
-func (g *warp) apply(dst, src []float32, h, w, c int, background float32) {
+func (g *warp) apply(dst, src []float32, h, w, c int, background []float32) {
 	step := max(meshStep, (w+meshCells-1)/meshCells)
 	cols, rows := (w+step-1)/step, (h+step-1)/step
 	var weights [meshCells + 1]splineWeights
@@ -60,7 +60,7 @@ func (g *warp) apply(dst, src []float32, h, w, c int, background float32) {
 			x := k * step
 			run := out[x*c : min(x+step, w)*c]
 			if c == 1 {
-				sampleGrey(run, src, from, slope, h, w, background)
+				sampleGrey(run, src, from, slope, h, w, background[0])
 			} else {
 				sampleColour(run, src, from, slope, h, w, c, background)
 			}
@@ -143,7 +143,7 @@ func sampleGrey(run, src []float32, p, slope point, h, w int, background float32
 }
 
 // sampleColour is sampleGrey for any number of channels.
-func sampleColour(run, src []float32, p, slope point, h, w, c int, background float32) {
+func sampleColour(run, src []float32, p, slope point, h, w, c int, background []float32) {
 	right, bottom := float32(w-1), float32(h-1)
 	for i := range len(run) / c {
 		x, y := p.x+float32(i)*slope.x, p.y+float32(i)*slope.y
@@ -161,7 +161,7 @@ func sampleColour(run, src []float32, p, slope point, h, w, c int, background fl
 			}
 		} else {
 			for ch := range out {
-				out[ch] = sampleEdge(src, x, y, h, w, c, ch, background)
+				out[ch] = sampleEdge(src, x, y, h, w, c, ch, background[ch])
 			}
 		}
 	}

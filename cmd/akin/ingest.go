@@ -31,6 +31,7 @@ func newIngest(a *app) *cobra.Command {
 	var data, labels string
 	var holdout float64
 	var seed uint64
+	var replace bool
 	c := &cobra.Command{
 		Use:   "ingest --data DIR",
 		Short: "Embed your images into a collection and calibrate its anomaly detector",
@@ -44,10 +45,11 @@ the same items, which the model never saw, are kept aside.`,
 	}
 	w.flags(c)
 	w.collectionFlag(c)
-	c.Flags().StringVar(&data, "data", "", `folder of images, IDX file, or "mnist"`)
+	c.Flags().StringVar(&data, "data", "", dataHelp)
 	c.Flags().StringVar(&labels, "labels", "", "IDX file of labels, with an IDX file of images")
 	c.Flags().Float64Var(&holdout, "holdout", 0.1, "share of the items kept aside for calibration, 0 (no detector) to 0.5; default as in training")
 	c.Flags().Uint64Var(&seed, "seed", 0, "of the choice of those items, and of the graph; default as in training")
+	c.Flags().BoolVar(&replace, "replace", false, "empty the collection first; it may then be of another model")
 	c.RunE = func(c *cobra.Command, _ []string) (err error) {
 		if err := checkHoldout(holdout); err != nil {
 			return err
@@ -68,8 +70,11 @@ the same items, which the model never saw, are kept aside.`,
 			if !c.Flags().Changed("seed") {
 				seed = rec.Options.Seed
 			}
-			if !c.Flags().Changed("holdout") && rec.Options.Holdout > 0 {
+			if !c.Flags().Changed("holdout") {
 				holdout = rec.Options.Holdout
+			}
+			if holdout > 0 && (seed != rec.Options.Seed || holdout > rec.Options.Holdout) {
+				a.status("warning: the model was trained with --holdout %g --seed %d: it may have seen items that are now kept aside, and the false-alarm rate is then not promised", rec.Options.Holdout, rec.Options.Seed)
 			}
 		}
 		rest, held, err := split(all, holdout, seed)
@@ -81,6 +86,11 @@ the same items, which the model never saw, are kept aside.`,
 			return err
 		}
 		defer func() { err = errors.Join(err, s.Close()) }()
+		if replace {
+			if err := s.Drop(w.collection); err != nil && !errors.Is(err, index.ErrNotFound) {
+				return err
+			}
+		}
 		if _, err := s.Collection(w.collection); errors.Is(err, index.ErrNotFound) {
 			if _, err := s.Create(w.collection, index.Config{Dimension: e.Dimension(), ModelID: e.ModelID(), Seed: seed}); err != nil {
 				return err
@@ -94,16 +104,25 @@ the same items, which the model never saw, are kept aside.`,
 		if err := in.fill(c.Context(), rest); err != nil {
 			return err
 		}
-		if held.Len() > 0 {
-			if err := in.calibrate(c.Context(), held, seed); err != nil {
-				return err
-			}
+		if err := in.calibrate(c.Context(), held, seed); err != nil {
+			return err
 		}
 		out := ingested{Collection: w.collection, ModelID: e.ModelID(), Points: col.Len(), Calibration: in.held, Dimension: e.Dimension(),
 			EmbedSeconds: in.embedding.Seconds(), IndexSeconds: in.indexing.Seconds()}
 		return a.print(out, func(wr io.Writer) error {
-			_, err := fmt.Fprintf(wr, "collection %s: %d points, calibrated on %d items kept aside (embedding %.1f s, indexing %.1f s)\nnext: akin serve --dir %s\n",
-				out.Collection, out.Points, out.Calibration, out.EmbedSeconds, out.IndexSeconds, w.dir)
+			verdicts := fmt.Sprintf("calibrated on %d items kept aside", out.Calibration)
+			if out.Calibration == 0 {
+				verdicts = "no anomaly verdicts: nothing was kept aside to calibrate on"
+			}
+			next := "--dir " + w.dir
+			if w.model != "" {
+				next += " --model " + w.model
+			}
+			if w.collection != defaultCollection {
+				next += " --collection " + w.collection
+			}
+			_, err := fmt.Fprintf(wr, "collection %s: %d points (embedding %.1f s, indexing %.1f s); %s\nnext: akin serve %s\n",
+				out.Collection, out.Points, out.EmbedSeconds, out.IndexSeconds, verdicts, next)
 			return err
 		})
 	}
@@ -116,6 +135,7 @@ type ingester struct {
 	encoder             *encoder.Encoder
 	collection          *index.Collection
 	held                int // items the detector was calibrated on
+	skipped             int // items that could not be decoded
 	embedding, indexing time.Duration
 }
 
@@ -148,6 +168,9 @@ func (in *ingester) fill(ctx context.Context, d train.Dataset) error {
 			in.status("indexed %d of %d", lo+len(items), d.Len())
 		}
 	}
+	if 2*in.skipped > d.Len() {
+		return fmt.Errorf("%w: %d of %d items cannot be decoded: is it the right folder?", train.ErrDataset, in.skipped, d.Len())
+	}
 	began := time.Now()
 	err := in.collection.Snapshot(ctx)
 	in.indexing += time.Since(began)
@@ -157,8 +180,10 @@ func (in *ingester) fill(ctx context.Context, d train.Dataset) error {
 // embed decodes and embeds d, leaving out what cannot be decoded.
 func (in *ingester) embed(ctx context.Context, d train.Dataset) (train.Dataset, [][]float32, error) {
 	began := time.Now()
+	all := d.Len()
 	d, features, err := train.Decode(ctx, in.encoder.Decoder(), d, in.skip)
-	if err != nil {
+	in.skipped += all - len(features)
+	if err != nil && !errors.Is(err, train.ErrDataset) {
 		return d, nil, err
 	}
 	vectors, err := in.encoder.EncodeFeatures(ctx, features)
@@ -166,10 +191,14 @@ func (in *ingester) embed(ctx context.Context, d train.Dataset) (train.Dataset, 
 	return d, vectors, err
 }
 
-// calibrate fits the detector: clusters of the collection's points, calibration on held.
+// calibrate fits the detector: clusters of the collection's points, calibration on held. Without any held there is no detector.
 func (in *ingester) calibrate(ctx context.Context, held train.Dataset, seed uint64) error {
 	held, vectors, err := in.embed(ctx, held)
 	if err != nil {
+		return err
+	}
+	// An item kept aside now may have been indexed by an earlier call.
+	if err := in.collection.Delete(ctx, held.IDs); err != nil {
 		return err
 	}
 	var known []index.Labeled
@@ -184,6 +213,10 @@ func (in *ingester) calibrate(ctx context.Context, held train.Dataset, seed uint
 		out[i] = index.Labeled{Vector: vectors[i], Label: held.Label(i)}
 	}
 	began := time.Now()
+	if held.Len() == 0 {
+		in.held = 0
+		return in.collection.SetDetector(nil) // one that is there was calibrated on other items
+	}
 	det, err := index.FitDetector(ctx, in.collection.Config().Metric, known, out, index.DetectorOptions{Seed: seed, ModelID: in.encoder.ModelID()})
 	if err != nil {
 		return err

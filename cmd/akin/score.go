@@ -4,16 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"github.com/akin-search/akin/index"
+	"github.com/akin-search/akin/train"
 )
 
 // scored is the verdict on one file.
@@ -44,7 +42,7 @@ reported in its place, and the exit code is then 1.`,
 	w.collectionFlag(c)
 	c.Flags().Float64Var(&alpha, "alpha", index.DefaultAlpha, "highest false-alarm rate, above 0 and below 1")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		files, err := imageFiles(args)
+		files, err := a.imageFiles(args)
 		if err != nil {
 			return err
 		}
@@ -108,7 +106,7 @@ reported in its place, and the exit code is then 1.`,
 }
 
 // imageFiles lists the files named, and the pictures in the folders named.
-func imageFiles(args []string) ([]string, error) {
+func (a *app) imageFiles(args []string) ([]string, error) {
 	var files []string
 	for _, arg := range args {
 		info, err := os.Stat(arg)
@@ -119,18 +117,15 @@ func imageFiles(args []string) ([]string, error) {
 			files = append(files, arg)
 			continue
 		}
-		before := len(files)
-		err = filepath.WalkDir(arg, func(path string, e fs.DirEntry, err error) error {
-			if err == nil && e.Type().IsRegular() && slices.Contains([]string{".png", ".jpg", ".jpeg"}, strings.ToLower(filepath.Ext(path))) {
-				files = append(files, path)
-			}
-			return err
-		})
+		d, skipped, err := train.Folder(arg)
+		for _, s := range skipped {
+			a.skip(s)
+		}
 		if err != nil {
 			return nil, err
 		}
-		if len(files) == before {
-			return nil, fmt.Errorf("%s holds no .png, .jpg or .jpeg", arg)
+		for _, id := range d.IDs {
+			files = append(files, filepath.Join(arg, filepath.FromSlash(id)))
 		}
 	}
 	return files, nil

@@ -30,7 +30,7 @@ func newTrain(a *app) *cobra.Command {
 	var w workspace
 	var o train.Options
 	var data, labels string
-	var noAugment bool
+	var noAugment, force bool
 	c := &cobra.Command{
 		Use:   "train --data DIR",
 		Short: "Train an encoder on your own images",
@@ -49,7 +49,7 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 	}
 	f := c.Flags()
 	w.flags(c)
-	f.StringVar(&data, "data", "", `folder of images, IDX file, or "mnist"`)
+	f.StringVar(&data, "data", "", dataHelp)
 	f.StringVar(&labels, "labels", "", "IDX file of labels, with an IDX file of images")
 	f.Float64Var(&o.Holdout, "holdout", 0.1, "share of the items held out, 0 to 0.5")
 	f.StringVar(&o.Loss, "loss", "", "supcon, ntxent or contrastive (default supcon with labels, ntxent without)")
@@ -62,9 +62,16 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 	f.Uint64Var(&o.Seed, "seed", 0, "of every random choice: the same seed and data give the same model")
 	f.BoolVar(&noAugment, "no-augment", false, "train on the pictures as they are, not shifted, turned, scaled and bent")
 	f.BoolVar(&o.Resume, "resume", false, "go on from the checkpoint")
+	f.BoolVar(&force, "force", false, "replace the model; collections of the old one can then no longer be searched")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if err := checkHoldout(o.Holdout); err != nil {
 			return err
+		}
+		if err := refuseZero(c, "batch", "epochs", "rate", "temperature", "margin", "dimension"); err != nil {
+			return err
+		}
+		if _, err := os.Stat(w.modelPath()); err == nil && !force {
+			return fmt.Errorf("%s exists, and its collections could no longer be searched: replace it by --force, or name another by --dir or --model", w.modelPath())
 		}
 		all, err := loadData(a, data, labels)
 		if err != nil {
@@ -99,8 +106,15 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 			return err
 		}
 		out := trained{Model: w.modelPath(), ModelID: id, Items: rec.Items, Held: rec.Validation, Classes: len(rec.Classes), Curve: rec.Curve, TrainSeconds: time.Since(began).Seconds()}
+		next := fmt.Sprintf("--dir %s --data %s", w.dir, data)
+		if w.model != "" {
+			next += " --model " + w.model
+		}
+		if labels != "" {
+			next += " --labels " + labels
+		}
 		return a.print(out, func(wr io.Writer) error {
-			_, err := fmt.Fprintf(wr, "%s: trained on %d items of %d classes in %.1f s\nmodel %s\nnext: akin ingest --dir %s --data %s\n", out.Model, out.Items, out.Classes, out.TrainSeconds, id, w.dir, data)
+			_, err := fmt.Fprintf(wr, "%s: trained on %d items of %d classes in %.1f s\nmodel %s\nnext: akin ingest %s\n", out.Model, out.Items, out.Classes, out.TrainSeconds, id, next)
 			return err
 		})
 	}

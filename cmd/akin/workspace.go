@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -79,24 +80,33 @@ func (w *workspace) withCollection(a *app, model string, f func(*index.Collectio
 // open returns the collection and refuses one of another model.
 func (w *workspace) open(s *index.Store, model string) (*index.Collection, error) {
 	c, err := s.Collection(w.collection)
+	if errors.Is(err, index.ErrNotFound) {
+		return nil, fmt.Errorf("%w: %s holds the collections %q: name one by --collection, or run akin ingest", err, w.dir, s.Names())
+	}
 	if err != nil {
 		return nil, err
 	}
 	if c.ModelID() != model {
-		return nil, fmt.Errorf("%w: collection %q holds vectors of model %.12s, %s is %.12s: their distances mean nothing; ingest into another collection",
+		return nil, fmt.Errorf("%w: collection %q holds vectors of model %.12s, %s is %.12s: their distances mean nothing; fill it anew by akin ingest --replace, or use another --collection",
 			index.ErrModel, w.collection, c.ModelID(), w.modelPath(), model)
 	}
 	return c, nil
 }
 
-// loadData reads what --data names: "mnist", a folder of images (one sub-folder a class, or flat), or an IDX file, with its labels in
+// dataHelp is the help of --data, which loadData reads.
+const dataHelp = `folder of images, IDX file, "mnist" (its training images) or "mnist-test"`
+
+// loadData reads what --data names: "mnist", "mnist-test", a folder of images (one sub-folder a class, or flat), or an IDX file, with its labels in
 // labels.
 func loadData(a *app, data, labels string) (train.Dataset, error) {
 	if data == "" {
 		return train.Dataset{}, errors.New("no data: name a folder of images, an IDX file or mnist by --data")
 	}
-	if data == "mnist" {
-		d, _, err := train.MNIST("")
+	if data == "mnist" || data == "mnist-test" {
+		d, test, err := train.MNIST("")
+		if data == "mnist-test" {
+			d = test
+		}
 		return d, err
 	}
 	info, err := os.Stat(data)
@@ -126,6 +136,17 @@ func split(d train.Dataset, holdout float64, seed uint64) (rest, held train.Data
 		return d, train.Dataset{Classes: d.Classes}, nil
 	}
 	return d.Split(holdout, seed)
+}
+
+// refuseZero refuses numbers that were typed as 0 or less: in the options of the packages below a zero means the default.
+func refuseZero(c *cobra.Command, flags ...string) error {
+	for _, name := range flags {
+		f := c.Flags().Lookup(name)
+		if v, err := strconv.ParseFloat(f.Value.String(), 64); f.Changed && (err != nil || !(v > 0)) {
+			return fmt.Errorf("--%s %s: it must be above 0", name, f.Value)
+		}
+	}
+	return nil
 }
 
 func checkHoldout(share float64) error {
