@@ -119,12 +119,13 @@ func (s GlobalPoolShape) Flops() int { return 0 }
 
 type cpuGlobalPool struct {
 	GlobalPoolShape
-	dev *cpuDevice
+	sizes sizes
+	dev   *cpuDevice
 }
 
 func (l cpuGlobalPool) Forward(n int, x Buffer, params []Buffer, y Buffer) {
 	size := l.Height * l.Width * l.Channels
-	checkLayer(l.GlobalPoolShape, l.Batch, size, n, x, params, y)
+	l.sizes.checkForward(n, x, params, y)
 	inverse := 1 / float32(l.Height*l.Width)
 	for i := range n {
 		out := floats(y)[i*l.Channels:][:l.Channels]
@@ -141,7 +142,7 @@ func (l cpuGlobalPool) Forward(n int, x Buffer, params []Buffer, y Buffer) {
 
 func (l cpuGlobalPool) Backward(n int, x Buffer, params []Buffer, y, dy, dx Buffer, grads []Buffer) {
 	size := l.Height * l.Width * l.Channels
-	checkBackward(l.GlobalPoolShape, l.Batch, size, n, x, params, y, dy, dx, grads)
+	l.sizes.checkBackward(n, x, params, y, dy, dx, grads)
 	inverse := 1 / float32(l.Height*l.Width)
 	for i := range n {
 		img := floats(dx)[i*size:][:size]

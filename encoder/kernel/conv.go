@@ -5,9 +5,10 @@ import "unsafe"
 // cpuConv is a convolution with bias, ReLU and pooling.
 type cpuConv struct {
 	convCore
-	idx  []int32     // place of each pooled maximum, [Batch][OutHeight][OutWidth][Filters]
-	db   [][]float32 // partial sums, one a group
-	ones []float32
+	sizes sizes
+	idx   []int32     // place of each pooled maximum, [Batch][OutHeight][OutWidth][Filters]
+	db    [][]float32 // partial sums, one a group
+	ones  []float32
 
 	// the call in progress
 	n                           int
@@ -16,7 +17,7 @@ type cpuConv struct {
 }
 
 func newConv(d *cpuDevice, s ConvShape) *cpuConv {
-	c := &cpuConv{convCore: newConvCore(d, s)}
+	c := &cpuConv{convCore: newConvCore(d, s), sizes: sizesOf(s, s.Batch, s.input())}
 	c.forwardGroup, c.backwardGroup = c.forwardImages, c.backwardImages
 	if s.Pool {
 		ch, cw := s.Conved()
@@ -30,7 +31,7 @@ func newConv(d *cpuDevice, s ConvShape) *cpuConv {
 }
 
 func (c *cpuConv) Forward(n int, x Buffer, params []Buffer, y Buffer) {
-	checkLayer(c.ConvShape, c.Batch, c.input(), n, x, params, y)
+	c.sizes.checkForward(n, x, params, y)
 	c.n, c.x, c.w, c.b, c.y = n, floats(x), c.panels(floats(params[0])), floats(params[1]), floats(y)
 	c.dev.parallel(c.parts(n), c.forwardGroup)
 }
@@ -67,7 +68,7 @@ func (c *cpuConv) forwardImages(group int) {
 }
 
 func (c *cpuConv) Backward(n int, x Buffer, params []Buffer, y, dy, dx Buffer, grads []Buffer) {
-	checkBackward(c.ConvShape, c.Batch, c.input(), n, x, params, y, dy, dx, grads)
+	c.sizes.checkBackward(n, x, params, y, dy, dx, grads)
 	c.prepareBackward()
 	if c.db == nil {
 		c.ones = []float32{1}

@@ -76,35 +76,53 @@ func (d *cpuDevice) NewLayer(s Shape) (Layer, error) {
 		}
 		return newResidual(d, s), nil
 	case GlobalPoolShape:
-		return cpuGlobalPool{s, d}, nil
+		return cpuGlobalPool{s, sizesOf(s, s.Batch, s.Height*s.Width*s.Channels), d}, nil
 	case LinearShape:
 		return newLinear(d, s), nil
 	case NormalizeShape:
-		return cpuNormalize{s}, nil
+		return cpuNormalize{s, sizesOf(s, s.Batch, s.Cols)}, nil
 	}
 	return nil, fmt.Errorf("kernel: the CPU has no layer of shape %T", s)
 }
 
-// checkLayer panics when a buffer does not fit its shape: the tiles read through pointers.
-func checkLayer(s Shape, batch, input, n int, x Buffer, params []Buffer, y Buffer) {
-	bad := n < 1 || n > batch || x.n < n*input || y.n < n*s.Output() || len(params) != len(s.Parameters())
-	for i, p := range s.Parameters() {
-		bad = bad || params[i].n != p.Len()
+// sizes are what a layer's buffers must hold; they are worked out once.
+type sizes struct {
+	shape                Shape
+	batch, input, output int
+	params               []int
+	trained              []bool
+	differentiable       bool
+}
+
+func sizesOf(s Shape, batch, input int) sizes {
+	z := sizes{shape: s, batch: batch, input: input, output: s.Output(), differentiable: s.Differentiable()}
+	for _, p := range s.Parameters() {
+		z.params = append(z.params, p.Len())
+		z.trained = append(z.trained, p.Role.Trained())
+	}
+	return z
+}
+
+// checkForward panics when a buffer does not fit its shape: the tiles read through pointers.
+func (z *sizes) checkForward(n int, x Buffer, params []Buffer, y Buffer) {
+	bad := n < 1 || n > z.batch || x.n < n*z.input || y.n < n*z.output || len(params) != len(z.params)
+	for i, p := range z.params {
+		bad = bad || params[i].n != p
 	}
 	if bad {
-		panic(fmt.Sprintf("kernel: %T %+v got %d items, x of %d, y of %d and %d parameters", s, s, n, x.n, y.n, len(params)))
+		panic(fmt.Sprintf("kernel: %T %+v got %d items, x of %d, y of %d and %d parameters", z.shape, z.shape, n, x.n, y.n, len(params)))
 	}
 }
 
-// checkBackward is checkLayer for Backward.
-func checkBackward(s Shape, batch, input, n int, x Buffer, params []Buffer, y, dy, dx Buffer, grads []Buffer) {
-	checkLayer(s, batch, input, n, x, params, y)
-	bad := dy.n < n*s.Output() || s.Differentiable() && dx.n < n*input || len(grads) != len(params)
-	for i, p := range s.Parameters() {
-		bad = bad || p.Role.Trained() && grads[i].n != p.Len()
+// checkBackward is checkForward for Backward.
+func (z *sizes) checkBackward(n int, x Buffer, params []Buffer, y, dy, dx Buffer, grads []Buffer) {
+	z.checkForward(n, x, params, y)
+	bad := dy.n < n*z.output || z.differentiable && dx.n < n*z.input || len(grads) != len(z.params)
+	for i, p := range z.params {
+		bad = bad || z.trained[i] && grads[i].n != p
 	}
 	if bad {
-		panic(fmt.Sprintf("kernel: %T %+v got dy of %d, dx of %d and %d gradients for %d items", s, s, dy.n, dx.n, len(grads), n))
+		panic(fmt.Sprintf("kernel: %T %+v got dy of %d, dx of %d and %d gradients for %d items", z.shape, z.shape, dy.n, dx.n, len(grads), n))
 	}
 }
 

@@ -340,17 +340,28 @@ func maxPoolGrad(s isa) {
 	closePooling(s, n)
 }
 
-// adam: the loop of adamReference. k is {b1, 1-b1, b2, 1-b2, 1/(1-b2^t), eps, -lr/(1-b1^t), 1-lr*decay}.
+// adam: the loop of adamReference. k is {b1, 1-b1, b2, 1-b2, 1/(1-b2^t), eps, -lr/(1-b1^t), 1-lr*decay, the smallest normal number,
+// the bits of an absolute value}.
 func adam(s isa) {
 	n := elementwise(s, "adam", "w, grad, m, v, k *float32, n int", []string{"w", "grad", "m", "v", "k"}, func() {
 		for i := range 8 {
 			o("\tVBROADCASTSS %d(R8), %s%d", 4*i, s.reg, 8+i)
 		}
+		o("\tVBROADCASTSS 32(R8), %[1]s6\n\tVBROADCASTSS 36(R8), %[1]s7", s.reg)
 	})
 	r := s.reg
-	o("\tVMOVUPS (SI), %[1]s0\n\tVMULPS (DX), %[1]s8, %[1]s1\n\tVFMADD231PS %[1]s9, %[1]s0, %[1]s1\n\tVMOVUPS %[1]s1, (DX)", r)
-	o("\tVMULPS (BX), %[1]s10, %[1]s2\n\tVMULPS %[1]s0, %[1]s0, %[1]s0\n\tVFMADD231PS %[1]s11, %[1]s0, %[1]s2\n\tVMOVUPS %[1]s2, (BX)", r)
-	o("\tVMULPS %[1]s12, %[1]s2, %[1]s2\n\tVSQRTPS %[1]s2, %[1]s2\n\tVADDPS %[1]s13, %[1]s2, %[1]s2\n\tVDIVPS %[1]s2, %[1]s1, %[1]s1", r)
+	flush := func(i int) { // subnormal numbers to zero: arithmetic on them is a hundred times slower, and decay never ends them
+		if s.lanes == 16 {
+			o("\tVFPCLASSPSZ $0x20, Z%[1]d, K1\n\tVPXORD Z%[1]d, Z%[1]d, K1, Z%[1]d", i)
+		} else {
+			o("\tVANDPS Y7, Y%[1]d, Y4\n\tVCMPPS $1, Y6, Y4, Y4\n\tVANDNPS Y%[1]d, Y4, Y%[1]d", i)
+		}
+	}
+	o("\tVMOVUPS (SI), %[1]s0\n\tVMULPS (DX), %[1]s8, %[1]s1\n\tVFMADD231PS %[1]s9, %[1]s0, %[1]s1", r)
+	flush(1)
+	o("\tVMOVUPS %[1]s1, (DX)\n\tVMULPS (BX), %[1]s10, %[1]s2\n\tVMULPS %[1]s0, %[1]s0, %[1]s0\n\tVFMADD231PS %[1]s11, %[1]s0, %[1]s2", r)
+	flush(2)
+	o("\tVMOVUPS %[1]s2, (BX)\n\tVMULPS %[1]s12, %[1]s2, %[1]s2\n\tVSQRTPS %[1]s2, %[1]s2\n\tVADDPS %[1]s13, %[1]s2, %[1]s2\n\tVDIVPS %[1]s2, %[1]s1, %[1]s1", r)
 	o("\tVMULPS (DI), %[1]s15, %[1]s3\n\tVFMADD231PS %[1]s14, %[1]s1, %[1]s3\n\tVMOVUPS %[1]s3, (DI)", r)
 	closeLoop(s, n, "DI", "SI", "DX", "BX")
 }

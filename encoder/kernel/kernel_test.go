@@ -260,6 +260,36 @@ func TestAdam(t *testing.T) {
 	})
 }
 
+// TestAdamKeepsNoSubnormals: the moments of parameters without gradient end at zero, on every tier and in every lane.
+func TestAdamKeepsNoSubnormals(t *testing.T) {
+	eachTier(t, func(t *testing.T, tr *tier) {
+		const n = 37
+		dev := mustCPU(t, 1, tr)
+		w, g, m, v := dev.Alloc(n), dev.Alloc(n), dev.Alloc(n), dev.Alloc(n)
+		for i := range n {
+			floats(g)[i] = 1e-20 * float32(1-2*(i%2))
+		}
+		s := AdamStep{Rate: 0.01, Beta1: 0.9, Beta2: 0.99, Epsilon: 1e-8, Step: 1}
+		dev.Adam(w, g, m, v, s)
+		clear(floats(g))
+		for s.Step = 2; s.Step < 3000; s.Step++ {
+			dev.Adam(w, g, m, v, s)
+			for i := range n {
+				for _, x := range []float32{floats(m)[i], floats(v)[i]} {
+					if x != 0 && math.Abs(float64(x)) < 0x1p-126 {
+						t.Fatalf("step %d: moment %d is %g", s.Step, i, x)
+					}
+				}
+			}
+		}
+		for i, x := range floats(m) {
+			if x != 0 {
+				t.Fatalf("moment %d stays at %g", i, x)
+			}
+		}
+	})
+}
+
 func mustCPU(t *testing.T, threads int, tr *tier) *cpuDevice {
 	t.Helper()
 	d, err := newCPU(threads, tr)

@@ -3,6 +3,7 @@ package kernel
 // cpuLinear computes a linear layer column panel by column panel, each panel on one thread.
 type cpuLinear struct {
 	LinearShape
+	sizes   sizes
 	dev     *cpuDevice
 	dz      []float32
 	panels  [][]float32 // scratch, one a chunk
@@ -13,7 +14,7 @@ type cpuLinear struct {
 }
 
 func newLinear(d *cpuDevice, s LinearShape) *cpuLinear {
-	l := &cpuLinear{LinearShape: s, dev: d}
+	l := &cpuLinear{LinearShape: s, sizes: sizesOf(s, s.Batch, s.In), dev: d}
 	if s.ReLU {
 		l.dz = aligned(s.Batch * s.Out)
 	}
@@ -42,7 +43,7 @@ func (l *cpuLinear) run(n int, p product) {
 }
 
 func (l *cpuLinear) Forward(n int, x Buffer, params []Buffer, y Buffer) {
-	checkLayer(l.LinearShape, l.Batch, l.In, n, x, params, y)
+	l.sizes.checkForward(n, x, params, y)
 	flags := tileBias
 	if l.ReLU {
 		flags |= tileReLU
@@ -51,7 +52,7 @@ func (l *cpuLinear) Forward(n int, x Buffer, params []Buffer, y Buffer) {
 }
 
 func (l *cpuLinear) Backward(n int, x Buffer, params []Buffer, y, dy, dx Buffer, grads []Buffer) {
-	checkBackward(l.LinearShape, l.Batch, l.In, n, x, params, y, dy, dx, grads)
+	l.sizes.checkBackward(n, x, params, y, dy, dx, grads)
 	dz := floats(dy)[:n*l.Out]
 	if l.ReLU {
 		l.dev.tier.zeroWhereInactive(l.dz[:n*l.Out], floats(y)[:n*l.Out], dz)

@@ -5,7 +5,10 @@ import "math"
 // normalizeFloor keeps the length of a zero row above zero.
 const normalizeFloor = 1e-12
 
-type cpuNormalize struct{ NormalizeShape }
+type cpuNormalize struct {
+	NormalizeShape
+	sizes sizes
+}
 
 func inverseLength(x []float32) float64 {
 	var s float64
@@ -16,7 +19,7 @@ func inverseLength(x []float32) float64 {
 }
 
 func (l cpuNormalize) Forward(n int, x Buffer, params []Buffer, y Buffer) {
-	checkLayer(l.NormalizeShape, l.Batch, l.Cols, n, x, params, y)
+	l.sizes.checkForward(n, x, params, y)
 	xs, ys := floats(x), floats(y)
 	for i := range n {
 		row, out := xs[i*l.Cols:(i+1)*l.Cols], ys[i*l.Cols:(i+1)*l.Cols]
@@ -29,7 +32,7 @@ func (l cpuNormalize) Forward(n int, x Buffer, params []Buffer, y Buffer) {
 
 // Backward computes dx = (dy - y·(y·dy)) / ‖x‖.
 func (l cpuNormalize) Backward(n int, x Buffer, params []Buffer, y, dy, dx Buffer, grads []Buffer) {
-	checkBackward(l.NormalizeShape, l.Batch, l.Cols, n, x, params, y, dy, dx, grads)
+	l.sizes.checkBackward(n, x, params, y, dy, dx, grads)
 	for i := range n {
 		lo, hi := i*l.Cols, (i+1)*l.Cols
 		row, u, g, out := floats(x)[lo:hi], floats(y)[lo:hi], floats(dy)[lo:hi], floats(dx)[lo:hi]

@@ -47,6 +47,7 @@ func (s NormConvShape) Fold(params [][]float32) (w, b []float32) {
 // the batch, once for what depends on them.
 type cpuNormConv struct {
 	convCore
+	sizes    sizes
 	z        []float32 // [Batch][ConvedHeight][ConvedWidth][Filters]
 	idx      []int32
 	dv       [][]float32 // scratch image: the gradient of the normalised values, one a group
@@ -73,7 +74,7 @@ type normSums struct {
 }
 
 func newNormConv(d *cpuDevice, s NormConvShape) *cpuNormConv {
-	c := &cpuNormConv{convCore: newConvCore(d, s.ConvShape), momentum: normMomentum}
+	c := &cpuNormConv{convCore: newConvCore(d, s.ConvShape), sizes: sizesOf(s, s.Batch, s.input()), momentum: normMomentum}
 	ch, cw := s.Conved()
 	c.z = aligned(s.Batch * ch * cw * s.Filters)
 	if s.Pool {
@@ -94,8 +95,6 @@ func newNormConv(d *cpuDevice, s NormConvShape) *cpuNormConv {
 	return c
 }
 
-func (c *cpuNormConv) shape() NormConvShape { return NormConvShape{c.ConvShape} }
-
 // pixels is how many values a channel of one image has before pooling.
 func (c *cpuNormConv) pixels() int {
 	return c.conved.h * c.conved.w
@@ -107,7 +106,7 @@ func (c *cpuNormConv) Forward(n int, x Buffer, params []Buffer, y Buffer) {
 
 // forward is Forward with a skip of y's layout, added before ReLU; it may be nil.
 func (c *cpuNormConv) forward(n int, x Buffer, params []Buffer, skip []float32, y Buffer) {
-	checkLayer(c.shape(), c.Batch, c.input(), n, x, params, y)
+	c.sizes.checkForward(n, x, params, y)
 	c.n, c.x, c.w, c.y, c.skip = n, floats(x), c.panels(floats(params[0])), floats(y), skip
 	copy(c.shift, floats(params[3]))
 	c.dev.parallel(c.parts(n), c.convolveGroup)
@@ -187,7 +186,7 @@ func (c *cpuNormConv) Backward(n int, x Buffer, params []Buffer, y, dy, dx Buffe
 // backward is Backward that also writes the gradient of the skip, of y's layout, to dskip, where that is not nil, and adds to dx
 // instead of overwriting it where addToDX is set.
 func (c *cpuNormConv) backward(n int, x Buffer, params []Buffer, y, dy, dx Buffer, dskip []float32, addToDX bool, grads []Buffer) {
-	checkBackward(c.shape(), c.Batch, c.input(), n, x, params, y, dy, dx, grads)
+	c.sizes.checkBackward(n, x, params, y, dy, dx, grads)
 	c.prepareBackward()
 	c.n, c.x, c.y, c.dy, c.dskip, c.addToDX = n, floats(x), floats(y), floats(dy), dskip, addToDX
 	if c.InputGrad {

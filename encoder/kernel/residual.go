@@ -108,13 +108,14 @@ const (
 
 type cpuResidual struct {
 	ResidualShape
+	sizes                     sizes
 	first, second, projection *cpuNormConv
 	mid, dmid                 Buffer
 	skip, dskip               Buffer // of a projection; an identity skips from x
 }
 
 func newResidual(d *cpuDevice, s ResidualShape) *cpuResidual {
-	r := &cpuResidual{ResidualShape: s, first: newNormConv(d, NormConvShape{s.first()}), second: newNormConv(d, NormConvShape{s.second()})}
+	r := &cpuResidual{ResidualShape: s, sizes: sizesOf(s, s.Batch, s.first().input()), first: newNormConv(d, NormConvShape{s.first()}), second: newNormConv(d, NormConvShape{s.second()})}
 	r.mid = d.Alloc(s.Batch * s.first().Output())
 	r.skip = d.Alloc(s.Batch * s.Output())
 	if s.projects() {
@@ -124,7 +125,7 @@ func newResidual(d *cpuDevice, s ResidualShape) *cpuResidual {
 }
 
 func (r *cpuResidual) Forward(n int, x Buffer, params []Buffer, y Buffer) {
-	checkLayer(r.ResidualShape, r.Batch, r.first.input(), n, x, params, y)
+	r.sizes.checkForward(n, x, params, y)
 	r.first.Forward(n, x, params[:normParams], r.mid)
 	if r.projection != nil {
 		r.projection.Forward(n, x, params[2*normParams:], r.skip)
@@ -146,7 +147,7 @@ func (s ResidualShape) copyInner(n int, dst []float32, dstPad int, src []float32
 }
 
 func (r *cpuResidual) Backward(n int, x Buffer, params []Buffer, y, dy, dx Buffer, grads []Buffer) {
-	checkBackward(r.ResidualShape, r.Batch, r.first.input(), n, x, params, y, dy, dx, grads)
+	r.sizes.checkBackward(n, x, params, y, dy, dx, grads)
 	if r.dmid.IsNone() {
 		r.dmid = r.first.dev.Alloc(r.mid.n)
 		r.dskip = r.first.dev.Alloc(r.skip.n)
@@ -163,6 +164,7 @@ func (r *cpuResidual) Backward(n int, x Buffer, params []Buffer, y, dy, dx Buffe
 // cpuFoldedResidual is a block for inference: the second convolution adds onto the skip.
 type cpuFoldedResidual struct {
 	ResidualShape
+	sizes                     sizes
 	first, second, projection *cpuConv
 	mid                       Buffer
 }
@@ -170,7 +172,7 @@ type cpuFoldedResidual struct {
 func newFoldedResidual(d *cpuDevice, s ResidualShape) *cpuFoldedResidual {
 	second := s.second()
 	second.Add, second.InputGrad = true, false
-	r := &cpuFoldedResidual{ResidualShape: s, first: newConv(d, s.first()), second: newConv(d, second), mid: d.Alloc(s.Batch * s.first().Output())}
+	r := &cpuFoldedResidual{ResidualShape: s, sizes: sizesOf(s, s.Batch, s.first().input()), first: newConv(d, s.first()), second: newConv(d, second), mid: d.Alloc(s.Batch * s.first().Output())}
 	if s.projects() {
 		r.projection = newConv(d, s.projection())
 	}
@@ -178,7 +180,7 @@ func newFoldedResidual(d *cpuDevice, s ResidualShape) *cpuFoldedResidual {
 }
 
 func (r *cpuFoldedResidual) Forward(n int, x Buffer, params []Buffer, y Buffer) {
-	checkLayer(r.ResidualShape, r.Batch, r.first.input(), n, x, params, y)
+	r.sizes.checkForward(n, x, params, y)
 	r.first.Forward(n, x, params[:foldedParams], r.mid)
 	if r.projection != nil {
 		r.projection.Forward(n, x, params[2*foldedParams:], y)

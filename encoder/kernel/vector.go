@@ -94,12 +94,13 @@ type AdamStep struct {
 	Step                               int
 }
 
-// coefficients are what the loop needs: {β1, 1-β1, β2, 1-β2, 1/(1-β2^t), ε, -rate/(1-β1^t), 1-rate·decay}.
-func (s AdamStep) coefficients() [8]float32 {
+// coefficients are what the loop needs: {β1, 1-β1, β2, 1-β2, 1/(1-β2^t), ε, -rate/(1-β1^t), 1-rate·decay}, the smallest normal number
+// and the bits of an absolute value.
+func (s AdamStep) coefficients() [10]float32 {
 	c1 := 1 - math.Pow(s.Beta1, float64(s.Step))
 	c2 := 1 - math.Pow(s.Beta2, float64(s.Step))
-	return [8]float32{float32(s.Beta1), float32(1 - s.Beta1), float32(s.Beta2), float32(1 - s.Beta2), float32(1 / c2),
-		float32(s.Epsilon), float32(-s.Rate / c1), float32(1 - s.Rate*s.Decay)}
+	return [10]float32{float32(s.Beta1), float32(1 - s.Beta1), float32(s.Beta2), float32(1 - s.Beta2), float32(1 / c2),
+		float32(s.Epsilon), float32(-s.Rate / c1), float32(1 - s.Rate*s.Decay), math.Float32frombits(0x00800000), math.Float32frombits(0x7fffffff)}
 }
 
 // adamChunk keeps a thread's share of the four arrays in its cache.
@@ -127,12 +128,22 @@ func (d *cpuDevice) Adam(w, g, m, v Buffer, s AdamStep) {
 	d.parallel(chunks, func(i int) { update(i*adamChunk, min((i+1)*adamChunk, len(wf))) })
 }
 
-func adamReference(w, g, m, v []float32, k *[8]float32) {
+// adamReference keeps no subnormal moment: arithmetic on them is a hundred times slower, and those of units that died would stay
+// subnormal for ever, for 0.9·x rounds back to x.
+func adamReference(w, g, m, v []float32, k *[10]float32) {
 	for i := range w {
-		m[i] = k[0]*m[i] + k[1]*g[i]
-		v[i] = k[2]*v[i] + k[3]*(g[i]*g[i])
+		m[i] = flushed(k[0]*m[i] + k[1]*g[i])
+		v[i] = flushed(k[2]*v[i] + k[3]*(g[i]*g[i]))
 		w[i] = k[7]*w[i] + k[6]*(m[i]/(float32(math.Sqrt(float64(v[i]*k[4])))+k[5]))
 	}
+}
+
+// flushed returns 0 for a subnormal number.
+func flushed(x float32) float32 {
+	if math.Float32bits(x)&0x7f800000 == 0 {
+		return 0
+	}
+	return x
 }
 
 func (d *cpuDevice) Scale(dst, src Buffer, s float32) {
