@@ -3,6 +3,8 @@ package train
 import (
 	"errors"
 	"fmt"
+	"math"
+	"math/bits"
 	"time"
 
 	"github.com/akin-search/akin/encoder"
@@ -14,13 +16,14 @@ var ErrOptions = errors.New("invalid training option")
 // Options say how a model is trained. The zero value of a field means its default.
 type Options struct {
 	Network      encoder.Network `json:"network"`      // default: encoder.Default for the size of the images
+	Size         int             `json:"size"`         // side of the square that pictures are fitted into; default their own size where they are alike and at most 64 pixels, else 64
 	Dimension    int             `json:"dimension"`    // of the embedding, for the default network; default 64
 	Loss         string          `json:"loss"`         // as ParseLoss takes it; default supcon, or ntxent with fewer than two classes
 	Temperature  float64         `json:"temperature"`  // of supcon and ntxent; default 0.1
 	Margin       float64         `json:"margin"`       // of contrastive; default 1
-	Batch        int             `json:"batch"`        // rows; default 256, fewer where the sampler can fill no more
-	Epochs       int             `json:"epochs"`       // default 5
-	Rate         float64         `json:"rate"`         // peak learning rate; default 4e-3
+	Batch        int             `json:"batch"`        // rows; default 32 to 256, more with more data; fewer where the sampler can fill no more
+	Epochs       int             `json:"epochs"`       // default 5, more with little data: as many as make 600 steps, at most 200
+	Rate         float64         `json:"rate"`         // peak learning rate; default 4e-3·√(batch/256)
 	Decay        float64         `json:"decay"`        // weight decay, decoupled; default 1e-4
 	Warmup       float64         `json:"warmup"`       // share of the steps; default 0.05
 	Augmentation *Augmentation   `json:"augmentation"` // default Digits()
@@ -33,6 +36,7 @@ type Options struct {
 	Checkpoint string         `json:"-"` // file to write at every epoch and on cancellation; "" writes none
 	Resume     bool           `json:"-"` // go on from Checkpoint
 	Progress   func(Progress) `json:"-"` // called about twice a second and at the end of every epoch
+	Begin      func(Options)  `json:"-"` // called once with what was chosen, before the first step
 	Skip       func(Skipped)  `json:"-"` // called for each item that cannot be decoded and is left out
 }
 
@@ -47,14 +51,14 @@ type Progress struct {
 	Elapsed        time.Duration // of the run, that before resuming included
 }
 
-// SetDefaults fills in what is zero, for data of so many classes and images of the given size.
-func (o *Options) SetDefaults(classes int, size encoder.Size) {
+// SetDefaults fills in what is zero, for so many items of so many classes and pictures of the given size.
+func (o *Options) SetDefaults(items, classes int, size encoder.Size) {
 	set(&o.Dimension, 64)
 	set(&o.Temperature, DefaultTemperature)
 	set(&o.Margin, DefaultMargin)
-	set(&o.Batch, 256)
-	set(&o.Epochs, 5)
-	set(&o.Rate, 4e-3)
+	set(&o.Batch, 32<<min(3, max(0, bits.Len(uint(items/512))))) // 256 from 2048 items on
+	set(&o.Epochs, min(200, max(5, 600*o.Batch/max(1, items))))
+	set(&o.Rate, 4e-3*math.Sqrt(float64(o.Batch)/256))
 	set(&o.Decay, 1e-4)
 	set(&o.Warmup, 0.05)
 	if o.Loss == "" {
@@ -89,7 +93,7 @@ func (o Options) Validate() error {
 	}
 	if err := errors.Join(
 		check("temperature", o.Temperature, minTemperature, maxTemperature), check("margin", o.Margin, 0.01, maxMargin), check("batch", float64(o.Batch), 4, 1<<14),
-		check("epochs", float64(o.Epochs), 1, 100_000), check("rate", o.Rate, 1e-9, 10), check("decay", o.Decay, 0, 1), check("warmup", o.Warmup, 0, 0.9),
+		check("size", float64(o.Network.Input.Height), 1, encoder.MaxSide), check("epochs", float64(o.Epochs), 1, 100_000), check("rate", o.Rate, 1e-9, 10), check("decay", o.Decay, 0, 1), check("warmup", o.Warmup, 0, 0.9),
 	); err != nil {
 		return err
 	}

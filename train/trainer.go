@@ -48,11 +48,17 @@ func Run(ctx context.Context, data, validation Dataset, o Options) (*encoder.Mod
 		return nil, err
 	}
 	classes, _ := itemsByClass(data.Labels)
-	o.SetDefaults(len(classes), pre.Size)
+	if o.Size > 0 {
+		pre.Size.Height, pre.Size.Width = o.Size, o.Size
+	}
+	o.SetDefaults(data.Len(), len(classes), pre.Size)
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
 	pre.Size = o.Network.Input
+	if o.Begin != nil {
+		o.Begin(o)
+	}
 	r, err := newRun(ctx, data, validation, pre, o)
 	if err != nil {
 		return nil, err

@@ -271,7 +271,7 @@ func TestDivergenceIsReported(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := quick("supcon")
-	o.SetDefaults(3, pre.Size)
+	o.SetDefaults(100, 3, pre.Size)
 	r, err := newRun(context.Background(), d, Dataset{}, pre, o)
 	if err != nil {
 		t.Fatal(err)

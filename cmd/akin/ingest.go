@@ -21,6 +21,8 @@ type ingested struct {
 	ModelID      string  `json:"model_id"`
 	Points       int     `json:"points"`
 	Calibration  int     `json:"calibration_items"`
+	MinAlpha     float64 `json:"min_alpha,omitempty"` // the smallest false-alarm rate that they support
+	Skipped      int     `json:"skipped"`             // items that could not be decoded
 	Dimension    int     `json:"dimension"`
 	EmbedSeconds float64 `json:"embed_seconds"`
 	IndexSeconds float64 `json:"index_seconds"`
@@ -41,7 +43,7 @@ promised. The share and the seed are those of the model's training unless you sa
 the same items, which the model never saw, are kept aside.`,
 		Example: `  akin ingest --data photos/
   akin ingest --data photos/ --collection march --holdout 0.2`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 	}
 	w.flags(c)
 	w.collectionFlag(c)
@@ -102,15 +104,25 @@ the same items, which the model never saw, are kept aside.`,
 		}
 		in := ingester{app: a, encoder: e, collection: col}
 		if err := in.fill(c.Context(), rest); err != nil {
+			if c.Context().Err() != nil {
+				a.status("stopped; what was indexed stays: run the same command again to go on")
+			}
 			return err
+		}
+		if old := col.Detector(); old != nil && !replace {
+			a.status("the calibration on %d items is replaced by one on the %d kept aside now", old.Calibration(), held.Len())
 		}
 		if err := in.calibrate(c.Context(), held, seed); err != nil {
 			return err
 		}
 		out := ingested{Collection: w.collection, ModelID: e.ModelID(), Points: col.Len(), Calibration: in.held, Dimension: e.Dimension(),
 			EmbedSeconds: in.embedding.Seconds(), IndexSeconds: in.indexing.Seconds()}
+		out.Skipped = in.skipped
+		if det := col.Detector(); det != nil {
+			out.MinAlpha = det.MinAlpha()
+		}
 		return a.print(out, func(wr io.Writer) error {
-			verdicts := fmt.Sprintf("calibrated on %d items kept aside", out.Calibration)
+			verdicts := fmt.Sprintf("calibrated on %d items kept aside: alpha can be %.2g or more", out.Calibration, out.MinAlpha)
 			if out.Calibration == 0 {
 				verdicts = "no anomaly verdicts: nothing was kept aside to calibrate on"
 			}

@@ -14,14 +14,19 @@ import (
 	"github.com/akin-search/akin/train"
 )
 
-// scored is the verdict on one file.
+// scored is what is said of one file: a verdict, or why there is none.
 type scored struct {
-	File         string  `json:"file"`
-	Error        string  `json:"error,omitempty"` // then the rest is empty
+	File  string `json:"file"`
+	Error string `json:"error,omitempty"`
+	*verdict
+}
+
+type verdict struct {
 	IsAnomaly    bool    `json:"is_anomaly"`
 	Score        float64 `json:"score"`
 	PValue       float64 `json:"p_value"`
 	Threshold    float64 `json:"threshold"`
+	Alpha        float64 `json:"alpha"`
 	NearestClass string  `json:"nearest_class"`
 }
 
@@ -40,7 +45,7 @@ reported in its place, and the exit code is then 1.`,
 	}
 	w.flags(c)
 	w.collectionFlag(c)
-	c.Flags().Float64Var(&alpha, "alpha", index.DefaultAlpha, "highest false-alarm rate, above 0 and below 1")
+	c.Flags().Float64Var(&alpha, "alpha", index.DefaultAlpha, "highest false-alarm rate, above 0 and below 1; unless given, raised to what the calibration supports")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		files, err := a.imageFiles(args)
 		if err != nil {
@@ -55,6 +60,10 @@ reported in its place, and the exit code is then 1.`,
 			det := col.Detector()
 			if det == nil {
 				return fmt.Errorf("%w: collection %q has no detector: run akin ingest with a --holdout above 0", index.ErrNotCalibrated, col.Name())
+			}
+			if low := det.MinAlpha(); !c.Flags().Changed("alpha") && alpha < low {
+				a.status("alpha is %.2g: the %d calibration items support no smaller one", low, det.Calibration())
+				alpha = low
 			}
 			for _, file := range files {
 				var v [][]float32
@@ -74,7 +83,7 @@ reported in its place, and the exit code is then 1.`,
 				if err != nil {
 					return err
 				}
-				out = append(out, scored{File: file, IsAnomaly: d.Anomaly, Score: d.Score, PValue: d.PValue, Threshold: d.Threshold, NearestClass: d.NearestClass})
+				out = append(out, scored{File: file, verdict: &verdict{IsAnomaly: d.Anomaly, Score: d.Score, PValue: d.PValue, Threshold: d.Threshold, Alpha: alpha, NearestClass: d.NearestClass}})
 			}
 			return nil
 		})
@@ -85,15 +94,15 @@ reported in its place, and the exit code is then 1.`,
 			t := tabwriter.NewWriter(wr, 0, 0, 2, ' ', 0)
 			fmt.Fprintln(t, "verdict\tp-value\tscore\tnearest class\tfile")
 			for _, s := range out {
-				verdict := "known"
-				switch {
-				case s.Error != "":
+				if s.verdict == nil {
 					fmt.Fprintf(t, "error\t\t\t\t%s: %s\n", s.File, s.Error)
 					continue
-				case s.IsAnomaly:
-					verdict = "anomaly"
 				}
-				fmt.Fprintf(t, "%s\t%.4f\t%.4f\t%s\t%s\n", verdict, s.PValue, s.Score, s.NearestClass, s.File)
+				word := "known"
+				if s.IsAnomaly {
+					word = "anomaly"
+				}
+				fmt.Fprintf(t, "%s\t%.4f\t%.4f\t%s\t%s\n", word, s.PValue, s.Score, s.NearestClass, s.File)
 			}
 			return t.Flush()
 		})
@@ -110,10 +119,7 @@ func (a *app) imageFiles(args []string) ([]string, error) {
 	var files []string
 	for _, arg := range args {
 		info, err := os.Stat(arg)
-		if err != nil {
-			return nil, err
-		}
-		if !info.IsDir() {
+		if err != nil || !info.IsDir() { // one that cannot be read is reported in its place
 			files = append(files, arg)
 			continue
 		}

@@ -26,7 +26,7 @@ otherwise; there is no access control yet, so say otherwise only on a network th
 		Example: `  akin serve
   akin serve --dir akin-data --addr 127.0.0.1:8080
   curl -s -F input=@picture.png 127.0.0.1:7700/search`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 	}
 	w.flags(c)
 	w.collectionFlag(c)
@@ -60,8 +60,13 @@ func (a *app) serve(ctx context.Context, s *index.Store, collection string, e *e
 	}
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
-		return fmt.Errorf("--addr %s: %w", addr, err)
+		return listenError(addr, err)
 	}
 	ready("http://" + ln.Addr().String())
 	return srv.Serve(ctx, ln)
+}
+
+// listenError names the mend of an address that cannot be listened on.
+func listenError(addr string, err error) error {
+	return fmt.Errorf("--addr %s: %w: is another akin running there? Name a free HOST:PORT, as in 127.0.0.1:7701", addr, err)
 }

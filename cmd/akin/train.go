@@ -37,7 +37,8 @@ func newTrain(a *app) *cobra.Command {
 		Long: `Train a contrastive Siamese encoder and write it to a model file.
 
 The data is a folder with one sub-folder a class, or a flat folder without labels (the loss is then ntxent: two
-augmentations of one picture are alike). PNG and JPEG of any size are taken. A share of the items is held out to follow
+augmentations of one picture are alike). PNG and JPEG of any size are taken and fitted into a small square (--size): what is smaller than
+about a pixel there cannot be seen. A share of the items is held out to follow
 the training, and later to calibrate (akin ingest keeps the same items aside).
 
 Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it to the same result.`,
@@ -45,7 +46,7 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
   akin train --data scans/ --loss ntxent          # no labels needed
   akin train --data images-idx3-ubyte.gz --labels labels-idx1-ubyte.gz --epochs 10
   akin train --data photos/ --resume              # after Ctrl-C`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 	}
 	f := c.Flags()
 	w.flags(c)
@@ -55,9 +56,10 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 	f.StringVar(&o.Loss, "loss", "", "supcon, ntxent or contrastive (default supcon with labels, ntxent without)")
 	f.Float64Var(&o.Temperature, "temperature", train.DefaultTemperature, "of supcon and ntxent")
 	f.Float64Var(&o.Margin, "margin", train.DefaultMargin, "of contrastive")
-	f.IntVar(&o.Batch, "batch", 256, "items a step")
-	f.IntVar(&o.Epochs, "epochs", 5, "times through the data")
-	f.Float64Var(&o.Rate, "rate", 4e-3, "peak learning rate")
+	f.IntVar(&o.Batch, "batch", 0, "items a step; 0 means chosen by the number of items")
+	f.IntVar(&o.Epochs, "epochs", 0, "times through the data; 0 means 5, more with little data")
+	f.Float64Var(&o.Rate, "rate", 0, "peak learning rate; 0 means chosen by the batch")
+	f.IntVar(&o.Size, "size", 0, "side in pixels of the square that pictures are fitted into; 0 means their own size where it is one and at most 64, else 64")
 	f.IntVar(&o.Dimension, "dimension", 64, "length of the embedding")
 	f.Uint64Var(&o.Seed, "seed", 0, "of every random choice: the same seed and data give the same model")
 	f.BoolVar(&noAugment, "no-augment", false, "train on the pictures as they are, not shifted, turned, scaled and bent")
@@ -67,7 +69,7 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 		if err := checkHoldout(o.Holdout); err != nil {
 			return err
 		}
-		if err := refuseZero(c, "batch", "epochs", "rate", "temperature", "margin", "dimension"); err != nil {
+		if err := refuseZero(c, "batch", "epochs", "rate", "size", "temperature", "margin", "dimension"); err != nil {
 			return err
 		}
 		if _, err := os.Stat(w.modelPath()); err == nil && !force {
@@ -89,6 +91,11 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 		}
 		o.Checkpoint = w.modelPath() + ".ckpt"
 		o.Threads, o.Progress, o.Skip = w.threads, a.trainProgress(), a.skip
+		o.Begin = func(chosen train.Options) {
+			in := chosen.Network.Input
+			a.status("%d items of %s; %d kept aside; pictures fitted into %d×%d, %s; %s loss, batch %d, %d epochs",
+				rest.Len(), classCounts(rest), held.Len(), in.Width, in.Height, map[int]string{1: "grey", 3: "colour"}[in.Channels], chosen.Loss, chosen.Batch, chosen.Epochs)
+		}
 		began := time.Now()
 		m, err := train.Run(c.Context(), rest, held, o)
 		if err != nil {
@@ -119,6 +126,32 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 		})
 	}
 	return c
+}
+
+// classCounts lists the classes with their items, the first few by name.
+func classCounts(d train.Dataset) string {
+	count := make([]int, len(d.Classes))
+	for _, l := range d.Labels {
+		if l != train.Unlabelled {
+			count[l]++
+		}
+	}
+	var list []string
+	for c, n := range count {
+		if n > 0 {
+			list = append(list, fmt.Sprintf("%s %d", d.Classes[c], n))
+		}
+	}
+	switch n := len(list); {
+	case n == 0:
+		return "no class"
+	case n > 8:
+		return fmt.Sprintf("%d classes (%s, …)", n, strings.Join(list[:8], ", "))
+	case n == 1:
+		return fmt.Sprintf("1 class (%s)", list[0])
+	default:
+		return fmt.Sprintf("%d classes (%s)", n, strings.Join(list, ", "))
+	}
 }
 
 // resumable tells how to go on when a checkpoint is there.

@@ -57,7 +57,11 @@ func (w *workspace) store(a *app) (*index.Store, error) {
 	if err := os.MkdirAll(w.dir, 0o755); err != nil {
 		return nil, err
 	}
-	return index.Open(filepath.Join(w.dir, "db"), index.StoreOptions{Threads: w.threads, Logger: a.logger()})
+	s, err := index.Open(filepath.Join(w.dir, "db"), index.StoreOptions{Threads: w.threads, Logger: a.logger()})
+	if errors.Is(err, index.ErrLocked) {
+		return nil, fmt.Errorf("%w: is akin serve running on it? Ask that one over HTTP, or stop it first (%w)", index.ErrLocked, err)
+	}
+	return s, err
 }
 
 // withCollection opens the store and the collection, which must hold vectors of model, and closes the store after f.
@@ -136,6 +140,17 @@ func split(d train.Dataset, holdout float64, seed uint64) (rest, held train.Data
 		return d, train.Dataset{Classes: d.Classes}, nil
 	}
 	return d.Split(holdout, seed)
+}
+
+// noArgs refuses arguments and says what was perhaps meant.
+func noArgs(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if c.Flags().Lookup("data") != nil {
+		return fmt.Errorf("%s takes no argument %q: did you mean --data %[2]q?", c.CommandPath(), args[0])
+	}
+	return fmt.Errorf("%s takes no argument %q: see %[1]s --help", c.CommandPath(), args[0])
 }
 
 // refuseZero refuses numbers that were typed as 0 or less: in the options of the packages below a zero means the default.
