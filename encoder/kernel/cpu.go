@@ -15,15 +15,27 @@ const MaxThreads = 1024
 type cpuDevice struct {
 	tier    *tier
 	threads int
-	wake    chan struct{}
+	helpers []*helper
 	ended   sync.WaitGroup
 
 	// the parallel loop in progress
-	body func(chunk int)
-	n    int32
-	next atomic.Int32
-	busy sync.WaitGroup
+	body   func(chunk int)
+	n      int32
+	next   atomic.Int32
+	call   atomic.Uint32 // counts the loops; a helper waits for the next
+	busy   atomic.Int32  // helpers that have not finished it
+	closed atomic.Bool
 }
+
+// helper is a thread beside the caller's. Between two loops it spins for a while before it sleeps: layers follow each other within
+// microseconds, and waking a goroutine takes longer.
+type helper struct {
+	asleep atomic.Bool
+	wake   chan struct{}
+}
+
+// spins is how often a helper looks for the next loop before it sleeps: some 20 µs.
+const spins = 1 << 14
 
 // NewCPU returns a device of the given number of threads, the caller's included; 0 means one a core. It fails on more than
 // MaxThreads, and when AKIN_CPU names a tier that this machine lacks.
@@ -45,18 +57,46 @@ func newCPU(threads int, t *tier) (*cpuDevice, error) {
 	if threads == 0 {
 		threads = runtime.GOMAXPROCS(0)
 	}
-	d := &cpuDevice{tier: t, threads: threads, wake: make(chan struct{})}
+	d := &cpuDevice{tier: t, threads: threads}
 	for range threads - 1 {
-		d.ended.Add(1)
-		go func() {
-			defer d.ended.Done()
-			for range d.wake {
-				d.drain()
-				d.busy.Done()
-			}
-		}()
+		h := &helper{wake: make(chan struct{}, 1)}
+		d.helpers = append(d.helpers, h)
+		d.ended.Go(func() { d.help(h) })
 	}
 	return d, nil
+}
+
+// help takes part in every parallel loop until the device is closed.
+func (d *cpuDevice) help(h *helper) {
+	for call := uint32(0); ; {
+		for look := 0; d.call.Load() == call; look++ {
+			if look < spins {
+				continue
+			}
+			h.asleep.Store(true)
+			// Whoever clears the flag, this helper or the one that starts a loop, knows that it is awake.
+			if d.call.Load() != call && h.asleep.CompareAndSwap(true, false) {
+				break
+			}
+			<-h.wake
+		}
+		call = d.call.Load()
+		if d.closed.Load() {
+			return
+		}
+		d.drain()
+		d.busy.Add(-1)
+	}
+}
+
+// start lets the helpers go.
+func (d *cpuDevice) start() {
+	d.call.Add(1)
+	for _, h := range d.helpers {
+		if h.asleep.CompareAndSwap(true, false) {
+			h.wake <- struct{}{}
+		}
+	}
 }
 
 func (d *cpuDevice) Name() string { return "cpu/" + d.tier.name }
@@ -127,8 +167,10 @@ func (z *sizes) checkBackward(n int, x Buffer, params []Buffer, y, dy, dx Buffer
 }
 
 func (d *cpuDevice) Close() error {
-	close(d.wake)
-	d.ended.Wait()
+	if !d.closed.Swap(true) {
+		d.start()
+		d.ended.Wait()
+	}
 	return nil
 }
 
@@ -143,13 +185,14 @@ func (d *cpuDevice) parallel(n int, body func(chunk int)) {
 	}
 	d.body, d.n = body, int32(n)
 	d.next.Store(0)
-	helpers := min(d.threads, n) - 1
-	d.busy.Add(helpers)
-	for range helpers {
-		d.wake <- struct{}{}
-	}
+	d.busy.Store(int32(len(d.helpers)))
+	d.start()
 	d.drain()
-	d.busy.Wait()
+	for look := 0; d.busy.Load() > 0; look++ {
+		if look > spins/16 {
+			runtime.Gosched()
+		}
+	}
 }
 
 func (d *cpuDevice) drain() {
