@@ -53,43 +53,59 @@ func affineReference(y, z, a, b []float32, floor float32, skip []float32, from i
 	}
 }
 
-// sumChannelGrads adds Σ dv and Σ dv·z over the pixels to sum and product.
-func (t *tier) sumChannelGrads(sum, product, dv, z []float32) {
+// sumChannelGrads adds Σ dv and Σ dv·z over the pixels to sum and product. Where y is given, dv counts where y > 0 only.
+func (t *tier) sumChannelGrads(sum, product, dv, z, y []float32) {
 	f := len(sum)
 	n := t.whole(f)
 	for c := 0; c < n; c += t.lanes {
-		t.channelGradSums(&sum[c], &product[c], &dv[c], &z[c], 4*f, len(z)/f)
+		if y == nil {
+			t.channelGradSums(&sum[c], &product[c], &dv[c], &z[c], 4*f, len(z)/f)
+		} else {
+			t.channelGradSumsReLU(&sum[c], &product[c], &dv[c], &z[c], &y[c], 4*f, len(z)/f)
+		}
 	}
 	if n < f {
-		channelGradSumsReference(sum, product, dv, z, n)
+		channelGradSumsReference(sum, product, dv, z, y, n)
 	}
 }
 
-func channelGradSumsReference(sum, product, dv, z []float32, from int) {
+func channelGradSumsReference(sum, product, dv, z, y []float32, from int) {
 	for p := 0; p < len(z); p += len(sum) {
 		for c := from; c < len(sum); c++ {
-			sum[c] += dv[p+c]
-			product[c] += dv[p+c] * z[p+c]
+			if y == nil || y[p+c] > 0 {
+				sum[c] += dv[p+c]
+				product[c] += dv[p+c] * z[p+c]
+			}
 		}
 	}
 }
 
-// channelGrads computes dz = dv·k1 + z·k2 + k3.
-func (t *tier) channelGrads(dz, dv, z, k1, k2, k3 []float32) {
-	f := len(k1)
+// channelGrads computes dz = dv·k1 + z·k2 + k3, where k holds k1, k2 and k3 one after the other. Where y is given, dv counts where
+// y > 0 only.
+func (t *tier) channelGrads(dz, dv, z, k, y []float32) {
+	f := len(k) / 3
 	n := t.whole(f)
 	for c := 0; c < n; c += t.lanes {
-		t.channelGrad(&dz[c], &dv[c], &z[c], &k1[c], &k2[c], &k3[c], 4*f, len(z)/f)
+		if y == nil {
+			t.channelGrad(&dz[c], &dv[c], &z[c], &k[c], 4*f, len(z)/f)
+		} else {
+			t.channelGradReLU(&dz[c], &dv[c], &z[c], &k[c], &y[c], 4*f, len(z)/f)
+		}
 	}
 	if n < f {
-		channelGradsReference(dz, dv, z, k1, k2, k3, n)
+		channelGradsReference(dz, dv, z, k, y, n)
 	}
 }
 
-func channelGradsReference(dz, dv, z, k1, k2, k3 []float32, from int) {
-	for p := 0; p < len(z); p += len(k1) {
-		for c := from; c < len(k1); c++ {
-			dz[p+c] = dv[p+c]*k1[c] + z[p+c]*k2[c] + k3[c]
+func channelGradsReference(dz, dv, z, k, y []float32, from int) {
+	f := len(k) / 3
+	for p := 0; p < len(z); p += f {
+		for c := from; c < f; c++ {
+			v := z[p+c]*k[f+c] + k[2*f+c]
+			if y == nil || y[p+c] > 0 {
+				v += dv[p+c] * k[c]
+			}
+			dz[p+c] = v
 		}
 	}
 }

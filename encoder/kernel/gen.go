@@ -427,24 +427,61 @@ func channelAffine(s isa) {
 	}
 }
 
-// channelGradSums: sum += Σ dv, product += Σ dv·z
-func channelGradSums(s isa) {
-	r := s.reg
-	n, reg := channels(s, "channelGradSums", "sum, product, dv, z *float32, stride, n int", []string{"sum", "product", "dv", "z"}, func(reg map[string]string) {
-		o("\tVMOVUPS (%s), %s0\n\tVMOVUPS (%s), %s1", reg["sum"], r, reg["product"], r)
-	})
-	o("\tVMOVUPS (%[1]s), %[3]s2\n\tVADDPS %[3]s2, %[3]s0, %[3]s0\n\tVFMADD231PS (%[2]s), %[3]s2, %[3]s1", reg["dv"], reg["z"], r)
-	closeChannels(s, n, func() { o("\tVMOVUPS %s0, (%s)\n\tVMOVUPS %s1, (%s)", r, reg["sum"], r, reg["product"]) }, reg["dv"], reg["z"])
+// masked loads dy where y > 0, else 0, into register 2; register 7 is zero.
+func masked(s isa, dy, y string) {
+	if s.lanes == 16 {
+		o("\tVMOVUPS (%[2]s), Z2\n\tVCMPPS $14, Z7, Z2, K1\n\tVMOVUPS.Z (%[1]s), K1, Z2", dy, y)
+	} else {
+		o("\tVMOVUPS (%[2]s), Y2\n\tVCMPPS $14, Y7, Y2, Y2\n\tVANDPS (%[1]s), Y2, Y2", dy, y)
+	}
 }
 
-// channelGrad: dz = dv·k1 + z·k2 + k3
+// channelGradSums: sum += Σ dv, product += Σ dv·z; the form with y takes dv = dy where y > 0, else 0
+func channelGradSums(s isa) {
+	r := s.reg
+	for _, relu := range []bool{false, true} {
+		name, args, ptrs := "channelGradSums", "sum, product, dv, z *float32, stride, n int", []string{"sum", "product", "dv", "z"}
+		if relu {
+			name, args, ptrs = "channelGradSumsReLU", "sum, product, dv, z, y *float32, stride, n int", append(ptrs, "y")
+		}
+		n, reg := channels(s, name, args, ptrs, func(reg map[string]string) {
+			o("\tVMOVUPS (%s), %s0\n\tVMOVUPS (%s), %s1", reg["sum"], r, reg["product"], r)
+			zero(s, r+"7")
+		})
+		walk := []string{reg["dv"], reg["z"]}
+		if relu {
+			masked(s, reg["dv"], reg["y"])
+			walk = append(walk, reg["y"])
+		} else {
+			o("\tVMOVUPS (%s), %s2", reg["dv"], r)
+		}
+		o("\tVADDPS %[2]s2, %[2]s0, %[2]s0\n\tVFMADD231PS (%[1]s), %[2]s2, %[2]s1", reg["z"], r)
+		closeChannels(s, n, func() { o("\tVMOVUPS %s0, (%s)\n\tVMOVUPS %s1, (%s)", r, reg["sum"], r, reg["product"]) }, walk...)
+	}
+}
+
+// channelGrad: dz = dv·k1 + z·k2 + k3; the form with y takes dv = dy where y > 0, else 0
 func channelGrad(s isa) {
 	r := s.reg
-	n, reg := channels(s, "channelGrad", "dz, dv, z, k1, k2, k3 *float32, stride, n int", []string{"dz", "dv", "z", "k1", "k2", "k3"}, func(reg map[string]string) {
-		o("\tVMOVUPS (%s), %s0\n\tVMOVUPS (%s), %s1\n\tVMOVUPS (%s), %s2", reg["k1"], r, reg["k2"], r, reg["k3"], r)
-	})
-	o("\tVMOVAPS %[1]s2, %[1]s3\n\tVFMADD231PS (%[2]s), %[1]s1, %[1]s3\n\tVFMADD231PS (%[3]s), %[1]s0, %[1]s3\n\tVMOVUPS %[1]s3, (%[4]s)", r, reg["z"], reg["dv"], reg["dz"])
-	closeChannels(s, n, nil, reg["dz"], reg["dv"], reg["z"])
+	for _, relu := range []bool{false, true} {
+		name, args, ptrs := "channelGrad", "dz, dv, z, k *float32, stride, n int", []string{"dz", "dv", "z", "k"}
+		if relu {
+			name, args, ptrs = "channelGradReLU", "dz, dv, z, k, y *float32, stride, n int", append(ptrs, "y")
+		}
+		n, reg := channels(s, name, args, ptrs, func(reg map[string]string) {
+			o("\tVMOVUPS (%[1]s), %[2]s4\n\tVMOVUPS (%[1]s)(R11*1), %[2]s5\n\tVMOVUPS (%[1]s)(R11*2), %[2]s6", reg["k"], r)
+			zero(s, r+"7")
+		})
+		walk := []string{reg["dz"], reg["dv"], reg["z"]}
+		if relu {
+			masked(s, reg["dv"], reg["y"])
+			walk = append(walk, reg["y"])
+		} else {
+			o("\tVMOVUPS (%s), %s2", reg["dv"], r)
+		}
+		o("\tVMOVAPS %[1]s6, %[1]s3\n\tVFMADD231PS (%[2]s), %[1]s5, %[1]s3\n\tVFMADD231PS %[1]s2, %[1]s4, %[1]s3\n\tVMOVUPS %[1]s3, (%[3]s)", r, reg["z"], reg["dz"])
+		closeChannels(s, n, nil, walk...)
+	}
 }
 
 // peak: n times peakChains multiply-adds that do not wait for each other, all 1·1 added to a register of its own

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -146,8 +147,10 @@ func TestChannelLoops(t *testing.T) {
 			channelSumsReference(r1, r2, z, a, 0)
 			near("sum", f, s1, r1)
 			near("square", f, s2, r2)
-			tr.sumChannelGrads(s1, s2, dv, z) // on top of what is there
-			channelGradSumsReference(r1, r2, dv, z, 0)
+			for _, y := range [][]float32{nil, skip} {
+				tr.sumChannelGrads(s1, s2, dv, z, y) // on top of what is there
+				channelGradSumsReference(r1, r2, dv, z, y, 0)
+			}
 			near("gradient sum", f, s1, r1)
 			near("gradient product", f, s2, r2)
 			got, want := make([]float32, len(z)), make([]float32, len(z))
@@ -158,9 +161,12 @@ func TestChannelLoops(t *testing.T) {
 					near("affine", f, got, want)
 				}
 			}
-			tr.channelGrads(got, dv, z, a, b, k)
-			channelGradsReference(want, dv, z, a, b, k, 0)
-			near("gradient", f, got, want)
+			for _, y := range [][]float32{nil, skip} {
+				k := slices.Concat(a, b, k)
+				tr.channelGrads(got, dv, z, k, y)
+				channelGradsReference(want, dv, z, k, y, 0)
+				near("gradient", f, got, want)
+			}
 		}
 	})
 }

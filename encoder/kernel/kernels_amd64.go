@@ -150,7 +150,13 @@ func channelAffineSkip512(y, z, a, b, floor, skip *float32, stride, n int)
 func channelGradSums512(sum, product, dv, z *float32, stride, n int)
 
 //go:noescape
-func channelGrad512(dz, dv, z, k1, k2, k3 *float32, stride, n int)
+func channelGradSumsReLU512(sum, product, dv, z, y *float32, stride, n int)
+
+//go:noescape
+func channelGrad512(dz, dv, z, k *float32, stride, n int)
+
+//go:noescape
+func channelGradReLU512(dz, dv, z, k, y *float32, stride, n int)
 
 //go:noescape
 func peak512(n int)
@@ -220,7 +226,13 @@ func channelAffineSkip256(y, z, a, b, floor, skip *float32, stride, n int)
 func channelGradSums256(sum, product, dv, z *float32, stride, n int)
 
 //go:noescape
-func channelGrad256(dz, dv, z, k1, k2, k3 *float32, stride, n int)
+func channelGradSumsReLU256(sum, product, dv, z, y *float32, stride, n int)
+
+//go:noescape
+func channelGrad256(dz, dv, z, k *float32, stride, n int)
+
+//go:noescape
+func channelGradReLU256(dz, dv, z, k, y *float32, stride, n int)
 
 //go:noescape
 func peak256(n int)

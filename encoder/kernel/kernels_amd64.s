@@ -6659,6 +6659,7 @@ TEXT ·channelGradSums512(SB), NOSPLIT|NOFRAME, $0-48
 	MOVQ n+40(FP), CX
 	VMOVUPS (DI), Z0
 	VMOVUPS (SI), Z1
+	VPXORQ Z7, Z7, Z7
 channelGradSums512_loop:
 	VMOVUPS (DX), Z2
 	VADDPS Z2, Z0, Z0
@@ -6672,29 +6673,87 @@ channelGradSums512_loop:
 	VZEROUPPER
 	RET
 
-// func channelGrad512(dz, dv, z, k1, k2, k3 *float32, stride, n int)
-TEXT ·channelGrad512(SB), NOSPLIT|NOFRAME, $0-64
+// func channelGradSumsReLU512(sum, product, dv, z, y *float32, stride, n int)
+TEXT ·channelGradSumsReLU512(SB), NOSPLIT|NOFRAME, $0-56
+	MOVQ sum+0(FP), DI
+	MOVQ product+8(FP), SI
+	MOVQ dv+16(FP), DX
+	MOVQ z+24(FP), BX
+	MOVQ y+32(FP), R8
+	MOVQ stride+40(FP), R11
+	MOVQ n+48(FP), CX
+	VMOVUPS (DI), Z0
+	VMOVUPS (SI), Z1
+	VPXORQ Z7, Z7, Z7
+channelGradSumsReLU512_loop:
+	VMOVUPS (R8), Z2
+	VCMPPS $14, Z7, Z2, K1
+	VMOVUPS.Z (DX), K1, Z2
+	VADDPS Z2, Z0, Z0
+	VFMADD231PS (BX), Z2, Z1
+	ADDQ R11, DX
+	ADDQ R11, BX
+	ADDQ R11, R8
+	DECQ CX
+	JNZ channelGradSumsReLU512_loop
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, (SI)
+	VZEROUPPER
+	RET
+
+// func channelGrad512(dz, dv, z, k *float32, stride, n int)
+TEXT ·channelGrad512(SB), NOSPLIT|NOFRAME, $0-48
 	MOVQ dz+0(FP), DI
 	MOVQ dv+8(FP), SI
 	MOVQ z+16(FP), DX
-	MOVQ k1+24(FP), BX
-	MOVQ k2+32(FP), R8
-	MOVQ k3+40(FP), R9
-	MOVQ stride+48(FP), R11
-	MOVQ n+56(FP), CX
-	VMOVUPS (BX), Z0
-	VMOVUPS (R8), Z1
-	VMOVUPS (R9), Z2
+	MOVQ k+24(FP), BX
+	MOVQ stride+32(FP), R11
+	MOVQ n+40(FP), CX
+	VMOVUPS (BX), Z4
+	VMOVUPS (BX)(R11*1), Z5
+	VMOVUPS (BX)(R11*2), Z6
+	VPXORQ Z7, Z7, Z7
 channelGrad512_loop:
-	VMOVAPS Z2, Z3
-	VFMADD231PS (DX), Z1, Z3
-	VFMADD231PS (SI), Z0, Z3
+	VMOVUPS (SI), Z2
+	VMOVAPS Z6, Z3
+	VFMADD231PS (DX), Z5, Z3
+	VFMADD231PS Z2, Z4, Z3
 	VMOVUPS Z3, (DI)
 	ADDQ R11, DI
 	ADDQ R11, SI
 	ADDQ R11, DX
 	DECQ CX
 	JNZ channelGrad512_loop
+	VZEROUPPER
+	RET
+
+// func channelGradReLU512(dz, dv, z, k, y *float32, stride, n int)
+TEXT ·channelGradReLU512(SB), NOSPLIT|NOFRAME, $0-56
+	MOVQ dz+0(FP), DI
+	MOVQ dv+8(FP), SI
+	MOVQ z+16(FP), DX
+	MOVQ k+24(FP), BX
+	MOVQ y+32(FP), R8
+	MOVQ stride+40(FP), R11
+	MOVQ n+48(FP), CX
+	VMOVUPS (BX), Z4
+	VMOVUPS (BX)(R11*1), Z5
+	VMOVUPS (BX)(R11*2), Z6
+	VPXORQ Z7, Z7, Z7
+channelGradReLU512_loop:
+	VMOVUPS (R8), Z2
+	VCMPPS $14, Z7, Z2, K1
+	VMOVUPS.Z (SI), K1, Z2
+	VMOVAPS Z6, Z3
+	VFMADD231PS (DX), Z5, Z3
+	VFMADD231PS Z2, Z4, Z3
+	VMOVUPS Z3, (DI)
+	ADDQ R11, DI
+	ADDQ R11, SI
+	ADDQ R11, DX
+	ADDQ R11, R8
+	DECQ CX
+	JNZ channelGradReLU512_loop
 	VZEROUPPER
 	RET
 
@@ -8168,6 +8227,7 @@ TEXT ·channelGradSums256(SB), NOSPLIT|NOFRAME, $0-48
 	MOVQ n+40(FP), CX
 	VMOVUPS (DI), Y0
 	VMOVUPS (SI), Y1
+	VXORPS Y7, Y7, Y7
 channelGradSums256_loop:
 	VMOVUPS (DX), Y2
 	VADDPS Y2, Y0, Y0
@@ -8181,29 +8241,87 @@ channelGradSums256_loop:
 	VZEROUPPER
 	RET
 
-// func channelGrad256(dz, dv, z, k1, k2, k3 *float32, stride, n int)
-TEXT ·channelGrad256(SB), NOSPLIT|NOFRAME, $0-64
+// func channelGradSumsReLU256(sum, product, dv, z, y *float32, stride, n int)
+TEXT ·channelGradSumsReLU256(SB), NOSPLIT|NOFRAME, $0-56
+	MOVQ sum+0(FP), DI
+	MOVQ product+8(FP), SI
+	MOVQ dv+16(FP), DX
+	MOVQ z+24(FP), BX
+	MOVQ y+32(FP), R8
+	MOVQ stride+40(FP), R11
+	MOVQ n+48(FP), CX
+	VMOVUPS (DI), Y0
+	VMOVUPS (SI), Y1
+	VXORPS Y7, Y7, Y7
+channelGradSumsReLU256_loop:
+	VMOVUPS (R8), Y2
+	VCMPPS $14, Y7, Y2, Y2
+	VANDPS (DX), Y2, Y2
+	VADDPS Y2, Y0, Y0
+	VFMADD231PS (BX), Y2, Y1
+	ADDQ R11, DX
+	ADDQ R11, BX
+	ADDQ R11, R8
+	DECQ CX
+	JNZ channelGradSumsReLU256_loop
+	VMOVUPS Y0, (DI)
+	VMOVUPS Y1, (SI)
+	VZEROUPPER
+	RET
+
+// func channelGrad256(dz, dv, z, k *float32, stride, n int)
+TEXT ·channelGrad256(SB), NOSPLIT|NOFRAME, $0-48
 	MOVQ dz+0(FP), DI
 	MOVQ dv+8(FP), SI
 	MOVQ z+16(FP), DX
-	MOVQ k1+24(FP), BX
-	MOVQ k2+32(FP), R8
-	MOVQ k3+40(FP), R9
-	MOVQ stride+48(FP), R11
-	MOVQ n+56(FP), CX
-	VMOVUPS (BX), Y0
-	VMOVUPS (R8), Y1
-	VMOVUPS (R9), Y2
+	MOVQ k+24(FP), BX
+	MOVQ stride+32(FP), R11
+	MOVQ n+40(FP), CX
+	VMOVUPS (BX), Y4
+	VMOVUPS (BX)(R11*1), Y5
+	VMOVUPS (BX)(R11*2), Y6
+	VXORPS Y7, Y7, Y7
 channelGrad256_loop:
-	VMOVAPS Y2, Y3
-	VFMADD231PS (DX), Y1, Y3
-	VFMADD231PS (SI), Y0, Y3
+	VMOVUPS (SI), Y2
+	VMOVAPS Y6, Y3
+	VFMADD231PS (DX), Y5, Y3
+	VFMADD231PS Y2, Y4, Y3
 	VMOVUPS Y3, (DI)
 	ADDQ R11, DI
 	ADDQ R11, SI
 	ADDQ R11, DX
 	DECQ CX
 	JNZ channelGrad256_loop
+	VZEROUPPER
+	RET
+
+// func channelGradReLU256(dz, dv, z, k, y *float32, stride, n int)
+TEXT ·channelGradReLU256(SB), NOSPLIT|NOFRAME, $0-56
+	MOVQ dz+0(FP), DI
+	MOVQ dv+8(FP), SI
+	MOVQ z+16(FP), DX
+	MOVQ k+24(FP), BX
+	MOVQ y+32(FP), R8
+	MOVQ stride+40(FP), R11
+	MOVQ n+48(FP), CX
+	VMOVUPS (BX), Y4
+	VMOVUPS (BX)(R11*1), Y5
+	VMOVUPS (BX)(R11*2), Y6
+	VXORPS Y7, Y7, Y7
+channelGradReLU256_loop:
+	VMOVUPS (R8), Y2
+	VCMPPS $14, Y7, Y2, Y2
+	VANDPS (SI), Y2, Y2
+	VMOVAPS Y6, Y3
+	VFMADD231PS (DX), Y5, Y3
+	VFMADD231PS Y2, Y4, Y3
+	VMOVUPS Y3, (DI)
+	ADDQ R11, DI
+	ADDQ R11, SI
+	ADDQ R11, DX
+	ADDQ R11, R8
+	DECQ CX
+	JNZ channelGradReLU256_loop
 	VZEROUPPER
 	RET
 

@@ -56,7 +56,7 @@ type cpuNormConv struct {
 
 	mean, rstd, a, b []float32 // of the last Forward: y = relu(z·a + b)
 	shift            []float32 // the running mean before it: the variance is taken about it, so that a large mean costs no digits
-	k1, k2, k3       []float32 // dz = dv·k1 + z·k2 + k3
+	k                []float32 // k1, k2 and k3, one after the other: dz = dv·k1 + z·k2 + k3
 	floor            [1]float32
 
 	// the call in progress
@@ -85,9 +85,10 @@ func newNormConv(d *cpuDevice, s NormConvShape) *cpuNormConv {
 		c.dv = append(c.dv, aligned(ch*cw*s.Filters))
 		c.sums = append(c.sums, normSums{aligned(s.Filters), aligned(s.Filters), make([]float64, s.Filters), make([]float64, s.Filters)})
 	}
-	for _, v := range []*[]float32{&c.mean, &c.rstd, &c.a, &c.b, &c.shift, &c.k1, &c.k2, &c.k3} {
+	for _, v := range []*[]float32{&c.mean, &c.rstd, &c.a, &c.b, &c.shift} {
 		*v = aligned(s.Filters)
 	}
+	c.k = aligned(3 * s.Filters)
 	if !s.ReLU {
 		c.floor[0] = float32(math.Inf(-1))
 	}
@@ -205,60 +206,81 @@ func (c *cpuNormConv) backward(n int, x Buffer, params []Buffer, y, dy, dx Buffe
 		m, r, g := float64(c.mean[f]), float64(c.rstd[f]), float64(gamma[f])
 		dg := r * (product - m*sum)
 		dgamma[f], dbeta[f] = float32(dg), float32(sum)
-		c.k1[f] = float32(g * r)
-		c.k2[f] = float32(-g * r * r * dg / count)
-		c.k3[f] = float32(g * r * (r*m*dg - sum) / count)
+		c.k[f] = float32(g * r)
+		c.k[c.Filters+f] = float32(-g * r * r * dg / count)
+		c.k[2*c.Filters+f] = float32(g * r * (r*m*dg - sum) / count)
 	}
 	c.dev.parallel(c.parts(n), c.gradGroup)
 	c.sumWeightGrads(c.parts(n), floats(grads[0]))
 }
 
-// gradOf writes the gradient of one image's normalised values to the group's scratch.
-func (c *cpuNormConv) gradOf(group, i int) []float32 {
-	cw := c.conved.w
+// unpooled writes the gradient of one image's normalised values, where they were pooled, to the group's scratch.
+func (c *cpuNormConv) unpooled(group, i int) []float32 {
 	origin := i*c.yImage() + c.yOrigin()
 	dv := c.dv[group]
-	if h, w := c.conved.h, c.conved.w; c.Pool && (h%2 != 0 || w%2 != 0) {
+	if c.conved.h%2 != 0 || c.conved.w%2 != 0 {
 		clear(dv) // what pooling drops
 	}
-	c.undo(dv, cw*c.Filters, c.dy[origin:], c.y[origin:], c.placesOf(c.idx, i))
+	c.undo(dv, c.conved.w*c.Filters, c.dy[origin:], c.y[origin:], c.placesOf(c.idx, i))
 	return dv
+}
+
+// rowOf returns row r of image i of dy, and of y where its ReLU decides which gradients count.
+func (c *cpuNormConv) rowOf(i, r int) (dy, y []float32) {
+	at, n := i*c.yImage()+c.yOrigin()+r*c.yRow(), c.out.w*c.Filters
+	if c.ReLU {
+		y = c.y[at:][:n]
+	}
+	return c.dy[at:][:n], y
 }
 
 func (c *cpuNormConv) gradSums(group int) {
 	s := &c.sums[group]
 	clear(s.total)
 	clear(s.total2)
-	size := c.pixels() * c.Filters
-	oh, ow := c.out.h, c.out.w
-	row := ow * c.Filters
+	size, row := c.pixels()*c.Filters, c.conved.w*c.Filters
 	lo, hi := c.images(group, c.n)
 	for i := lo; i < hi; i++ {
-		dv := c.gradOf(group, i)
-		c.dev.tier.sumChannelGrads(s.image, s.image2, dv, c.z[i*size:(i+1)*size])
-		s.collect()
-		if c.dskip != nil {
-			for r := range oh {
-				copy(c.dskip[i*c.yImage()+c.yOrigin()+r*c.yRow():][:row], dv[r*row:][:row])
+		z := c.z[i*size : (i+1)*size]
+		if c.Pool {
+			c.dev.tier.sumChannelGrads(s.image, s.image2, c.unpooled(group, i), z, nil)
+			s.collect()
+			continue
+		}
+		for r := range c.out.h {
+			dy, y := c.rowOf(i, r)
+			c.dev.tier.sumChannelGrads(s.image, s.image2, dy, z[r*row:][:row], y)
+			if c.dskip != nil { // a skip is added before ReLU, so there is a y
+				c.dev.tier.zeroWhereInactive(c.dskip[i*c.yImage()+c.yOrigin()+r*c.yRow():][:row], y, dy)
 			}
 		}
+		s.collect()
 	}
 }
 
 func (c *cpuNormConv) gradImages(group int) {
 	g := &c.groups[group]
 	clear(g.dw)
-	size := c.pixels() * c.Filters
-	row := c.conved.w * c.Filters
+	size, row := c.pixels()*c.Filters, c.conved.w*c.Filters
 	flags := 0
 	if c.addToDX {
 		flags = tileAdd
 	}
 	lo, hi := c.images(group, c.n)
 	for i := lo; i < hi; i++ {
-		dv, z := c.gradOf(group, i), c.z[i*size:(i+1)*size]
+		z := c.z[i*size : (i+1)*size]
+		var dv []float32
+		if c.Pool {
+			dv = c.unpooled(group, i)
+		}
 		for r := range c.conved.h {
-			c.dev.tier.channelGrads(g.dz[c.dzOrigin()+r*c.dzRow():][:row], dv[r*row:][:row], z[r*row:][:row], c.k1, c.k2, c.k3)
+			dz, zr := g.dz[c.dzOrigin()+r*c.dzRow():][:row], z[r*row:][:row]
+			if c.Pool {
+				c.dev.tier.channelGrads(dz, dv[r*row:][:row], zr, c.k, nil)
+			} else {
+				dy, y := c.rowOf(i, r)
+				c.dev.tier.channelGrads(dz, dy, zr, c.k, y)
+			}
 		}
 		c.weightGrad(g, c.x[i*c.xImage():])
 		if c.InputGrad {

@@ -24,7 +24,10 @@ type tier struct {
 	channelAffine     func(y, z, a, b, floor *float32, stride, n int)
 	channelAffineSkip func(y, z, a, b, floor, skip *float32, stride, n int)
 	channelGradSums   func(sum, product, dv, z *float32, stride, n int)
-	channelGrad       func(dz, dv, z, k1, k2, k3 *float32, stride, n int)
+	channelGrad       func(dz, dv, z, k *float32, stride, n int)
+
+	channelGradSumsReLU func(sum, product, dy, z, y *float32, stride, n int)
+	channelGradReLU     func(dz, dy, z, k, y *float32, stride, n int)
 }
 
 var genericShape = &tileShape{cols: 16, kernels: []func(*tile){nil, tileReference(1), tileReference(2), tileReference(3), tileReference(4)}}

@@ -23,6 +23,7 @@ var avx512 = &tier{
 	},
 	reluGrad: reluGrad512, addTo: addTo512, maxPool: maxPool512, maxPoolGrad: maxPoolGrad512, adam: adam512,
 	channelSums: channelSums512, channelAffine: channelAffine512, channelAffineSkip: channelAffineSkip512, channelGradSums: channelGradSums512, channelGrad: channelGrad512,
+	channelGradSumsReLU: channelGradSumsReLU512, channelGradReLU: channelGradReLU512,
 }
 
 var avx2 = &tier{
@@ -35,6 +36,7 @@ var avx2 = &tier{
 	},
 	reluGrad: reluGrad256, addTo: addTo256, maxPool: maxPool256, maxPoolGrad: maxPoolGrad256, adam: adam256,
 	channelSums: channelSums256, channelAffine: channelAffine256, channelAffineSkip: channelAffineSkip256, channelGradSums: channelGradSums256, channelGrad: channelGrad256,
+	channelGradSumsReLU: channelGradSumsReLU256, channelGradReLU: channelGradReLU256,
 }
 
 // supported lists the tiers of this machine, fastest first.
