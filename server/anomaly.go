@@ -118,7 +118,7 @@ func (s *Server) anomaly(ctx context.Context, c *fiber.Ctx) (any, error) {
 func (s *Server) judge(col *index.Collection, vector []float32, alpha *float64) (index.Verdict, error) {
 	d := col.Detector()
 	if d == nil {
-		return index.Verdict{}, fmt.Errorf("collection %q: %w: fit a detector on labelled points of it and calibrate it on held-out ones", col.Name(), index.ErrNotCalibrated)
+		return index.Verdict{}, fmt.Errorf("collection %q: %w: stop the server and run akin ingest with a --holdout above 0, which keeps items aside to calibrate on", col.Name(), index.ErrNotCalibrated)
 	}
 	if alpha != nil {
 		return d.Verdict(vector, *alpha)

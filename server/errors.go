@@ -76,7 +76,7 @@ func (s *Server) explain(c *fiber.Ctx, f *fiber.Error) string {
 	case http.StatusNotFound:
 		return fmt.Sprintf("%s %s: no such path: use one of %s", c.Method(), quoted(c.Request().URI().Path()), pathList)
 	case http.StatusMethodNotAllowed:
-		return fmt.Sprintf("%s %s: method not allowed: use %s", quoted(c.Context().Method()), quoted(c.Request().URI().Path()), c.GetRespHeader(fiber.HeaderAllow))
+		return fmt.Sprintf("%s on %s: method not allowed: use %s", shown(c.Context().Method()), quoted(c.Request().URI().Path()), c.GetRespHeader(fiber.HeaderAllow))
 	case http.StatusRequestEntityTooLarge:
 		return fmt.Sprintf("request body above the limit of %d bytes: send less at once", s.opt.BodyLimit)
 	case http.StatusRequestHeaderFieldsTooLarge:
