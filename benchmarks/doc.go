@@ -20,4 +20,7 @@
 //   - The data and all engines are in memory at once.
 //   - mnist and fashion-mnist are reduced to 64 dimensions unless Source.Raw is set. The mean of the base is subtracted first, so
 //     the cosine is that of the angle seen from the mean: vectors of pixels all point the same way and would hardly differ.
+//
+// Train, Encode and Gemm measure a training step, encoding and the matrix product; peers/ holds the same in PyTorch and OpenBLAS, and a
+// runner that takes turns with them. Their networks are those of NetworkOf.
 package benchmarks
