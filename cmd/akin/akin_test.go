@@ -324,6 +324,21 @@ func TestDemo(t *testing.T) {
 		t.Errorf("other options in the same folder: exit code %d: %s", code, errs)
 	}
 
+	model := filepath.Join(dir, "model.akin")
+	whole, err := os.ReadFile(model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(model, whole[:len(whole)-1], 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, errs := akin(t, args...); code != 1 || !strings.Contains(errs, "remove that folder") {
+		t.Errorf("a damaged model: exit code %d: %s", code, errs)
+	}
+	if err := os.WriteFile(model, whole, 0o644); err != nil {
+		t.Fatal(err)
+	}
+
 	s := startServing(t, "demo", "--mnist", mnist, "--dir", dir, "--epochs", "3", "--addr", "127.0.0.1:0")
 	if r := s.post(t, "/search", filepath.Join(dir, "known.png")); !strings.Contains(r, `"status":"ok"`) {
 		t.Errorf("POST /search: %s", r)
@@ -359,9 +374,10 @@ func TestMistakes(t *testing.T) {
 		"requires at least 1":    {"score", "--dir", dir},
 		"did you mean --data":    {"train", "photos"},
 		"--queries 0":            {"eval", "--queries", "0", "--data", empty},
-		"--batch 0":              {"train", "--batch", "0", "--data", empty},
-		"127.0.0.1:7701":         {"demo", "--addr", "7701", "--dir", dir},
-		"there is no model at":   {"eval", "--dir", dir, "--data", shapes(t, 3, "disc", "bar")},
+		"--threads -3: it must not be negative": {"train", "--threads", "-3", "--data", empty},
+		"--batch 0":            {"train", "--batch", "0", "--data", empty},
+		"127.0.0.1:7701":       {"demo", "--addr", "7701", "--dir", dir},
+		"there is no model at": {"eval", "--dir", dir, "--data", shapes(t, 3, "disc", "bar")},
 	} {
 		code, out, errs := akin(t, args...)
 		if code != 1 || out != "" || !strings.Contains(errs, want) {

@@ -58,7 +58,7 @@ func TestBenchNumbersRefuse(t *testing.T) {
 		"train --network vgg": `network "vgg": use one of mlp, cnn, default, resnet`,
 		"train --steps 0":     "--steps 0: use 1 or more",
 		"train --batch 1":     "batch of 1: it must be 2",
-		"train --threads -1":  "-1 threads: it must be 1",
+		"train --threads -1":  "--threads -1: it must not be negative",
 		"encode --items 0":    "--items 0: use 1 or more",
 		"encode --network x":  `network "x": use one of`,
 		"gemm --size 9999":    "size 9999: it must be 1 to 4096",

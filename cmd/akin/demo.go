@@ -125,11 +125,11 @@ func (d *demo) run(ctx context.Context, addr string, noServe bool) (err error) {
 	} else if e, err = d.encoder(); err == nil {
 		_, err = d.open(s, e.ModelID())
 		if err != nil || e.ModelID() != d.report.ModelID {
-			err = errors.Join(err, errors.New("model, points and report are not of one run"))
+			err = errors.Join(err, errMixedDemo)
 		}
 	}
 	if err != nil {
-		if done {
+		if done && brokenDemo(err) {
 			err = fmt.Errorf("%s holds no whole demo: remove that folder and start again (%w)", d.dir, err)
 		}
 		return err
@@ -146,6 +146,19 @@ func (d *demo) run(ctx context.Context, addr string, noServe bool) (err error) {
 		}
 		d.status("\nserving on %s (Ctrl-C ends). Try:\n\n%s", url, d.curls(url))
 	})
+}
+
+var errMixedDemo = errors.New("model, points and report are not of one run")
+
+// brokenDemo reports whether an error means that a part of a finished demo is missing, damaged or of another run: only then does it help
+// to start again.
+func brokenDemo(err error) bool {
+	for _, is := range []error{errMixedDemo, fs.ErrNotExist, encoder.ErrModelFile, index.ErrNotFound, index.ErrModel} {
+		if errors.Is(err, is) {
+			return true
+		}
+	}
+	return false
 }
 
 // finished reports whether the folder holds a finished demo, and reads its report. One made with other options is refused.

@@ -34,6 +34,8 @@ A first look:    akin demo
 Your own images: akin train, akin ingest, akin serve   (one folder a class; see each command's --help)`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
+
+		PersistentPreRunE: func(c *cobra.Command, _ []string) error { return checkThreads(c) },
 	}
 	root.SetArgs(args)
 	root.SetOut(stdout)

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/akin-search/akin/encoder"
+	"github.com/akin-search/akin/encoder/kernel"
 	"github.com/akin-search/akin/index"
 	"github.com/akin-search/akin/train"
 )
@@ -45,7 +46,7 @@ func (w *workspace) modelPath() string {
 func (w *workspace) encoder() (*encoder.Encoder, error) {
 	m, id, err := encoder.ReadModel(w.modelPath())
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("there is no model at %s: run akin train, or name one by --model", w.modelPath())
+		return nil, fmt.Errorf("there is no model at %s: run akin train, or name one by --model (%w)", w.modelPath(), fs.ErrNotExist)
 	}
 	if err != nil {
 		return nil, err
@@ -162,6 +163,18 @@ func refuseZero(c *cobra.Command, flags ...string) error {
 		}
 	}
 	return nil
+}
+
+// checkThreads refuses a number of threads that no device serves, before any work is done.
+func checkThreads(c *cobra.Command) error {
+	if c.Flags().Lookup("threads") == nil {
+		return nil
+	}
+	n, err := c.Flags().GetInt("threads")
+	if err == nil && (n < 0 || n > kernel.MaxThreads) {
+		err = fmt.Errorf("--threads %d: it must not be negative, and at most %d", n, kernel.MaxThreads)
+	}
+	return err
 }
 
 func checkHoldout(share float64) error {

@@ -11,5 +11,5 @@
 // right. Layers own scratch memory and a device runs one layer at a time: neither is for concurrent use. Results do not
 // depend on the number of threads, bit for bit; they do depend on the tier.
 //
-// The assembly is written by gen.go (go generate); tileReference, and the …Reference loops of vector.go, are its oracles.
+// The assembly is written by gen.go (go generate); tileReference and the other …Reference loops are its oracles.
 package kernel

@@ -30,7 +30,7 @@ type tier struct {
 	channelGradReLU     func(dz, dy, z, k, y *float32, stride, n int)
 }
 
-var genericShape = &tileShape{cols: 16, kernels: []func(*tile){nil, tileReference(1), tileReference(2), tileReference(3), tileReference(4)}}
+var genericShape = &tileShape{kernels: []func(*tile){nil, tileReference(1), tileReference(2), tileReference(3), tileReference(4)}}
 
 var generic = &tier{
 	name: "generic", lanes: 0, wide: 16,

@@ -7,10 +7,10 @@ import "golang.org/x/sys/cpu"
 //go:generate go run gen.go
 
 var (
-	shape512x1     = &tileShape{cols: 16, kernels: tiles512x1}
-	shape512x2     = &tileShape{cols: 32, kernels: tiles512x2}
-	shape256x2     = &tileShape{cols: 16, kernels: tiles256x2}
-	shape256edgex2 = &tileShape{cols: 16, kernels: tiles256edgex2}
+	shape512x1     = &tileShape{kernels: tiles512x1}
+	shape512x2     = &tileShape{kernels: tiles512x2}
+	shape256x2     = &tileShape{kernels: tiles256x2}
+	shape256edgex2 = &tileShape{kernels: tiles256edgex2}
 )
 
 var avx512 = &tier{

@@ -35,7 +35,6 @@ const (
 
 // tileShape is a family of micro-kernels of one width: kernels[r] computes r rows, for r up to maxRows.
 type tileShape struct {
-	cols    int
 	kernels []func(*tile)
 }
 
