@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/akin-search/akin/index"
 )
@@ -24,6 +25,8 @@ type Data struct {
 	Metric  index.Metric
 	Base    [][]float32 // what is indexed; the id of a row is its number
 	Queries [][]float32 // what is asked
+	// Truth names the nearest rows of the base for each query, nearest first, where a file says so; nil where they are to be found.
+	Truth [][]int32
 }
 
 // Names of the built-in data sets. Any other name is the path of a file.
@@ -43,19 +46,28 @@ const (
 	maxValues  = 1 << 32 // float32s of generated data: 16 GiB
 )
 
+// FashionDir is where Debian's package dataset-fashion-mnist puts its files.
+const FashionDir = "/usr/share/datasets/fashion-mnist"
+
 // Source says which data to load. Zero means the default, where there is one.
 type Source struct {
-	// Name is mnist, fashion-mnist, gmm, or the path of a file: .fvecs, .bvecs, .npy (float32, two dimensions) or .idx (images of
-	// unsigned bytes; also under its usual name ending in idx3-ubyte, gzipped or not). Files are compared by L2; for rows of unit
-	// length that ranks as the cosine does.
+	// Name is mnist, fashion-mnist, gmm, or the path of a file: .fvecs, .bvecs, .npy (float16, float32, float64 or bytes, two
+	// dimensions) or .idx (images of unsigned bytes; also under its usual name ending in idx3-ubyte, gzipped or not).
 	Name string
-	// Dir holds the four IDX files of mnist or fashion-mnist. "" is the copy in the module cache for mnist, an error for fashion-mnist.
+	// Metric compares the vectors. nil is the data set's own: Cosine for reduced images, else L2, which for rows of unit length
+	// ranks as the cosine does.
+	Metric *index.Metric
+	// Dir holds the four IDX files of mnist or fashion-mnist. "" is the copy in the module cache for mnist, FashionDir for
+	// fashion-mnist.
 	Dir string
 	// Queries is how many queries to take, default DefaultQueries: the first test images; for a file, the last rows that were read,
 	// which are then not part of the base; for gmm, as many more draws.
 	Queries int
 	// QueryFile holds the queries for a base that is a file: all its rows, or the first Queries of them where that is set.
 	QueryFile string
+	// TruthFile holds the nearest rows of each query (.ivecs, nearest first), which are then not searched for. It goes with a base
+	// and a QueryFile that are files, and with the whole of the base.
+	TruthFile string
 	// Limit takes only the first rows of the base, 0 for all.
 	Limit int
 	// Raw leaves mnist and fashion-mnist at their 784 pixels and compares them by L2.
@@ -70,6 +82,9 @@ type Source struct {
 func (s *Source) SetDefaults() {
 	if s.Queries == 0 && s.QueryFile == "" {
 		s.Queries = DefaultQueries
+	}
+	if info, err := os.Stat(FashionDir); s.Name == Fashion && s.Dir == "" && err == nil && info.IsDir() {
+		s.Dir = FashionDir
 	}
 	if s.Name == GMM {
 		if s.Points == 0 {
@@ -95,10 +110,16 @@ func (s *Source) Validate() error {
 	case s.Dir != "" && !digits:
 		return fmt.Errorf("folder %q: %w: %s needs none; a folder of IDX files is for %s and %s", s.Dir, ErrInvalid, s.Name, MNIST, Fashion)
 	case s.Dir == "" && s.Name == Fashion:
-		return fmt.Errorf("%s: %w: no folder; pass --data DIR with the four IDX files {train,t10k}-{images-idx3,labels-idx1}-ubyte[.gz] "+
-			"(github.com/zalandoresearch/fashion-mnist, or Debian's package dataset-fashion-mnist)", s.Name, ErrInvalid)
+		return fmt.Errorf("%s: %w: no folder; install Debian's package dataset-fashion-mnist (it goes to %s), or pass --data DIR with "+
+			"the four IDX files {train,t10k}-{images-idx3,labels-idx1}-ubyte[.gz] of github.com/zalandoresearch/fashion-mnist",
+			s.Name, ErrInvalid, FashionDir)
 	case s.QueryFile != "" && !file:
 		return fmt.Errorf("query file %q: %w: %s has queries of its own; say how many instead", s.QueryFile, ErrInvalid, s.Name)
+	case s.TruthFile != "" && (s.QueryFile == "" || s.Limit > 0):
+		return fmt.Errorf("truth file %q: %w: it names rows of a whole base for queries in an order; name a file of queries too, and set no limit",
+			s.TruthFile, ErrInvalid)
+	case s.TruthFile != "" && !strings.HasSuffix(strings.ToLower(s.TruthFile), ".ivecs"):
+		return fmt.Errorf("truth file %q: %w: use a .ivecs file", s.TruthFile, ErrInvalid)
 	case s.Name != GMM && (s.Points != 0 || s.Dimension != 0):
 		return fmt.Errorf("points and dimension: %w: they are for %s; %s is as large as it is, limit takes its first points", ErrInvalid, GMM, s.Name)
 	case s.Name == GMM && s.Points < 1:
@@ -115,12 +136,14 @@ func (s *Source) Validate() error {
 	if _, err := readerOf(s.Name); err != nil {
 		return err
 	}
-	for _, path := range []string{s.Name, s.QueryFile} {
+	if s.QueryFile != "" {
+		if _, err := readerOf(s.QueryFile); err != nil {
+			return err
+		}
+	}
+	for _, path := range []string{s.Name, s.QueryFile, s.TruthFile} {
 		if path == "" {
 			continue
-		}
-		if _, err := readerOf(path); err != nil {
-			return err
 		}
 		if info, err := os.Stat(path); err != nil {
 			return err
@@ -150,6 +173,9 @@ func Load(ctx context.Context, s Source) (Data, error) {
 	if err != nil {
 		return Data{}, err
 	}
+	if s.Metric != nil {
+		d.Metric = *s.Metric
+	}
 	return d, d.Validate()
 }
 
@@ -161,7 +187,10 @@ func loadFiles(ctx context.Context, s Source) (Data, error) {
 		if d.Base, err = readFile(ctx, s.Name, s.Limit); err != nil {
 			return Data{}, err
 		}
-		d.Queries, err = readFile(ctx, s.QueryFile, s.Queries)
+		if d.Queries, err = readFile(ctx, s.QueryFile, s.Queries); err != nil || s.TruthFile == "" {
+			return d, err
+		}
+		d.Truth, err = streamed(readIvecs)(ctx, s.TruthFile, len(d.Queries))
 		return d, err
 	}
 	most := 0
@@ -189,7 +218,8 @@ func (d Data) Dimension() int {
 	return len(d.Base[0])
 }
 
-// Validate returns an error wrapping ErrData unless there are points and queries, all of one dimension and finite.
+// Validate returns an error wrapping ErrData unless there are points and queries, all of one dimension and finite, that the metric
+// can compare, and the truth, where there is one, names rows of the base for every query.
 func (d Data) Validate() error {
 	if len(d.Base) == 0 || len(d.Queries) == 0 {
 		return fmt.Errorf("%s: %w: %d points and %d queries, want some of both", d.Name, ErrData, len(d.Base), len(d.Queries))
@@ -206,11 +236,35 @@ func (d Data) Validate() error {
 			if len(v) != dim {
 				return fmt.Errorf("%s: %w: %s %d has %d components, point 0 has %d", d.Name, ErrData, part.name, i, len(v), dim)
 			}
+			zero := true
 			for j, x := range v {
 				if math.IsNaN(float64(x)) || math.IsInf(float64(x), 0) {
 					return fmt.Errorf("%s: %w: %s %d, component %d is %v", d.Name, ErrData, part.name, i, j, x)
 				}
+				zero = zero && x == 0
 			}
+			if zero && d.Metric == index.Cosine {
+				return fmt.Errorf("%s: %w: %s %d is zero, which has no cosine: leave it out, or compare by l2", d.Name, ErrData, part.name, i)
+			}
+		}
+	}
+	return d.checkTruth()
+}
+
+func (d Data) checkTruth() error {
+	if d.Truth == nil {
+		return nil
+	}
+	if len(d.Truth) != len(d.Queries) {
+		return fmt.Errorf("%s: %w: a truth for %d queries, there are %d", d.Name, ErrData, len(d.Truth), len(d.Queries))
+	}
+	for i, rows := range d.Truth {
+		seen := make(map[int32]bool, len(rows))
+		for _, row := range rows {
+			if row < 0 || int(row) >= len(d.Base) || seen[row] {
+				return fmt.Errorf("%s: %w: the truth of query %d names row %d, which is none of %d, or twice", d.Name, ErrData, i, row, len(d.Base))
+			}
+			seen[row] = true
 		}
 	}
 	return nil

@@ -24,13 +24,15 @@ const (
 
 // truth knows how far the k-th nearest point is from every query.
 type truth struct {
-	data  Data
-	k     int
-	edge  []float64 // per query; rounding included
-	norms []float64 // lengths of the points, for Cosine and Dot
+	data    Data
+	k       int
+	edge    []float64 // per query; rounding included
+	norms   []float64 // lengths of the points, for Cosine and Dot
+	longest float64   // of norms
 }
 
-// findTruth compares every query with every point in float32, and decides between the nearest in float64.
+// findTruth compares every query with every point in float32, and decides between the nearest in float64. Where the data comes with
+// a truth it compares only the first queries with every point, to see whether that truth is this data's.
 func findTruth(ctx context.Context, d Data, k, threads int) (*truth, error) {
 	t := &truth{data: d, k: k, edge: make([]float64, len(d.Queries))}
 	if d.Metric != index.L2 {
@@ -38,8 +40,13 @@ func findTruth(ctx context.Context, d Data, k, threads int) (*truth, error) {
 		for i, v := range d.Base {
 			t.norms[i] = norm(v)
 		}
+		t.longest = slices.Max(t.norms)
 	}
-	chunks := (len(d.Queries) + truthQueries - 1) / truthQueries
+	scanned := len(d.Queries)
+	if d.Truth != nil {
+		scanned = min(scanned, truthQueries)
+	}
+	chunks := (scanned + truthQueries - 1) / truthQueries
 	var next atomic.Int64
 	var wait sync.WaitGroup
 	for range min(threads, chunks) {
@@ -49,12 +56,46 @@ func findTruth(ctx context.Context, d Data, k, threads int) (*truth, error) {
 				if chunk >= chunks {
 					return
 				}
-				t.scan(ctx, chunk*truthQueries, min((chunk+1)*truthQueries, len(d.Queries)))
+				t.scan(ctx, chunk*truthQueries, min((chunk+1)*truthQueries, scanned))
 			}
 		})
 	}
 	wait.Wait()
-	return t, ctx.Err()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	for i, rows := range d.Truth {
+		if len(rows) < k {
+			return nil, fmt.Errorf("%s: %w: the truth of query %d names %d rows, k is %d: ask for less, or leave the truth file out", d.Name, ErrData, i, len(rows), k)
+		}
+		edge := t.edgeOf(i, rows[:k])
+		if i < scanned && math.Abs(edge-t.edge[i]) > t.slack(i, edge) {
+			return nil, fmt.Errorf("%s: %w: the truth file puts neighbour %d of query %d at %.9g by %v, a scan at %.9g: it belongs to other data or another metric; leave it out",
+				d.Name, ErrData, k, i, edge, d.Metric, t.edge[i])
+		}
+		t.edge[i] = edge
+	}
+	return t, nil
+}
+
+// edgeOf returns how far a hit of a query may be when these are its nearest rows: as far as the farthest, and what rounding hides.
+func (t *truth) edgeOf(query int, rows []int32) float64 {
+	edge := math.Inf(-1)
+	for _, row := range rows {
+		edge = max(edge, t.distance(query, int(row)))
+	}
+	return edge + t.slack(query, edge)
+}
+
+// slack is how far apart two distances about d from a query may be that float32 does not tell apart.
+func (t *truth) slack(query int, d float64) float64 {
+	switch t.data.Metric {
+	case index.L2:
+		return d * rounding
+	case index.Dot:
+		return rounding * norm(t.data.Queries[query]) * t.longest
+	}
+	return rounding
 }
 
 // scan finds the edges of the queries from … to−1.
@@ -70,20 +111,11 @@ func (t *truth) scan(ctx context.Context, from, to int) {
 		}
 	}
 	for i, h := range near {
-		exact := make([]float64, len(h))
+		rows := make([]int32, len(h))
 		for j, c := range h {
-			exact[j] = t.distance(from+i, c.row)
+			rows[j] = int32(c.row)
 		}
-		edge := slices.Max(exact)
-		switch t.data.Metric {
-		case index.L2:
-			edge += edge * rounding
-		case index.Cosine:
-			edge += rounding
-		case index.Dot:
-			edge += rounding * norm(t.data.Queries[from+i]) * slices.Max(t.norms)
-		}
-		t.edge[from+i] = edge
+		t.edge[from+i] = t.edgeOf(from+i, rows)
 	}
 }
 

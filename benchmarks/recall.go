@@ -132,9 +132,13 @@ func Recall(ctx context.Context, d Data, o Options) (Report, error) {
 		}
 		bytes := rounded(float64(ix.(index.Sized).Bytes())/float64(ix.Len()), 1)
 		o.Progress(fmt.Sprintf("%s: built in %.1f s, %.1f bytes a vector", e, seconds, bytes))
+		rss, err := residentBytes()
+		if err != nil {
+			o.Progress(fmt.Sprintf("rss_bytes is 0: %v", err))
+		}
 		efs := o.sweep(e)
 		r.Engines[i] = EngineReport{
-			Engine: e, Quantization: "float32", BuildSeconds: rounded(seconds, 3), BytesPerVector: bytes,
+			Engine: e, Quantization: "float32", BuildSeconds: rounded(seconds, 3), BytesPerVector: bytes, RSSBytes: rss,
 			Curve: make([]Point, len(efs)),
 		}
 		for j, ef := range efs {
@@ -142,6 +146,7 @@ func Recall(ctx context.Context, d Data, o Options) (Report, error) {
 			if err := s.measureRecall(ctx, exact); err != nil {
 				return Report{}, fmt.Errorf("engine %s, ef %d: %w", e, ef, err)
 			}
+			r.Engines[i].MaxRecall = max(r.Engines[i].MaxRecall, s.point.Recall)
 			settings = append(settings, s)
 		}
 	}

@@ -1,10 +1,12 @@
 package benchmarks
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -50,6 +52,9 @@ func TestRecall(t *testing.T) {
 		e := r.Engines[i]
 		if e.Engine != want.engine || e.Quantization != "float32" || e.BytesPerVector < 16*4 || e.BytesPerVector > 2000 || e.BuildSeconds < 0 {
 			t.Errorf("%+v", e)
+		}
+		if best := slices.MaxFunc(e.Curve, func(a, b Point) int { return cmp.Compare(a.Recall, b.Recall) }); e.MaxRecall != best.Recall {
+			t.Errorf("%s: max_recall %v, the curve has %v", e.Engine, e.MaxRecall, best.Recall)
 		}
 		var efs []int
 		for _, p := range e.Curve {
@@ -105,6 +110,7 @@ func TestReportJSON(t *testing.T) {
 	for _, e := range top["engines"].([]any) {
 		engine := check("engine", e, map[string]reflect.Type{
 			"engine": text, "quantization": text, "build_seconds": number, "bytes_per_vector": number, "curve": list,
+			"rss_bytes": number, "max_recall": number,
 		})
 		for _, p := range engine["curve"].([]any) {
 			check("point", p, map[string]reflect.Type{"ef": number, "recall": number, "qps": number, "p50_us": number, "p99_us": number})

@@ -28,6 +28,8 @@ type EngineReport struct {
 	Quantization   string       `json:"quantization"` // how vectors are kept for the traversal
 	BuildSeconds   float64      `json:"build_seconds"`
 	BytesPerVector float64      `json:"bytes_per_vector"` // vectors and links, ids not counted
+	RSSBytes       int64        `json:"rss_bytes"`        // resident set of the whole process after the build; 0 where the system does not say
+	MaxRecall      float64      `json:"max_recall"`       // the highest of the curve
 	Curve          []Point      `json:"curve"`            // by ascending EF
 }
 
@@ -63,11 +65,19 @@ func (r Report) WriteTable(w io.Writer) error {
 	curves.Flush() // into memory: nothing to fail
 	b.WriteByte('\n')
 	engines := tabwriter.NewWriter(&b, 0, 0, 3, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(engines, "engine\tquantization\tbuild s\tbytes/vector\t\n")
+	fmt.Fprintf(engines, "engine\tquantization\tbuild s\tbytes/vector\tRSS MB\tbest recall\t\n")
 	for _, e := range r.Engines {
-		fmt.Fprintf(engines, "%s\t%s\t%.2f\t%.0f\t\n", e.Engine, e.Quantization, e.BuildSeconds, e.BytesPerVector)
+		fmt.Fprintf(engines, "%s\t%s\t%.2f\t%.0f\t%s\t%.4f\t\n", e.Engine, e.Quantization, e.BuildSeconds, e.BytesPerVector, megabytes(e.RSSBytes), e.MaxRecall)
 	}
 	engines.Flush()
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// megabytes of a size that may be unknown.
+func megabytes(n int64) string {
+	if n == 0 {
+		return "?"
+	}
+	return fmt.Sprintf("%.0f", float64(n)/1e6)
 }

@@ -33,6 +33,7 @@ type benchRecall struct {
 	engines        []string
 	queries        string
 	mnist, fashion string
+	metric         string
 	plot           string
 }
 
@@ -47,15 +48,16 @@ thread, and the time that half (p50) and 99 of 100 (p99) of the queries take. Wr
 Engines are timed in turns, round after round: compare those of one run with each other, not two runs. More ef finds more
 and takes longer; flat is exact and has none.
 
-Data sets: mnist; fashion-mnist (with --data); gmm, a Gaussian mixture (--points, --dimension, --seed); or a file:
-.fvecs, .bvecs, .npy (float32, two dimensions), .idx (images). Digits and clothes are reduced to 64 dimensions by principal
-components and compared by cosine; --raw leaves them at 784 pixels, by L2. gmm and files are compared by L2, which ranks
-vectors of unit length as cosine does.`,
+Data sets: mnist; fashion-mnist; gmm, a Gaussian mixture (--points, --dimension, --seed); or a file:
+.fvecs, .bvecs, .npy (floats or bytes, two dimensions), .idx (images). Digits and clothes are reduced to 64 dimensions by
+principal components and compared by cosine; --raw leaves them at 784 pixels, by L2. gmm and files are compared by L2, which
+ranks vectors of unit length as cosine does; --metric says otherwise.`,
 		Example: `  akin bench recall
   akin bench recall --dataset mnist --k 10 --engine graph,coder,flat --json
   akin bench recall --dataset fashion-mnist --data fashion/ --raw --engine graph,flat
   akin bench recall --dataset gmm --points 50000 --dimension 96 --ef 32,64,128
-  akin bench recall --dataset embeddings.npy --queries questions.npy --plot recall.png`,
+  akin bench recall --dataset embeddings.npy --queries questions.npy --metric cosine --plot recall.png
+  akin bench recall --dataset base.bvecs --queries query.bvecs --truth groundtruth.ivecs`,
 		Args: cobra.NoArgs,
 	}
 	f := c.Flags()
@@ -63,6 +65,8 @@ vectors of unit length as cosine does.`,
 	f.IntVar(&b.options.K, "k", benchmarks.DefaultK, "neighbours of a query")
 	f.StringSliceVar(&b.engines, "engine", []string{"graph", "coder", "flat"}, "engines, separated by commas")
 	f.StringVar(&b.queries, "queries", "", fmt.Sprintf("how many queries (default %d), or a file of queries for a data set that is a file", benchmarks.DefaultQueries))
+	f.StringVar(&b.source.TruthFile, "truth", "", ".ivecs file with the nearest rows of each query, instead of searching for them")
+	f.StringVar(&b.metric, "metric", "", "cosine, l2 or dot (default: that of the data set)")
 	f.IntVar(&b.source.Limit, "limit", 0, "index only the first N points; 0 means all")
 	f.IntSliceVar(&b.options.EF, "ef", benchmarks.DefaultEF(), "candidates of a search, separated by commas; below k counts as k")
 	f.IntVar(&b.source.Points, "points", 0, fmt.Sprintf("points of gmm (default %d)", benchmarks.DefaultPoints))
@@ -72,7 +76,7 @@ vectors of unit length as cosine does.`,
 	f.IntVar(&b.options.Rounds, "rounds", benchmarks.DefaultRounds, "of timing, whose median counts: more on a busy machine")
 	f.BoolVar(&b.source.Raw, "raw", false, "leave mnist and fashion-mnist at 784 dimensions")
 	f.StringVar(&b.mnist, "mnist", "", "folder with the four files of mnist (default: the module cache)")
-	f.StringVar(&b.fashion, "data", "", "folder with the four files of fashion-mnist")
+	f.StringVar(&b.fashion, "data", "", "folder with the four files of fashion-mnist (default: that of Debian's package)")
 	f.StringVar(&b.plot, "plot", "", `.svg or .png file for the plot, "" for none (default recall-DATASET-kK.svg)`)
 	c.RunE = func(c *cobra.Command, _ []string) error { return b.run(c) }
 	return c
@@ -122,6 +126,13 @@ func (b *benchRecall) run(c *cobra.Command) error {
 func (b *benchRecall) check(given func(flag string) bool) error {
 	b.options.Progress = func(line string) { b.status("%s", line) }
 	b.source.Seed = b.options.Seed
+	if given("metric") {
+		m, err := index.ParseMetric(b.metric)
+		if err != nil {
+			return err
+		}
+		b.source.Metric = &m
+	}
 
 	for flag, value := range map[string]int{"points": b.source.Points, "dimension": b.source.Dimension} {
 		if given(flag) && value < 1 {

@@ -91,7 +91,11 @@ func TestBenchRecallFile(t *testing.T) {
 	if err := os.WriteFile(path, b, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for queries, want := range map[string]string{"10": "rows.bvecs: 30 points × 2", path: "rows.bvecs: 40 points × 2"} {
+	stdout, stderr, code, _ := runBench(t, context.Background(), "recall", "--dataset", path, "--queries", "10", "--metric", "dot", "--engine", "flat", "--plot", "")
+	if code != 0 || !strings.Contains(stdout, "rows.bvecs: 30 points × 2, dot") {
+		t.Errorf("--metric dot: %d, %s, %s", code, stdout, stderr)
+	}
+	for queries, want := range map[string]string{"10": "rows.bvecs: 30 points × 2, l2", path: "rows.bvecs: 40 points × 2, l2"} {
 		stdout, stderr, code, _ := runBench(t, context.Background(), "recall", "--dataset", path, "--queries", queries, "--engine", "flat", "--plot", "p.png")
 		if code != 0 || !strings.Contains(stdout, want) {
 			t.Errorf("--queries %s: %d, %s, %s", queries, code, stdout, stderr)
@@ -125,7 +129,9 @@ func TestBenchRefused(t *testing.T) {
 		{[]string{"recall", "--points", "5"}, "they are for gmm"},
 		{[]string{"recall", "--data", "x"}, "--data x is for --dataset fashion-mnist, not mnist"},
 		{[]string{"recall", "--dataset", "gmm", "--mnist", "x"}, "--mnist x is for --dataset mnist, not gmm"},
-		{[]string{"recall", "--dataset", "fashion-mnist"}, "--data"},
+		{[]string{"recall", "--dataset", "fashion-mnist", "--data", "nowhere"}, "nowhere"},
+		{[]string{"recall", "--dataset", "gmm", "--metric", "manhattan"}, `metric "manhattan": invalid value: use cosine, l2 or dot`},
+		{[]string{"recall", "--dataset", "gmm", "--truth", "t.ivecs"}, "name a file of queries too"},
 		{[]string{"recall", "--mnist", "nowhere"}, "nowhere"},
 		{[]string{"recall", "--plot", "p.gif"}, ".svg or .png"},
 		{[]string{"recall", "--plot", "nowhere/p.svg"}, "there is no folder"},
