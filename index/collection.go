@@ -48,7 +48,7 @@ func newEngine(o Options) (engine, error) {
 
 func (c *Config) options(threads int) Options {
 	return Options{Engine: c.Engine, Metric: c.Metric, Dimension: c.Dimension, M: c.M, EfConstruction: c.EfConstruction,
-		Seed: c.Seed, Threads: threads}
+		Seed: c.Seed, Threads: threads, Quantization: c.Quantization}
 }
 
 // Name returns the collection's name.

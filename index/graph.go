@@ -37,6 +37,7 @@ type graph struct {
 
 	mu      sync.RWMutex
 	vectors []float32           // slot·stride
+	codes   codeStore           // nil where walks compare the vectors
 	links   []uint32            // slot·(2M+1), words accessed atomically
 	upper   [][]uint32          // (level−1)·(M+1), words accessed atomically
 	state   []slotState         // what a slot holds

@@ -115,20 +115,20 @@ func (g *graph) lookAround(w *walk, p *plan) {
 	if g.top < 0 {
 		return
 	}
-	g.enter(w, p.row)
+	g.ask(w, p.row)
+	g.enter(w)
 	for layer := g.top; layer > p.level; layer-- {
-		g.descend(w, p.row, layer)
+		g.descend(w, layer)
 	}
 	for layer := min(p.level, g.top); layer >= 0; layer-- {
-		g.collect(w, p.row, layer)
+		g.collect(w, layer)
 		for _, k := range w.pool {
 			if g.state[k.slot()] == live {
 				p.layers[layer] = append(p.layers[layer], k&^expanded)
 			}
 		}
 	}
-	g.distances(p.row, p.row, blockRows[:1], w.dist, nil)
-	self := w.dist[0]
+	self := g.self(w)
 	for _, k := range w.pool {
 		if k.distance() > self {
 			return
@@ -141,9 +141,9 @@ func (g *graph) lookAround(w *walk, p *plan) {
 }
 
 // collect widens w.pool to EfConstruction candidates.
-func (g *graph) collect(w *walk, q []float32, layer int) {
+func (g *graph) collect(w *walk, layer int) {
 	// Only a cancelled context makes a walk fail.
-	_ = g.walkLayer(context.Background(), w, q, layer, g.opt.EfConstruction)
+	_ = g.walkLayer(context.Background(), w, layer, g.opt.EfConstruction)
 }
 
 // seat gives every plan its slot: that of an equal vector, in the graph or earlier in the round, or one of its own.
@@ -174,7 +174,8 @@ func (g *graph) seat(plans []plan) {
 // chooseAmongPeers adds the other slots of the round to the candidates and chooses the neighbours.
 func (g *graph) chooseAmongPeers(w *walk, p *plan) {
 	peers := g.rounds.peers
-	g.distances(p.row, g.vectors, peers, w.dist, nil)
+	g.askSlot(w, p.slot)
+	g.compare(w, peers, nil)
 	for layer := range p.layers {
 		keys := p.layers[layer]
 		for i, slot := range peers {
@@ -218,10 +219,11 @@ func (g *graph) choose(w *walk, keys []key, m int) []key {
 // shadowed reports whether k is nearer to one of the first n of w.near than k's distance.
 func (g *graph) shadowed(w *walk, k key, n int) bool {
 	const step = 8
-	row, limit := g.vector(k.slot()), k.distance()
+	limit := k.distance()
+	g.askSlot(w, k.slot())
 	for i := 0; i < n; i += step {
 		near := w.near[i:min(i+step, n)]
-		g.distances(row, g.vectors, near, w.dist, nil)
+		g.compare(w, near, nil)
 		for _, d := range w.dist[:len(near)] {
 			if d < limit {
 				return true

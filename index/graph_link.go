@@ -73,7 +73,8 @@ func (g *graph) linkBack(w *walk, plans []*plan, back []backLink) {
 			near = append(near, slot)
 		}
 	}
-	g.distances(g.vector(target), g.vectors, near, w.dist, nil)
+	g.askSlot(w, target)
+	g.compare(w, near, nil)
 	for i, slot := range near {
 		keys = append(keys, makeKey(w.dist[i], slot))
 	}

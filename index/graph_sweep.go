@@ -69,6 +69,7 @@ func (g *graph) repair(w *walk, p *plan) {
 func (g *graph) replacements(w *walk, keys []key, slot uint32, layer int) []key {
 	w.begin(cap(g.state))
 	w.visited[slot] = w.gen
+	g.askSlot(w, slot)
 	add := func(list []uint32, ok slotState) {
 		near := w.near[:0]
 		for _, v := range list[1 : 1+list[0]] {
@@ -77,7 +78,7 @@ func (g *graph) replacements(w *walk, keys []key, slot uint32, layer int) []key 
 				near = append(near, v)
 			}
 		}
-		g.distances(g.vector(slot), g.vectors, near, w.dist, nil)
+		g.compare(w, near, nil)
 		for i, v := range near {
 			keys = append(keys, makeKey(w.dist[i], v))
 		}
@@ -90,11 +91,11 @@ func (g *graph) replacements(w *walk, keys []key, slot uint32, layer int) []key 
 		}
 	}
 	if len(keys) < g.opt.M {
-		g.enter(w, g.vector(slot))
+		g.enter(w)
 		for l := g.top; l > layer; l-- {
-			g.descend(w, g.vector(slot), l)
+			g.descend(w, l)
 		}
-		g.collect(w, g.vector(slot), layer)
+		g.collect(w, layer)
 		for _, k := range w.pool {
 			if g.state[k.slot()] == live && k.slot() != slot && !slices.Contains(keys, k&^expanded) {
 				keys = append(keys, k&^expanded)

@@ -31,7 +31,9 @@ func (k key) distance() float32 {
 
 // walk is the scratch of one search.
 type walk struct {
-	query   []float32 // prepared row
+	query   []float32 // prepared row of a search
+	asked   []float32 // row to compare with
+	code    codeQuery // in its place where the graph has codes
 	pool    []key     // candidates, nearest first
 	visited []uint16  // slot was seen in this generation
 	gen     uint16
@@ -47,7 +49,11 @@ func (g *graph) getWalk() *walk {
 		return w
 	}
 	n := max(2*g.opt.M, roundSize) + 1
-	return &walk{query: make([]float32, g.stride), near: make([]uint32, n), dist: make([]float32, n)}
+	w := &walk{query: make([]float32, g.stride), near: make([]uint32, n), dist: make([]float32, n)}
+	if g.codes != nil {
+		w.code = g.codes.query()
+	}
+	return w
 }
 
 // begin forgets what was visited. The caller holds mu.
@@ -69,22 +75,23 @@ func (g *graph) walkDown(ctx context.Context, w *walk, ef int) error {
 		w.pool = w.pool[:0]
 		return nil
 	}
-	g.enter(w, w.query)
+	g.ask(w, w.query)
+	g.enter(w)
 	for layer := g.top; layer > 0; layer-- {
-		g.descend(w, w.query, layer)
+		g.descend(w, layer)
 	}
-	return g.walkLayer(ctx, w, w.query, 0, ef)
+	return g.walkLayer(ctx, w, 0, ef)
 }
 
 // enter puts the entry into w.pool.
-func (g *graph) enter(w *walk, q []float32) {
+func (g *graph) enter(w *walk) {
 	w.near[0] = g.entry
-	g.distances(q, g.vectors, w.near[:1], w.dist, nil)
+	g.compare(w, w.near[:1], nil)
 	w.pool = append(w.pool[:0], makeKey(w.dist[0], g.entry))
 }
 
 // descend walks from w.pool[0] to the nearest slot of the layer and leaves it there alone (algorithm 2 with ef = 1).
-func (g *graph) descend(w *walk, q []float32, layer int) {
+func (g *graph) descend(w *walk, layer int) {
 	best := w.pool[0] &^ expanded
 	for from := key(0); from != best; {
 		from = best
@@ -93,7 +100,7 @@ func (g *graph) descend(w *walk, q []float32, layer int) {
 		for i := range n {
 			w.near[i] = atomic.LoadUint32(&list[1+i])
 		}
-		g.distances(q, g.vectors, w.near[:n], w.dist, nil)
+		g.compare(w, w.near[:n], nil)
 		for i, slot := range w.near[:n] {
 			best = min(best, makeKey(w.dist[i], slot))
 		}
@@ -101,9 +108,9 @@ func (g *graph) descend(w *walk, q []float32, layer int) {
 	w.pool = append(w.pool[:0], best)
 }
 
-// walkLayer widens w.pool to the ef live slots of the layer that are nearest to q (algorithm 2). Tombstones on the way stand
-// among them and are not counted.
-func (g *graph) walkLayer(ctx context.Context, w *walk, q []float32, layer, ef int) error {
+// walkLayer widens w.pool to the ef live slots of the layer that are nearest to what w asks for (algorithm 2). Tombstones on
+// the way stand among them and are not counted.
+func (g *graph) walkLayer(ctx context.Context, w *walk, layer, ef int) error {
 	w.begin(cap(g.state))
 	pool, visited, gen := w.pool, w.visited, w.gen
 	filter := g.hidden > 0
@@ -145,7 +152,7 @@ func (g *graph) walkLayer(ctx context.Context, w *walk, q []float32, layer, ef i
 		if at < len(pool) {
 			next = &g.list(pool[at].slot(), layer)[0]
 		}
-		g.distances(q, g.vectors, near[:n], w.dist, next)
+		g.compare(w, near[:n], next)
 		for i, v := range near[:n] {
 			k := makeKey(w.dist[i], v)
 			if k >= worst {

@@ -78,6 +78,8 @@ type Options struct {
 	EfConstruction int    // graph: candidates while inserting; default DefaultEfConstruction
 	Seed           uint64 // graph: same seed and same calls give the same graph, whatever Threads says
 	Threads        int    // workers of one Upsert, default GOMAXPROCS
+	// Quantization is what a graph compares on its way; default QuantizationFloat32, the only one of the other engines.
+	Quantization Quantization
 }
 
 // SetDefaults fills the zero fields.
@@ -91,6 +93,9 @@ func (o *Options) SetDefaults() {
 	if o.EfConstruction == 0 {
 		o.EfConstruction = max(DefaultEfConstruction, o.M)
 	}
+	if o.Quantization == "" {
+		o.Quantization = QuantizationFloat32
+	}
 	if o.Threads == 0 {
 		o.Threads = min(runtime.GOMAXPROCS(0), MaxThreads)
 	}
@@ -99,6 +104,9 @@ func (o *Options) SetDefaults() {
 // Validate reports the first field outside its limits.
 func (o *Options) Validate() error {
 	if _, err := ParseEngine(string(o.Engine)); err != nil {
+		return err
+	}
+	if _, err := ParseQuantization(string(o.Quantization)); err != nil {
 		return err
 	}
 	switch {

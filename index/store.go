@@ -26,6 +26,8 @@ type Config struct {
 	M              int    `json:"m"`
 	EfConstruction int    `json:"ef_construction"`
 	Seed           uint64 `json:"seed"`
+	// Quantization of EngineGraph; absent, as in collections of before, it is float32.
+	Quantization Quantization `json:"quantization,omitempty"`
 }
 
 // StoreOptions tunes Open; zero means the default.
@@ -151,7 +153,7 @@ func (s *Store) Create(name string, c Config) (*Collection, error) {
 	if len(c.ModelID) > MaxLabel {
 		return nil, fmt.Errorf("model id of %d bytes: %w: use up to %d", len(c.ModelID), ErrInvalid, MaxLabel)
 	}
-	c.Engine, c.M, c.EfConstruction = o.Engine, o.M, o.EfConstruction
+	c.Engine, c.M, c.EfConstruction, c.Quantization = o.Engine, o.M, o.EfConstruction, o.Quantization
 	if err := s.gate.enter(); err != nil {
 		return nil, err
 	}

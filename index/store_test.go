@@ -93,13 +93,13 @@ func TestStoreCollections(t *testing.T) {
 			t.Errorf("name %q: %v", name, err)
 		}
 	}
-	for _, c := range []Config{{}, {Dimension: -1}, {Dimension: MaxDimension + 1}, {Dimension: 3, Metric: 9}, {Dimension: 3, Engine: "tree"},
+	for _, c := range []Config{{}, {Dimension: -1}, {Dimension: MaxDimension + 1}, {Dimension: 3, Metric: 9}, {Dimension: 3, Engine: "tree"}, {Dimension: 3, Quantization: "int3"},
 		{Dimension: 3, M: 1}, {Dimension: 3, M: 20, EfConstruction: 10}, {Dimension: 3, ModelID: strings.Repeat("x", MaxLabel+1)}} {
 		if _, err := s.Create("bad", c); !errors.Is(err, ErrInvalid) {
 			t.Errorf("config %+v: %v", c, err)
 		}
 	}
-	want := Config{Dimension: 3, Metric: L2, Engine: EngineFlat, ModelID: "m1", M: 8, EfConstruction: 77, Seed: 1 << 63}
+	want := Config{Dimension: 3, Metric: L2, Engine: EngineFlat, ModelID: "m1", M: 8, EfConstruction: 77, Seed: 1 << 63, Quantization: QuantizationFloat32}
 	a, err := s.Create("a", want)
 	must(t, err)
 	_, err = s.Create("b-B_9", Config{Dimension: 5})
@@ -122,7 +122,7 @@ func TestStoreCollections(t *testing.T) {
 	if err := a.CheckModel("m2"); !errors.Is(err, ErrModel) || a.CheckModel("m1") != nil {
 		t.Errorf("model m2: %v", err)
 	}
-	if got, want := collectionOf(t, s, "b-B_9").Config(), (Config{Dimension: 5, Engine: EngineGraph, M: DefaultM, EfConstruction: DefaultEfConstruction}); got != want {
+	if got, want := collectionOf(t, s, "b-B_9").Config(), (Config{Dimension: 5, Engine: EngineGraph, M: DefaultM, EfConstruction: DefaultEfConstruction, Quantization: QuantizationFloat32}); got != want {
 		t.Errorf("defaults: %+v", got)
 	}
 	must(t, s.Drop("a"))
