@@ -11,10 +11,13 @@
 //     recall. flat is exact and has no dial, so its "curve" is the one point with ef 0.
 //   - recall@k is the share of the k hits that are at most as far away as the k-th true neighbour. A hit at the same distance
 //     as that neighbour counts whichever of them it is; distances closer than float32 can tell apart are the same.
-//   - qps, p50_us and p99_us are for one thread that asks one query at a time: medians over the passes (qps) and the rounds. A
+//   - qps, p50_us and p99_us are for one thread that asks one query at a time and, on Linux, stays on one core: medians over the
+//     passes (qps) and the rounds. qps is by processor time, the collection of garbage included; p50 and p99 are by the wall clock. A
 //     round runs every engine at every ef, so that a busy moment of the machine hits all of them: trust ratios between engines
 //     of one report, not figures of two reports. More rounds help on a busy machine.
-//   - build_seconds depends on the threads, which the report names. bytes_per_vector counts vectors and links, not ids.
+//   - at holds the qps at recall 0.95 and 0.99, read off the curve. With a peer (peers/README.md), another library in a process of
+//     its own that takes turns with our engines, times_peer is the ratio to it.
+//   - build_seconds depends on the threads, which the report names; builds has the processor time as well. bytes_per_vector counts vectors and links, not ids.
 //
 // Caveats:
 //   - The data and all engines are in memory at once.

@@ -17,25 +17,22 @@ const minTiming = 100 * time.Millisecond
 
 // setting is an engine at one value of its dial.
 type setting struct {
-	engine   index.Engine
-	index    index.Index
-	ef       int
-	point    *Point    // where the results go
-	qps      []float64 // of each pass over the queries
-	p50, p99 []float64 // of each round
+	engine     index.Engine
+	contestant contestant
+	ef         int
+	point      *Point    // where the results go
+	qps        []float64 // of each pass over the queries
+	p50, p99   []float64 // of each round
 }
 
 // measureRecall asks every query once. It warms the caches up, too.
 func (s *setting) measureRecall(ctx context.Context, exact *truth) error {
+	all, err := s.contestant.hits(ctx, exact.k, s.ef)
+	if err != nil {
+		return err
+	}
 	sum := 0.0
-	for i, q := range exact.data.Queries {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		hits, err := s.index.Search(ctx, q, exact.k, index.Params{EF: s.ef})
-		if err != nil {
-			return err
-		}
+	for i, hits := range all {
 		recall, err := exact.recall(i, hits)
 		if err != nil {
 			return err
@@ -47,12 +44,12 @@ func (s *setting) measureRecall(ctx context.Context, exact *truth) error {
 }
 
 // measureSpeed times all settings in rounds, those of equal ef next to each other.
-func measureSpeed(ctx context.Context, queries [][]float32, settings []*setting, o Options) error {
+func measureSpeed(ctx context.Context, settings []*setting, o Options) error {
 	slices.SortStableFunc(settings, func(a, b *setting) int { return cmp.Compare(a.ef, b.ef) })
 	for round := range o.Rounds {
 		start := time.Now()
 		for _, s := range settings {
-			if err := s.timeRound(ctx, queries, o.K); err != nil {
+			if err := s.timeRound(ctx, o.K); err != nil {
 				return fmt.Errorf("engine %s, ef %d: %w", s.engine, s.ef, err)
 			}
 		}
@@ -67,25 +64,21 @@ func measureSpeed(ctx context.Context, queries [][]float32, settings []*setting,
 }
 
 // timeRound asks the queries one after the other.
-func (s *setting) timeRound(ctx context.Context, queries [][]float32, k int) error {
+func (s *setting) timeRound(ctx context.Context, k int) error {
 	runtime.GC() // an engine pays for its own garbage, not for that of the one before
 	var took []float64
 	start := time.Now()
-	last := start
-	for last.Sub(start) < minTiming {
-		pass := last
-		for _, q := range queries {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			if _, err := s.index.Search(ctx, q, k, index.Params{EF: s.ef}); err != nil {
-				return err
-			}
-			now := time.Now()
-			took = append(took, float64(now.Sub(last).Nanoseconds())/1e3)
-			last = now
+	for time.Since(start) < minTiming {
+		if err := ctx.Err(); err != nil {
+			return err
 		}
-		s.qps = append(s.qps, float64(len(queries))/max(last.Sub(pass), 1).Seconds()) // a coarse clock may see nothing pass
+		before := len(took)
+		var used time.Duration
+		var err error
+		if took, used, err = s.contestant.pass(ctx, k, s.ef, took); err != nil {
+			return err
+		}
+		s.qps = append(s.qps, float64(len(took)-before)/max(used, 1).Seconds()) // a coarse clock may see nothing pass
 	}
 	slices.Sort(took)
 	s.p50 = append(s.p50, quantile(took, 0.50))

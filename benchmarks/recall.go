@@ -28,6 +28,9 @@ type Options struct {
 	Seed    uint64         // of the engines
 	Threads int            // for building and for the truth, default GOMAXPROCS; queries are timed on one
 	Rounds  int            // of timing, default DefaultRounds
+	// Peer is the program of another library's index to take turns with (peers/README.md), "" for none. All are then built on one
+	// thread, which is the index that is asked, and once more on Threads.
+	Peer string
 	// Progress is told in a line what has been done; nil for silence.
 	Progress func(line string)
 }
@@ -99,7 +102,7 @@ func (o *Options) sweep(e index.Engine) []int {
 
 // Recall builds each engine on the base and measures recall and speed of the queries. Bad options and data are refused before
 // anything is built. It stops within one query, or one batch of points, when ctx ends.
-func Recall(ctx context.Context, d Data, o Options) (Report, error) {
+func Recall(ctx context.Context, d Data, o Options) (r Report, err error) {
 	o.SetDefaults()
 	if err := o.Validate(); err != nil {
 		return Report{}, err
@@ -110,6 +113,18 @@ func Recall(ctx context.Context, d Data, o Options) (Report, error) {
 	if o.K > len(d.Base) {
 		return Report{}, fmt.Errorf("k %d: %w: %s has %d points; use at most as many", o.K, ErrInvalid, d.Name, len(d.Base))
 	}
+	core := lastCore()
+	var other *peer
+	if o.Peer != "" {
+		if other, err = startPeer(ctx, o.Peer, d, core); err != nil {
+			return Report{}, cancelled(ctx, err)
+		}
+		defer func() {
+			if stopped := other.stop(); err == nil {
+				err = cancelled(ctx, stopped)
+			}
+		}()
+	}
 
 	start := time.Now()
 	exact, err := findTruth(ctx, d, o.K, o.Threads)
@@ -119,71 +134,124 @@ func Recall(ctx context.Context, d Data, o Options) (Report, error) {
 	o.Progress(fmt.Sprintf("%s: the %d exact neighbours of %d queries in %d points × %d by %v (%.1f s)",
 		d.Name, o.K, len(d.Queries), len(d.Base), d.Dimension(), d.Metric, time.Since(start).Seconds()))
 
-	r := Report{
+	r = Report{
 		Dataset: d.Name, K: o.K, Queries: len(d.Queries), Points: len(d.Base), Dimension: d.Dimension(),
 		Metric: d.Metric, CPU: distance.Tier(), Threads: o.Threads,
-		Engines: make([]EngineReport, len(o.Engines)),
+	}
+	all, err := buildAll(ctx, d, other, core, &r, o)
+	if err != nil {
+		return Report{}, cancelled(ctx, err)
 	}
 	var settings []*setting
-	for i, e := range o.Engines {
-		ix, seconds, err := build(ctx, d, e, o)
-		if err != nil {
-			return Report{}, fmt.Errorf("engine %s: %w", e, err)
-		}
-		bytes := rounded(float64(ix.(index.Sized).Bytes())/float64(ix.Len()), 1)
-		o.Progress(fmt.Sprintf("%s: built in %.1f s, %.1f bytes a vector", e, seconds, bytes))
-		rss, err := residentBytes()
-		if err != nil {
-			o.Progress(fmt.Sprintf("rss_bytes is 0: %v", err))
-		}
-		efs := o.sweep(e)
-		r.Engines[i] = EngineReport{
-			Engine: e, Quantization: "float32", BuildSeconds: rounded(seconds, 3), BytesPerVector: bytes, RSSBytes: rss,
-			Curve: make([]Point, len(efs)),
-		}
+	for i, c := range all {
+		e := &r.Engines[i]
+		efs := o.sweep(e.Engine)
+		e.Curve = make([]Point, len(efs))
 		for j, ef := range efs {
-			s := &setting{engine: e, index: ix, ef: ef, point: &r.Engines[i].Curve[j]}
+			s := &setting{engine: e.Engine, contestant: c, ef: ef, point: &e.Curve[j]}
 			if err := s.measureRecall(ctx, exact); err != nil {
-				return Report{}, fmt.Errorf("engine %s, ef %d: %w", e, ef, err)
+				return Report{}, cancelled(ctx, fmt.Errorf("engine %s, ef %d: %w", e.Engine, ef, err))
 			}
-			r.Engines[i].MaxRecall = max(r.Engines[i].MaxRecall, s.point.Recall)
+			e.MaxRecall = max(e.MaxRecall, s.point.Recall)
 			settings = append(settings, s)
 		}
 	}
-	if err := measureSpeed(ctx, d.Queries, settings, o); err != nil {
-		return Report{}, err
+	if err := measureSpeed(ctx, settings, o); err != nil {
+		return Report{}, cancelled(ctx, err)
 	}
+	r.compare()
 	return r, nil
+}
+
+// cancelled returns why ctx ended, if it has: a peer that was killed for it says something else.
+func cancelled(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
+}
+
+// buildAll builds every engine and the peer, in turns where they are built more than once, and fills r.Engines. The first of an
+// engine's indexes is the one to ask.
+func buildAll(ctx context.Context, d Data, other *peer, core int, r *Report, o Options) ([]contestant, error) {
+	threads := []int{o.Threads}
+	for _, e := range o.Engines {
+		r.Engines = append(r.Engines, EngineReport{Engine: e, Quantization: "float32"})
+	}
+	if other != nil {
+		r.Peer = other.name
+		r.Engines = append(r.Engines, EngineReport{Engine: index.Engine(other.name), Quantization: "float32"})
+		if o.Threads > 1 {
+			threads = []int{1, o.Threads}
+		}
+	}
+	all := make([]contestant, len(r.Engines))
+	for n, t := range threads {
+		for i := range r.Engines {
+			e := &r.Engines[i]
+			var b Build
+			var bytes float64
+			if i < len(o.Engines) {
+				ix, built, err := build(ctx, d, e.Engine, t, o)
+				if err != nil {
+					return nil, fmt.Errorf("engine %s: %w", e.Engine, err)
+				}
+				b, bytes = built, float64(ix.(index.Sized).Bytes())
+				if n == 0 {
+					all[i] = ours{ix, d.Queries, core}
+					if e.RSSBytes, err = residentBytes(); err != nil {
+						o.Progress(fmt.Sprintf("rss_bytes is 0: %v", err))
+					}
+				}
+			} else {
+				var err error
+				if b, bytes, err = other.build(index.DefaultM, index.DefaultEfConstruction, o.Seed, t); err != nil {
+					return nil, err
+				}
+				all[i] = other
+			}
+			e.Builds = append(e.Builds, b)
+			e.BuildSeconds, e.BytesPerVector = b.Seconds, rounded(bytes/float64(len(d.Base)), 1)
+			o.Progress(fmt.Sprintf("%s: built in %.1f s on %d threads, %.1f s of processor time, %.1f bytes a vector",
+				e.Engine, b.Seconds, t, b.CPUSeconds, e.BytesPerVector))
+		}
+	}
+	return all, nil
 }
 
 // buildBatch is the points of one Upsert: few enough that an interruption does not wait long.
 const buildBatch = 4096
 
-// build fills an index and returns the seconds that its Upserts took.
-func build(ctx context.Context, d Data, e index.Engine, o Options) (index.Index, float64, error) {
-	ix, err := index.New(index.Options{Engine: e, Metric: d.Metric, Dimension: d.Dimension(), Seed: o.Seed, Threads: o.Threads})
+// build fills an index on a number of threads and measures its Upserts.
+func build(ctx context.Context, d Data, e index.Engine, threads int, o Options) (index.Index, Build, error) {
+	ix, err := index.New(index.Options{Engine: e, Metric: d.Metric, Dimension: d.Dimension(), Seed: o.Seed, Threads: threads})
 	if err != nil {
-		return nil, 0, err
+		return nil, Build{}, err
 	}
 	ids := make([]string, len(d.Base))
 	for i := range ids {
 		ids[i] = strconv.Itoa(i)
 	}
 	runtime.GC() // of what came before
+	used, err := cpuTime()
+	if err != nil {
+		return nil, Build{}, err
+	}
 	start := time.Now()
 	said := start
 	for from := 0; from < len(ids); from += buildBatch {
 		if err := ctx.Err(); err != nil {
-			return nil, 0, err
+			return nil, Build{}, err
 		}
 		to := min(from+buildBatch, len(ids))
 		if err := ix.Upsert(ids[from:to], d.Base[from:to]); err != nil {
-			return nil, 0, err
+			return nil, Build{}, err
 		}
 		if now := time.Now(); now.Sub(said) > 5*time.Second {
 			o.Progress(fmt.Sprintf("%s: %d of %d points in %.0f s", e, to, len(ids), now.Sub(start).Seconds()))
 			said = now
 		}
 	}
-	return ix, time.Since(start).Seconds(), nil
+	end, err := cpuTime()
+	return ix, newBuild(threads, time.Since(start), end-used), err
 }

@@ -102,16 +102,22 @@ func TestReportJSON(t *testing.T) {
 	}
 	top := check("report", got, map[string]reflect.Type{
 		"dataset": text, "k": number, "queries": number, "engines": list,
-		"points": number, "dimension": number, "metric": text, "cpu": text, "threads": number,
+		"points": number, "dimension": number, "metric": text, "cpu": text, "threads": number, "peer": text,
 	})
 	if top["metric"] != "l2" {
 		t.Errorf("metric %v", top["metric"])
 	}
 	for _, e := range top["engines"].([]any) {
 		engine := check("engine", e, map[string]reflect.Type{
-			"engine": text, "quantization": text, "build_seconds": number, "bytes_per_vector": number, "curve": list,
+			"engine": text, "quantization": text, "build_seconds": number, "bytes_per_vector": number, "curve": list, "builds": list, "at": list,
 			"rss_bytes": number, "max_recall": number,
 		})
+		for _, b := range engine["builds"].([]any) {
+			check("build", b, map[string]reflect.Type{"threads": number, "seconds": number, "cpu_seconds": number})
+		}
+		for _, at := range engine["at"].([]any) {
+			check("at", at, map[string]reflect.Type{"recall": number, "qps": number, "times_peer": number})
+		}
 		for _, p := range engine["curve"].([]any) {
 			check("point", p, map[string]reflect.Type{"ef": number, "recall": number, "qps": number, "p50_us": number, "p99_us": number})
 		}

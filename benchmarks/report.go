@@ -19,25 +19,28 @@ type Report struct {
 	Metric    index.Metric   `json:"metric"`
 	CPU       string         `json:"cpu"`     // kernels in use: avx512, avx2 or generic
 	Threads   int            `json:"threads"` // that built; queries are timed on one
-	Engines   []EngineReport `json:"engines"` // in the order they were asked for
+	Engines   []EngineReport `json:"engines"` // in the order they were asked for, a peer last
+	Peer      string         `json:"peer"`    // engine that the others are compared with, "" for none
 }
 
 // EngineReport is what was measured of one engine.
 type EngineReport struct {
 	Engine         index.Engine `json:"engine"`
-	Quantization   string       `json:"quantization"` // how vectors are kept for the traversal
-	BuildSeconds   float64      `json:"build_seconds"`
+	Quantization   string       `json:"quantization"`  // how vectors are kept for the traversal
+	BuildSeconds   float64      `json:"build_seconds"` // by the wall clock, on Report.Threads
+	Builds         []Build      `json:"builds"`
 	BytesPerVector float64      `json:"bytes_per_vector"` // vectors and links, ids not counted
 	RSSBytes       int64        `json:"rss_bytes"`        // resident set of the whole process after the build; 0 where the system does not say
 	MaxRecall      float64      `json:"max_recall"`       // the highest of the curve
 	Curve          []Point      `json:"curve"`            // by ascending EF
+	At             []AtRecall   `json:"at"`               // read off the curve
 }
 
 // Point is an engine at one value of ef.
 type Point struct {
 	EF     int     `json:"ef"`     // 0 where the engine has no such dial
 	Recall float64 `json:"recall"` // recall@k, 0 to 1
-	QPS    float64 `json:"qps"`    // queries a second of one thread
+	QPS    float64 `json:"qps"`    // queries a second of one thread's processor time
 	P50    float64 `json:"p50_us"` // microseconds that half of the queries take at most
 	P99    float64 `json:"p99_us"`
 }
@@ -65,9 +68,22 @@ func (r Report) WriteTable(w io.Writer) error {
 	curves.Flush() // into memory: nothing to fail
 	b.WriteByte('\n')
 	engines := tabwriter.NewWriter(&b, 0, 0, 3, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(engines, "engine\tquantization\tbuild s\tbytes/vector\tRSS MB\tbest recall\t\n")
+	fmt.Fprintf(engines, "engine\tquantization\tbuild s\tthreads\tCPU s\tbytes/vector\tRSS MB\tbest recall\t")
+	for _, t := range targets {
+		fmt.Fprintf(engines, "QPS at %v\t", t)
+		if r.Peer != "" {
+			fmt.Fprintf(engines, "× %s\t", r.Peer)
+		}
+	}
+	fmt.Fprintln(engines)
 	for _, e := range r.Engines {
-		fmt.Fprintf(engines, "%s\t%s\t%.2f\t%.0f\t%s\t%.4f\t\n", e.Engine, e.Quantization, e.BuildSeconds, e.BytesPerVector, megabytes(e.RSSBytes), e.MaxRecall)
+		for i, built := range e.Builds {
+			fmt.Fprintf(engines, "%s\t%s\t%.2f\t%d\t%.2f\t", e.Engine, e.Quantization, built.Seconds, built.Threads, built.CPUSeconds)
+			if i == 0 {
+				e.writeComparison(engines, r.Peer != "")
+			}
+			fmt.Fprintln(engines)
+		}
 	}
 	engines.Flush()
 	_, err := io.WriteString(w, b.String())
@@ -80,4 +96,23 @@ func megabytes(n int64) string {
 		return "?"
 	}
 	return fmt.Sprintf("%.0f", float64(n)/1e6)
+}
+
+// writeComparison writes the cells that an engine has once, however often it was built.
+func (e EngineReport) writeComparison(w io.Writer, peer bool) {
+	cell := func(format string, x float64) {
+		if x == 0 {
+			fmt.Fprint(w, "-\t")
+			return
+		}
+		fmt.Fprintf(w, format+"\t", x)
+	}
+	cell("%.1f", e.BytesPerVector)
+	fmt.Fprintf(w, "%s\t%.4f\t", megabytes(e.RSSBytes), e.MaxRecall)
+	for _, at := range e.At {
+		cell("%.0f", at.QPS)
+		if peer {
+			cell("%.2f", at.TimesPeer)
+		}
+	}
 }

@@ -45,7 +45,8 @@ func newBenchRecall(a *app) *cobra.Command {
 		Long: `Build the index engines on one data set and measure, for every ef, recall@k against exact search, queries a second of one
 thread, and the time that half (p50) and 99 of 100 (p99) of the queries take. Writes a plot of recall against speed.
 
-Engines are timed in turns, round after round: compare those of one run with each other, not two runs. More ef finds more
+Engines are timed in turns, round after round, by the processor time of one thread that stays on one core: compare those of one
+run with each other, not two runs. More ef finds more
 and takes longer; flat is exact and has none.
 
 Data sets: mnist; fashion-mnist; gmm, a Gaussian mixture (--points, --dimension, --seed); or a file:
@@ -56,6 +57,7 @@ ranks vectors of unit length as cosine does; --metric says otherwise.`,
   akin bench recall --dataset mnist --k 10 --engine graph,coder,flat --json
   akin bench recall --dataset fashion-mnist --data fashion/ --raw --engine graph,flat
   akin bench recall --dataset gmm --points 50000 --dimension 96 --ef 32,64,128
+  akin bench recall --dataset gmm --engine graph --peer ./hnswlib
   akin bench recall --dataset embeddings.npy --queries questions.npy --metric cosine --plot recall.png
   akin bench recall --dataset base.bvecs --queries query.bvecs --truth groundtruth.ivecs`,
 		Args: cobra.NoArgs,
@@ -74,6 +76,7 @@ ranks vectors of unit length as cosine does; --metric says otherwise.`,
 	f.Uint64Var(&b.options.Seed, "seed", 0, "of gmm and of the engines")
 	f.IntVar(&b.options.Threads, "threads", 0, "threads for building, queries are asked by one; 0 means one a core")
 	f.IntVar(&b.options.Rounds, "rounds", benchmarks.DefaultRounds, "of timing, whose median counts: more on a busy machine")
+	f.StringVar(&b.options.Peer, "peer", "", "program of another library's index to take turns with: benchmarks/peers/README.md")
 	f.BoolVar(&b.source.Raw, "raw", false, "leave mnist and fashion-mnist at 784 dimensions")
 	f.StringVar(&b.mnist, "mnist", "", "folder with the four files of mnist (default: the module cache)")
 	f.StringVar(&b.fashion, "data", "", "folder with the four files of fashion-mnist (default: that of Debian's package)")
