@@ -25,54 +25,78 @@ func channelSumsReference(sum, square, z, shift []float32, from int) {
 	}
 }
 
-// affine computes y = max(z·a + b + skip, floor); skip may be nil.
-func (t *tier) affine(y, z, a, b []float32, floor *[1]float32, skip []float32) {
+// affine computes y = max(z·a + b, floor).
+func (t *tier) affine(y, z, a, b []float32, floor *[1]float32) {
 	f := len(a)
 	n := t.whole(f)
 	for c := 0; c < n; c += t.lanes {
-		if skip == nil {
-			t.channelAffine(&y[c], &z[c], &a[c], &b[c], &floor[0], 4*f, len(z)/f)
-		} else {
-			t.channelAffineSkip(&y[c], &z[c], &a[c], &b[c], &floor[0], &skip[c], 4*f, len(z)/f)
-		}
+		t.channelAffine(&y[c], &z[c], &a[c], &b[c], &floor[0], 4*f, len(z)/f)
 	}
 	if n < f {
-		affineReference(y, z, a, b, floor[0], skip, n)
+		affineReference(y, z, a, b, floor[0], nil, nil, n)
 	}
 }
 
-func affineReference(y, z, a, b []float32, floor float32, skip []float32, from int) {
+// affineSkip computes y = max(z·a + b + skip·scale, floor).
+func (t *tier) affineSkip(y, z, a, b []float32, floor *[1]float32, skip, scale []float32) {
+	f := len(a)
+	n := t.whole(f)
+	for c := 0; c < n; c += t.lanes {
+		t.channelAffineSkip(&y[c], &z[c], &a[c], &b[c], &floor[0], &skip[c], &scale[c], 4*f, len(z)/f)
+	}
+	if n < f {
+		affineReference(y, z, a, b, floor[0], skip, scale, n)
+	}
+}
+
+func affineReference(y, z, a, b []float32, floor float32, skip, scale []float32, from int) {
 	for p := 0; p < len(z); p += len(a) {
 		for c := from; c < len(a); c++ {
 			v := z[p+c]*a[c] + b[c]
 			if skip != nil {
-				v += skip[p+c]
+				v += skip[p+c] * scale[c]
 			}
 			y[p+c] = max(v, floor)
 		}
 	}
 }
 
-// sumChannelGrads adds Σ dv and Σ dv·z over the pixels to sum and product. Where y is given, dv counts where y > 0 only.
-func (t *tier) sumChannelGrads(sum, product, dv, z, y []float32) {
+// active says which gradients of a row or an image count: all, those where y > 0, or those where z·a + b > 0.
+type active struct{ y, a, b []float32 }
+
+func (m active) at(z []float32, p, c int) bool {
+	switch {
+	case m.y != nil:
+		return m.y[p+c] > 0
+	case m.a != nil:
+		return z[p+c]*m.a[c]+m.b[c] > 0
+	}
+	return true
+}
+
+// sumChannelGrads adds Σ dv and Σ dv·z over the pixels whose gradient counts to sum and product.
+func (t *tier) sumChannelGrads(sum, product, dv, z []float32, m active) {
 	f := len(sum)
 	n := t.whole(f)
 	for c := 0; c < n; c += t.lanes {
-		if y == nil {
+		switch {
+		case m.y != nil:
+			t.channelGradSumsReLU(&sum[c], &product[c], &dv[c], &z[c], &m.y[c], 4*f, len(z)/f)
+		case m.a != nil:
+			t.channelGradSumsNorm(&sum[c], &product[c], &dv[c], &z[c], &m.a[c], &m.b[c], 4*f, len(z)/f)
+		default:
 			t.channelGradSums(&sum[c], &product[c], &dv[c], &z[c], 4*f, len(z)/f)
-		} else {
-			t.channelGradSumsReLU(&sum[c], &product[c], &dv[c], &z[c], &y[c], 4*f, len(z)/f)
 		}
 	}
 	if n < f {
-		channelGradSumsReference(sum, product, dv, z, y, n)
+		channelGradSumsReference(sum, product, dv, z, m, n)
 	}
 }
 
-func channelGradSumsReference(sum, product, dv, z, y []float32, from int) {
+func channelGradSumsReference(sum, product, dv, z []float32, m active, from int) {
 	for p := 0; p < len(z); p += len(sum) {
 		for c := from; c < len(sum); c++ {
-			if y == nil || y[p+c] > 0 {
+			if m.at(z, p, c) {
 				sum[c] += dv[p+c]
 				product[c] += dv[p+c] * z[p+c]
 			}
@@ -80,29 +104,29 @@ func channelGradSumsReference(sum, product, dv, z, y []float32, from int) {
 	}
 }
 
-// channelGrads computes dz = dv·k1 + z·k2 + k3, where k holds k1, k2 and k3 one after the other. Where y is given, dv counts where
-// y > 0 only.
-func (t *tier) channelGrads(dz, dv, z, k, y []float32) {
+// channelGrads computes dz = dv·k1 + z·k2 + k3, where k holds k1, k2 and k3 one after the other, and dv counts where z·a + b > 0; where
+// a is nil, everywhere.
+func (t *tier) channelGrads(dz, dv, z, k, a, b []float32) {
 	f := len(k) / 3
 	n := t.whole(f)
 	for c := 0; c < n; c += t.lanes {
-		if y == nil {
+		if a == nil {
 			t.channelGrad(&dz[c], &dv[c], &z[c], &k[c], 4*f, len(z)/f)
 		} else {
-			t.channelGradReLU(&dz[c], &dv[c], &z[c], &k[c], &y[c], 4*f, len(z)/f)
+			t.channelGradNorm(&dz[c], &dv[c], &z[c], &k[c], &a[c], &b[c], 4*f, len(z)/f)
 		}
 	}
 	if n < f {
-		channelGradsReference(dz, dv, z, k, y, n)
+		channelGradsReference(dz, dv, z, k, active{a: a, b: b}, n)
 	}
 }
 
-func channelGradsReference(dz, dv, z, k, y []float32, from int) {
+func channelGradsReference(dz, dv, z, k []float32, m active, from int) {
 	f := len(k) / 3
 	for p := 0; p < len(z); p += f {
 		for c := from; c < f; c++ {
 			v := z[p+c]*k[f+c] + k[2*f+c]
-			if y == nil || y[p+c] > 0 {
+			if m.at(z, p, c) {
 				v += dv[p+c] * k[c]
 			}
 			dz[p+c] = v

@@ -10,6 +10,7 @@ import (
 	"go/format"
 	"log"
 	"os"
+	"strings"
 )
 
 // isa is one instruction set: its register letter, lanes of float32 and the tiles that it has.
@@ -20,14 +21,15 @@ type isa struct {
 	tiles []tiles
 }
 
-// tiles are kernels of the same width: vecs registers wide and 1 to rows rows high. edge ones mask their columns.
+// tiles are kernels of the same width: vecs registers wide and 1 to rows rows high. edge ones mask their columns, which costs an
+// instruction a load.
 type tiles struct {
 	vecs, rows int
 	edge       bool
 }
 
 var (
-	avx512 = isa{tag: "512", reg: "Z", lanes: 16, tiles: []tiles{{1, 24, true}, {2, 14, true}}}
+	avx512 = isa{tag: "512", reg: "Z", lanes: 16, tiles: []tiles{{1, 24, false}, {1, 24, true}, {2, 14, false}, {2, 14, true}}}
 	avx2   = isa{tag: "256", reg: "Y", lanes: 8, tiles: []tiles{{2, 6, false}, {2, 5, true}}}
 )
 
@@ -68,7 +70,7 @@ func main() {
 
 func tileName(s isa, t tiles, rows int) string {
 	e := ""
-	if t.edge && s.lanes == 8 {
+	if t.edge {
 		e = "edge"
 	}
 	return fmt.Sprintf("tile%s%sx%dr%d", s.tag, e, t.vecs, rows)
@@ -81,7 +83,7 @@ func tileTable(s isa, t tiles) {
 		names += ", " + tileName(s, t, r)
 	}
 	e := ""
-	if t.edge && s.lanes == 8 {
+	if t.edge {
 		e = "edge"
 	}
 	g("var tiles%s%sx%d = []func(*tile){%s}\n", s.tag, e, t.vecs, names)
@@ -108,7 +110,7 @@ func tile(s isa, t tiles, rows int) {
 	if bases > 2 {
 		o("\tLEAQ (R10)(R8*8), R11")
 	}
-	if s.lanes == 16 {
+	if t.edge && s.lanes == 16 {
 		o("\tKMOVW tile_mask(AX), K1")
 		if t.vecs == 2 {
 			o("\tKMOVW tile_mask+2(AX), K2")
@@ -124,7 +126,7 @@ func tile(s isa, t tiles, rows int) {
 	load := func(mem string, off int, v int, dst string) {
 		m := fmt.Sprintf("%d(%s)", off, mem)
 		switch {
-		case s.lanes == 16:
+		case t.edge && s.lanes == 16:
 			o("\tVMOVUPS.Z %s, K%d, %s", m, v+1, dst)
 		case t.edge:
 			o("\tVMASKMOVPS %s, Y%d, %s", m, 14+v, dst)
@@ -192,7 +194,7 @@ func tile(s isa, t tiles, rows int) {
 		for v := range t.vecs {
 			m := fmt.Sprintf("%d(DI)", v*s.lanes*4)
 			switch {
-			case s.lanes == 16:
+			case t.edge && s.lanes == 16:
 				o("\tVMOVUPS %s, K%d, %s", acc(i, v), v+1, m)
 			case t.edge:
 				o("\tVMASKMOVPS %s, Y%d, %s", acc(i, v), 14+v, m)
@@ -404,81 +406,101 @@ func channelSums(s isa) {
 	closeChannels(s, n, func() { o("\tVMOVUPS %s0, (%s)\n\tVMOVUPS %s1, (%s)", r, reg["sum"], r, reg["square"]) }, reg["z"])
 }
 
-// channelAffine: y = max(z·a + b, floor), or with a skip added before the maximum; floor is one number
+// channelAffine: y = max(z·a + b, floor), or with skip·scale added before the maximum; floor is one number
 func channelAffine(s isa) {
 	r := s.reg
 	for _, skip := range []bool{false, true} {
 		name, args, ptrs := "channelAffine", "y, z, a, b, floor *float32, stride, n int", []string{"y", "z", "a", "b", "floor"}
 		if skip {
-			name, args, ptrs = "channelAffineSkip", "y, z, a, b, floor, skip *float32, stride, n int", append(ptrs, "skip")
+			name, args, ptrs = "channelAffineSkip", "y, z, a, b, floor, skip, scale *float32, stride, n int", append(ptrs, "skip", "scale")
 		}
 		n, reg := channels(s, name, args, ptrs, func(reg map[string]string) {
 			o("\tVMOVUPS (%s), %s0\n\tVMOVUPS (%s), %s1\n\tVBROADCASTSS (%s), %s2", reg["a"], r, reg["b"], r, reg["floor"], r)
+			if skip {
+				o("\tVMOVUPS (%s), %s5", reg["scale"], r)
+			}
 		})
 		walk := []string{reg["y"], reg["z"]}
+		o("\tVMOVAPS %[1]s1, %[1]s3", r)
 		if skip {
-			o("\tVADDPS (%[1]s), %[2]s1, %[2]s3", reg["skip"], r)
+			o("\tVFMADD231PS (%[1]s), %[2]s5, %[2]s3", reg["skip"], r)
 			walk = append(walk, reg["skip"])
-		} else {
-			o("\tVMOVAPS %[1]s1, %[1]s3", r)
 		}
 		o("\tVMOVUPS (%[1]s), %[2]s4\n\tVFMADD231PS %[2]s4, %[2]s0, %[2]s3\n\tVMAXPS %[2]s3, %[2]s2, %[2]s3\n\tVMOVUPS %[2]s3, (%[3]s)", reg["z"], r, reg["y"])
 		closeChannels(s, n, nil, walk...)
 	}
 }
 
-// masked loads dy where y > 0, else 0, into register 2; register 7 is zero.
-func masked(s isa, dy, y string) {
+// masked loads dv where register test is positive, else 0, into register 2; register 7 is zero.
+func masked(s isa, dv string, test int) {
 	if s.lanes == 16 {
-		o("\tVMOVUPS (%[2]s), Z2\n\tVCMPPS $14, Z7, Z2, K1\n\tVMOVUPS.Z (%[1]s), K1, Z2", dy, y)
+		o("\tVCMPPS $14, Z7, Z%[2]d, K1\n\tVMOVUPS.Z (%[1]s), K1, Z2", dv, test)
 	} else {
-		o("\tVMOVUPS (%[2]s), Y2\n\tVCMPPS $14, Y7, Y2, Y2\n\tVANDPS (%[1]s), Y2, Y2", dy, y)
+		o("\tVCMPPS $14, Y7, Y%[2]d, Y2\n\tVANDPS (%[1]s), Y2, Y2", dv, test)
 	}
 }
 
-// channelGradSums: sum += Σ dv, product += Σ dv·z; the form with y takes dv = dy where y > 0, else 0
+// gradForms are the forms of the loops over gradients: dv as it is; where y > 0, else 0; where z·a + b > 0, else 0.
+var gradForms = []struct {
+	name string
+	ptrs []string
+}{{"", nil}, {"ReLU", []string{"y"}}, {"Norm", []string{"a", "b"}}}
+
+// loadGrad loads dv of a form into register 2.
+func loadGrad(s isa, form string, reg map[string]string) (walk []string) {
+	r := s.reg
+	switch form {
+	case "ReLU":
+		o("\tVMOVUPS (%s), %s2", reg["y"], r)
+		masked(s, reg["dv"], 2)
+		walk = append(walk, reg["y"])
+	case "Norm":
+		o("\tVMOVAPS %[1]s9, %[1]s10\n\tVFMADD231PS (%[2]s), %[1]s8, %[1]s10", r, reg["z"])
+		masked(s, reg["dv"], 10)
+	default:
+		o("\tVMOVUPS (%s), %s2", reg["dv"], r)
+	}
+	return append(walk, reg["dv"], reg["z"])
+}
+
+// setGrad sets the registers of loadGrad.
+func setGrad(s isa, form string, reg map[string]string) {
+	zero(s, s.reg+"7")
+	if form == "Norm" {
+		o("\tVMOVUPS (%[1]s), %[3]s8\n\tVMOVUPS (%[2]s), %[3]s9", reg["a"], reg["b"], s.reg)
+	}
+}
+
+func pointers(ptrs []string) string { return strings.Join(ptrs, ", ") + " *float32, stride, n int" }
+
+// channelGradSums: sum += Σ dv, product += Σ dv·z, in all forms
 func channelGradSums(s isa) {
 	r := s.reg
-	for _, relu := range []bool{false, true} {
-		name, args, ptrs := "channelGradSums", "sum, product, dv, z *float32, stride, n int", []string{"sum", "product", "dv", "z"}
-		if relu {
-			name, args, ptrs = "channelGradSumsReLU", "sum, product, dv, z, y *float32, stride, n int", append(ptrs, "y")
-		}
-		n, reg := channels(s, name, args, ptrs, func(reg map[string]string) {
+	for _, form := range gradForms {
+		ptrs := append([]string{"sum", "product", "dv", "z"}, form.ptrs...)
+		n, reg := channels(s, "channelGradSums"+form.name, pointers(ptrs), ptrs, func(reg map[string]string) {
 			o("\tVMOVUPS (%s), %s0\n\tVMOVUPS (%s), %s1", reg["sum"], r, reg["product"], r)
-			zero(s, r+"7")
+			setGrad(s, form.name, reg)
 		})
-		walk := []string{reg["dv"], reg["z"]}
-		if relu {
-			masked(s, reg["dv"], reg["y"])
-			walk = append(walk, reg["y"])
-		} else {
-			o("\tVMOVUPS (%s), %s2", reg["dv"], r)
-		}
+		walk := loadGrad(s, form.name, reg)
 		o("\tVADDPS %[2]s2, %[2]s0, %[2]s0\n\tVFMADD231PS (%[1]s), %[2]s2, %[2]s1", reg["z"], r)
 		closeChannels(s, n, func() { o("\tVMOVUPS %s0, (%s)\n\tVMOVUPS %s1, (%s)", r, reg["sum"], r, reg["product"]) }, walk...)
 	}
 }
 
-// channelGrad: dz = dv·k1 + z·k2 + k3; the form with y takes dv = dy where y > 0, else 0
+// channelGrad: dz = dv·k1 + z·k2 + k3, in the forms without y
 func channelGrad(s isa) {
 	r := s.reg
-	for _, relu := range []bool{false, true} {
-		name, args, ptrs := "channelGrad", "dz, dv, z, k *float32, stride, n int", []string{"dz", "dv", "z", "k"}
-		if relu {
-			name, args, ptrs = "channelGradReLU", "dz, dv, z, k, y *float32, stride, n int", append(ptrs, "y")
+	for _, form := range gradForms {
+		if form.name == "ReLU" {
+			continue
 		}
-		n, reg := channels(s, name, args, ptrs, func(reg map[string]string) {
+		ptrs := append([]string{"dz", "dv", "z", "k"}, form.ptrs...)
+		n, reg := channels(s, "channelGrad"+form.name, pointers(ptrs), ptrs, func(reg map[string]string) {
 			o("\tVMOVUPS (%[1]s), %[2]s4\n\tVMOVUPS (%[1]s)(R11*1), %[2]s5\n\tVMOVUPS (%[1]s)(R11*2), %[2]s6", reg["k"], r)
-			zero(s, r+"7")
+			setGrad(s, form.name, reg)
 		})
-		walk := []string{reg["dz"], reg["dv"], reg["z"]}
-		if relu {
-			masked(s, reg["dv"], reg["y"])
-			walk = append(walk, reg["y"])
-		} else {
-			o("\tVMOVUPS (%s), %s2", reg["dv"], r)
-		}
+		walk := append(loadGrad(s, form.name, reg), reg["dz"])
 		o("\tVMOVAPS %[1]s6, %[1]s3\n\tVFMADD231PS (%[2]s), %[1]s5, %[1]s3\n\tVFMADD231PS %[1]s2, %[1]s4, %[1]s3\n\tVMOVUPS %[1]s3, (%[3]s)", r, reg["z"], reg["dz"])
 		closeChannels(s, n, nil, walk...)
 	}

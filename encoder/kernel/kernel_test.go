@@ -147,24 +147,25 @@ func TestChannelLoops(t *testing.T) {
 			channelSumsReference(r1, r2, z, a, 0)
 			near("sum", f, s1, r1)
 			near("square", f, s2, r2)
-			for _, y := range [][]float32{nil, skip} {
-				tr.sumChannelGrads(s1, s2, dv, z, y) // on top of what is there
-				channelGradSumsReference(r1, r2, dv, z, y, 0)
+			for _, m := range []active{{}, {y: skip}, {a: a, b: b}} {
+				tr.sumChannelGrads(s1, s2, dv, z, m) // on top of what is there
+				channelGradSumsReference(r1, r2, dv, z, m, 0)
 			}
 			near("gradient sum", f, s1, r1)
 			near("gradient product", f, s2, r2)
 			got, want := make([]float32, len(z)), make([]float32, len(z))
-			for _, sk := range [][]float32{nil, skip} {
-				for _, floor := range []float32{0, float32(math.Inf(-1))} {
-					tr.affine(got, z, a, b, &[1]float32{floor}, sk)
-					affineReference(want, z, a, b, floor, sk, 0)
-					near("affine", f, got, want)
-				}
+			for _, floor := range []float32{0, float32(math.Inf(-1))} {
+				tr.affine(got, z, a, b, &[1]float32{floor})
+				affineReference(want, z, a, b, floor, nil, nil, 0)
+				near("affine", f, got, want)
+				tr.affineSkip(got, z, a, b, &[1]float32{floor}, skip, k)
+				affineReference(want, z, a, b, floor, skip, k, 0)
+				near("affine with a skip", f, got, want)
 			}
-			for _, y := range [][]float32{nil, skip} {
+			for _, m := range []active{{}, {a: a, b: b}} {
 				k := slices.Concat(a, b, k)
-				tr.channelGrads(got, dv, z, k, y)
-				channelGradsReference(want, dv, z, k, y, 0)
+				tr.channelGrads(got, dv, z, k, m.a, m.b)
+				channelGradsReference(want, dv, z, k, m, 0)
 				near("gradient", f, got, want)
 			}
 		}

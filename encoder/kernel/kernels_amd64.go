@@ -79,6 +79,80 @@ func tile512x1r24(t *tile)
 var tiles512x1 = []func(*tile){nil, tile512x1r1, tile512x1r2, tile512x1r3, tile512x1r4, tile512x1r5, tile512x1r6, tile512x1r7, tile512x1r8, tile512x1r9, tile512x1r10, tile512x1r11, tile512x1r12, tile512x1r13, tile512x1r14, tile512x1r15, tile512x1r16, tile512x1r17, tile512x1r18, tile512x1r19, tile512x1r20, tile512x1r21, tile512x1r22, tile512x1r23, tile512x1r24}
 
 //go:noescape
+func tile512edgex1r1(t *tile)
+
+//go:noescape
+func tile512edgex1r2(t *tile)
+
+//go:noescape
+func tile512edgex1r3(t *tile)
+
+//go:noescape
+func tile512edgex1r4(t *tile)
+
+//go:noescape
+func tile512edgex1r5(t *tile)
+
+//go:noescape
+func tile512edgex1r6(t *tile)
+
+//go:noescape
+func tile512edgex1r7(t *tile)
+
+//go:noescape
+func tile512edgex1r8(t *tile)
+
+//go:noescape
+func tile512edgex1r9(t *tile)
+
+//go:noescape
+func tile512edgex1r10(t *tile)
+
+//go:noescape
+func tile512edgex1r11(t *tile)
+
+//go:noescape
+func tile512edgex1r12(t *tile)
+
+//go:noescape
+func tile512edgex1r13(t *tile)
+
+//go:noescape
+func tile512edgex1r14(t *tile)
+
+//go:noescape
+func tile512edgex1r15(t *tile)
+
+//go:noescape
+func tile512edgex1r16(t *tile)
+
+//go:noescape
+func tile512edgex1r17(t *tile)
+
+//go:noescape
+func tile512edgex1r18(t *tile)
+
+//go:noescape
+func tile512edgex1r19(t *tile)
+
+//go:noescape
+func tile512edgex1r20(t *tile)
+
+//go:noescape
+func tile512edgex1r21(t *tile)
+
+//go:noescape
+func tile512edgex1r22(t *tile)
+
+//go:noescape
+func tile512edgex1r23(t *tile)
+
+//go:noescape
+func tile512edgex1r24(t *tile)
+
+var tiles512edgex1 = []func(*tile){nil, tile512edgex1r1, tile512edgex1r2, tile512edgex1r3, tile512edgex1r4, tile512edgex1r5, tile512edgex1r6, tile512edgex1r7, tile512edgex1r8, tile512edgex1r9, tile512edgex1r10, tile512edgex1r11, tile512edgex1r12, tile512edgex1r13, tile512edgex1r14, tile512edgex1r15, tile512edgex1r16, tile512edgex1r17, tile512edgex1r18, tile512edgex1r19, tile512edgex1r20, tile512edgex1r21, tile512edgex1r22, tile512edgex1r23, tile512edgex1r24}
+
+//go:noescape
 func tile512x2r1(t *tile)
 
 //go:noescape
@@ -123,6 +197,50 @@ func tile512x2r14(t *tile)
 var tiles512x2 = []func(*tile){nil, tile512x2r1, tile512x2r2, tile512x2r3, tile512x2r4, tile512x2r5, tile512x2r6, tile512x2r7, tile512x2r8, tile512x2r9, tile512x2r10, tile512x2r11, tile512x2r12, tile512x2r13, tile512x2r14}
 
 //go:noescape
+func tile512edgex2r1(t *tile)
+
+//go:noescape
+func tile512edgex2r2(t *tile)
+
+//go:noescape
+func tile512edgex2r3(t *tile)
+
+//go:noescape
+func tile512edgex2r4(t *tile)
+
+//go:noescape
+func tile512edgex2r5(t *tile)
+
+//go:noescape
+func tile512edgex2r6(t *tile)
+
+//go:noescape
+func tile512edgex2r7(t *tile)
+
+//go:noescape
+func tile512edgex2r8(t *tile)
+
+//go:noescape
+func tile512edgex2r9(t *tile)
+
+//go:noescape
+func tile512edgex2r10(t *tile)
+
+//go:noescape
+func tile512edgex2r11(t *tile)
+
+//go:noescape
+func tile512edgex2r12(t *tile)
+
+//go:noescape
+func tile512edgex2r13(t *tile)
+
+//go:noescape
+func tile512edgex2r14(t *tile)
+
+var tiles512edgex2 = []func(*tile){nil, tile512edgex2r1, tile512edgex2r2, tile512edgex2r3, tile512edgex2r4, tile512edgex2r5, tile512edgex2r6, tile512edgex2r7, tile512edgex2r8, tile512edgex2r9, tile512edgex2r10, tile512edgex2r11, tile512edgex2r12, tile512edgex2r13, tile512edgex2r14}
+
+//go:noescape
 func reluGrad512(dz, y, dy *float32, n int)
 
 //go:noescape
@@ -144,7 +262,7 @@ func channelSums512(sum, square, z, shift *float32, stride, n int)
 func channelAffine512(y, z, a, b, floor *float32, stride, n int)
 
 //go:noescape
-func channelAffineSkip512(y, z, a, b, floor, skip *float32, stride, n int)
+func channelAffineSkip512(y, z, a, b, floor, skip, scale *float32, stride, n int)
 
 //go:noescape
 func channelGradSums512(sum, product, dv, z *float32, stride, n int)
@@ -153,10 +271,13 @@ func channelGradSums512(sum, product, dv, z *float32, stride, n int)
 func channelGradSumsReLU512(sum, product, dv, z, y *float32, stride, n int)
 
 //go:noescape
+func channelGradSumsNorm512(sum, product, dv, z, a, b *float32, stride, n int)
+
+//go:noescape
 func channelGrad512(dz, dv, z, k *float32, stride, n int)
 
 //go:noescape
-func channelGradReLU512(dz, dv, z, k, y *float32, stride, n int)
+func channelGradNorm512(dz, dv, z, k, a, b *float32, stride, n int)
 
 //go:noescape
 func peak512(n int)
@@ -220,7 +341,7 @@ func channelSums256(sum, square, z, shift *float32, stride, n int)
 func channelAffine256(y, z, a, b, floor *float32, stride, n int)
 
 //go:noescape
-func channelAffineSkip256(y, z, a, b, floor, skip *float32, stride, n int)
+func channelAffineSkip256(y, z, a, b, floor, skip, scale *float32, stride, n int)
 
 //go:noescape
 func channelGradSums256(sum, product, dv, z *float32, stride, n int)
@@ -229,10 +350,13 @@ func channelGradSums256(sum, product, dv, z *float32, stride, n int)
 func channelGradSumsReLU256(sum, product, dv, z, y *float32, stride, n int)
 
 //go:noescape
+func channelGradSumsNorm256(sum, product, dv, z, a, b *float32, stride, n int)
+
+//go:noescape
 func channelGrad256(dz, dv, z, k *float32, stride, n int)
 
 //go:noescape
-func channelGradReLU256(dz, dv, z, k, y *float32, stride, n int)
+func channelGradNorm256(dz, dv, z, k, a, b *float32, stride, n int)
 
 //go:noescape
 func peak256(n int)

@@ -44,14 +44,17 @@ func (s NormConvShape) Fold(params [][]float32) (w, b []float32) {
 }
 
 // cpuNormConv keeps the convolution's output z of the whole batch. Both passes go over the images twice: once for the sums over
-// the batch, once for what depends on them.
+// the batch, once for what depends on them. Memory is what they wait for, so nothing is stored that can be computed of z again: not
+// which values ReLU let through, and inside a residual block not even y, which the next convolution makes of z image by image.
 type cpuNormConv struct {
 	convCore
 	sizes    sizes
-	z        []float32 // [Batch][ConvedHeight][ConvedWidth][Filters]
+	z        plane
 	idx      []int32
-	dv       [][]float32 // scratch image: the gradient of the normalised values, one a group
-	sums     []normSums  // one a group
+	source   *cpuNormConv // in a block: x is what this one would write
+	made     [][]float32  // then a scratch image of x, one a group
+	dv       [][]float32  // scratch image: the gradient of the normalised values, one a group
+	sums     []normSums   // one a group
 	momentum float64
 
 	mean, rstd, a, b []float32 // of the last Forward: y = relu(z·a + b)
@@ -60,11 +63,33 @@ type cpuNormConv struct {
 	floor            [1]float32
 
 	// the call in progress
-	n                            int
-	x, w, y, skip, dy, dx, dskip []float32
-	addToDX                      bool
-	convolveGroup, applyGroup    func(int)
-	gradSumsGroup, gradGroup     func(int)
+	n                         int
+	x, w, dx                  []float32
+	y, skip, dy, dskip        plane
+	skipScale, bias           []float32
+	addToDX                   bool
+	convolveGroup, applyGroup func(int)
+	gradSumsGroup, gradGroup  func(int)
+}
+
+// plane is a batch of images with or without a border: floats from image to image and from row to row, and the first pixel's place.
+type plane struct {
+	v                  []float32
+	image, row, origin int
+}
+
+// at returns the first n floats of row r of image i.
+func (p plane) at(i, r, n int) []float32 { return p.v[i*p.image+p.origin+r*p.row:][:n] }
+
+// of returns the floats of one image of a plane without a border.
+func (p plane) of(i int) []float32 { return p.v[i*p.image:][:p.image] }
+
+func (c *convCore) xPlane(v []float32) plane {
+	return plane{v, c.xImage(), c.xRow(), c.InPad * (c.xRow() + c.Channels)}
+}
+
+func (c *convCore) yPlane(v []float32) plane {
+	return plane{v, c.yImage(), c.yRow(), c.yOrigin()}
 }
 
 // normSums are sums over a group's images: of the values and their squares, or of the gradient and its product with z.
@@ -76,7 +101,7 @@ type normSums struct {
 func newNormConv(d *cpuDevice, s NormConvShape) *cpuNormConv {
 	c := &cpuNormConv{convCore: newConvCore(d, s.ConvShape), sizes: sizesOf(s, s.Batch, s.input()), momentum: normMomentum}
 	ch, cw := s.Conved()
-	c.z = aligned(s.Batch * ch * cw * s.Filters)
+	c.z = plane{aligned(s.Batch * ch * cw * s.Filters), ch * cw * s.Filters, cw * s.Filters, 0}
 	if s.Pool {
 		oh, ow := s.Out()
 		c.idx = make([]int32, s.Batch*oh*ow*s.Filters)
@@ -101,14 +126,36 @@ func (c *cpuNormConv) pixels() int {
 	return c.conved.h * c.conved.w
 }
 
-func (c *cpuNormConv) Forward(n int, x Buffer, params []Buffer, y Buffer) {
-	c.forward(n, x, params, nil, y)
+// takesFrom makes x what the source would write, of which only normalize is called.
+func (c *cpuNormConv) takesFrom(source *cpuNormConv) {
+	c.source = source
+	for range c.groups {
+		c.made = append(c.made, aligned(c.xImage()))
+	}
 }
 
-// forward is Forward with a skip of y's layout, added before ReLU; it may be nil.
-func (c *cpuNormConv) forward(n int, x Buffer, params []Buffer, skip []float32, y Buffer) {
+// image returns image i of x.
+func (c *cpuNormConv) image(group, i int) []float32 {
+	if c.source == nil {
+		return c.x[i*c.xImage():]
+	}
+	made, s := c.xPlane(c.made[group]), c.source
+	row := s.z.row
+	for r := range c.Height {
+		c.dev.tier.affine(made.at(0, r, row), s.z.at(i, r, row), s.a, s.b, &s.floor)
+	}
+	return made.v
+}
+
+func (c *cpuNormConv) Forward(n int, x Buffer, params []Buffer, y Buffer) {
 	c.sizes.checkForward(n, x, params, y)
-	c.n, c.x, c.w, c.y, c.skip = n, floats(x), c.panels(floats(params[0])), floats(y), skip
+	c.normalize(n, floats(x), params)
+	c.apply(floats(y), plane{}, nil, c.b)
+}
+
+// normalize convolves, and sets a and b.
+func (c *cpuNormConv) normalize(n int, x []float32, params []Buffer) {
+	c.n, c.x, c.w = n, x, c.panels(floats(params[0]))
 	copy(c.shift, floats(params[3]))
 	c.dev.parallel(c.parts(n), c.convolveGroup)
 	gamma, beta, mean, variance := floats(params[1]), floats(params[2]), floats(params[3]), floats(params[4])
@@ -128,19 +175,22 @@ func (c *cpuNormConv) forward(n int, x Buffer, params []Buffer, skip []float32, 
 		mean[f] += float32(c.momentum * (m - float64(mean[f])))
 		variance[f] += float32(c.momentum * (v - float64(variance[f])))
 	}
-	c.dev.parallel(c.parts(n), c.applyGroup)
+}
+
+// apply computes y = relu(z·a + bias + skip·scale), pooled; there need be no skip.
+func (c *cpuNormConv) apply(y []float32, skip plane, scale, bias []float32) {
+	c.y, c.skip, c.skipScale, c.bias = c.yPlane(y), skip, scale, bias
+	c.dev.parallel(c.parts(c.n), c.applyGroup)
 }
 
 func (c *cpuNormConv) convolveImages(group int) {
 	s := &c.sums[group]
 	clear(s.total)
 	clear(s.total2)
-	cw := c.conved.w
-	size := c.pixels() * c.Filters
 	lo, hi := c.images(group, c.n)
 	for i := lo; i < hi; i++ {
-		z := c.z[i*size : (i+1)*size]
-		c.convolve(&c.groups[group].tile, c.x[i*c.xImage():], c.w, nil, z, cw*c.Filters, 0)
+		z := c.z.of(i)
+		c.convolve(&c.groups[group].tile, c.image(group, i), c.w, nil, z, c.z.row, 0)
 		c.dev.tier.sumChannels(s.image, s.image2, z, c.shift)
 		s.collect()
 	}
@@ -157,41 +207,40 @@ func (s *normSums) collect() {
 }
 
 func (c *cpuNormConv) applyImages(group int) {
-	size := c.pixels() * c.Filters
-	oh, ow := c.out.h, c.out.w
-	row := ow * c.Filters
+	row := c.z.row
 	lo, hi := c.images(group, c.n)
 	for i := lo; i < hi; i++ {
-		z := c.z[i*size : (i+1)*size]
-		origin := i*c.yImage() + c.yOrigin()
-		y := c.y[origin:]
 		if c.Pool {
-			c.dev.tier.affine(c.dv[group], z, c.a, c.b, &c.floor, nil)
-			c.poolImage(c.dv[group], y, c.placesOf(c.idx, i))
+			c.dev.tier.affine(c.dv[group], c.z.of(i), c.a, c.bias, &c.floor)
+			c.poolImage(c.dv[group], c.y.v[i*c.y.image+c.y.origin:], c.placesOf(c.idx, i))
 			continue
 		}
-		for r := range oh {
-			var skip []float32
-			if c.skip != nil {
-				skip = c.skip[origin+r*c.yRow():][:row]
+		for r := range c.out.h {
+			if c.skip.v == nil {
+				c.dev.tier.affine(c.y.at(i, r, row), c.z.at(i, r, row), c.a, c.bias, &c.floor)
+			} else {
+				c.dev.tier.affineSkip(c.y.at(i, r, row), c.z.at(i, r, row), c.a, c.bias, &c.floor, c.skip.at(i, r, row), c.skipScale)
 			}
-			c.dev.tier.affine(y[r*c.yRow():][:row], z[r*row:][:row], c.a, c.b, &c.floor, skip)
 		}
 	}
 }
 
 func (c *cpuNormConv) Backward(n int, x Buffer, params []Buffer, y, dy, dx Buffer, grads []Buffer) {
-	c.backward(n, x, params, y, dy, dx, nil, false, grads)
+	c.sizes.checkBackward(n, x, params, y, dy, dx, grads)
+	var to []float32
+	if c.InputGrad {
+		to = floats(dx)
+	}
+	c.backward(floats(x), params, floats(y), floats(dy), plane{}, to, false, grads)
 }
 
-// backward is Backward that also writes the gradient of the skip, of y's layout, to dskip, where that is not nil, and adds to dx
-// instead of overwriting it where addToDX is set.
-func (c *cpuNormConv) backward(n int, x Buffer, params []Buffer, y, dy, dx Buffer, dskip []float32, addToDX bool, grads []Buffer) {
-	c.sizes.checkBackward(n, x, params, y, dy, dx, grads)
+// backward is Backward after normalize and apply. It overwrites dx, or adds to it. After a skip, it writes the gradient of skip·scale
+// to dskip; y is read then and where there is pooling.
+func (c *cpuNormConv) backward(x []float32, params []Buffer, y, dy []float32, dskip plane, dx []float32, addToDX bool, grads []Buffer) {
 	c.prepareBackward()
-	c.n, c.x, c.y, c.dy, c.dskip, c.addToDX = n, floats(x), floats(y), floats(dy), dskip, addToDX
+	n := c.n
+	c.x, c.y, c.dy, c.dskip, c.dx, c.addToDX = x, c.yPlane(y), c.yPlane(dy), dskip, dx, addToDX
 	if c.InputGrad {
-		c.dx = floats(dx)
 		c.flipWeights(floats(params[0]))
 	}
 	c.dev.parallel(c.parts(n), c.gradSumsGroup)
@@ -216,42 +265,43 @@ func (c *cpuNormConv) backward(n int, x Buffer, params []Buffer, y, dy, dx Buffe
 
 // unpooled writes the gradient of one image's normalised values, where they were pooled, to the group's scratch.
 func (c *cpuNormConv) unpooled(group, i int) []float32 {
-	origin := i*c.yImage() + c.yOrigin()
+	origin := i*c.y.image + c.y.origin
 	dv := c.dv[group]
 	if c.conved.h%2 != 0 || c.conved.w%2 != 0 {
 		clear(dv) // what pooling drops
 	}
-	c.undo(dv, c.conved.w*c.Filters, c.dy[origin:], c.y[origin:], c.placesOf(c.idx, i))
+	c.undo(dv, c.z.row, c.dy.v[origin:], c.y.v[origin:], c.placesOf(c.idx, i))
 	return dv
 }
 
-// rowOf returns row r of image i of dy, and of y where its ReLU decides which gradients count.
-func (c *cpuNormConv) rowOf(i, r int) (dy, y []float32) {
-	at, n := i*c.yImage()+c.yOrigin()+r*c.yRow(), c.out.w*c.Filters
-	if c.ReLU {
-		y = c.y[at:][:n]
+// passed returns a and b where ReLU alone decides which gradients count.
+func (c *cpuNormConv) passed() (a, b []float32) {
+	if c.ReLU && !c.Pool && c.dskip.v == nil {
+		return c.a, c.b
 	}
-	return c.dy[at:][:n], y
+	return nil, nil
 }
 
 func (c *cpuNormConv) gradSums(group int) {
 	s := &c.sums[group]
 	clear(s.total)
 	clear(s.total2)
-	size, row := c.pixels()*c.Filters, c.conved.w*c.Filters
+	row := c.z.row
+	a, b := c.passed()
 	lo, hi := c.images(group, c.n)
 	for i := lo; i < hi; i++ {
-		z := c.z[i*size : (i+1)*size]
-		if c.Pool {
-			c.dev.tier.sumChannelGrads(s.image, s.image2, c.unpooled(group, i), z, nil)
-			s.collect()
-			continue
-		}
-		for r := range c.out.h {
-			dy, y := c.rowOf(i, r)
-			c.dev.tier.sumChannelGrads(s.image, s.image2, dy, z[r*row:][:row], y)
-			if c.dskip != nil { // a skip is added before ReLU, so there is a y
-				c.dev.tier.zeroWhereInactive(c.dskip[i*c.yImage()+c.yOrigin()+r*c.yRow():][:row], y, dy)
+		switch {
+		case c.Pool:
+			c.dev.tier.sumChannelGrads(s.image, s.image2, c.unpooled(group, i), c.z.of(i), active{})
+		case c.dskip.v != nil:
+			for r := range c.out.h {
+				dy, y := c.dy.at(i, r, row), c.y.at(i, r, row)
+				c.dev.tier.sumChannelGrads(s.image, s.image2, dy, c.z.at(i, r, row), active{y: y})
+				c.dev.tier.zeroWhereInactive(c.dskip.at(i, r, row), y, dy)
+			}
+		default:
+			for r := range c.out.h {
+				c.dev.tier.sumChannelGrads(s.image, s.image2, c.dy.at(i, r, row), c.z.at(i, r, row), active{a: a, b: b})
 			}
 		}
 		s.collect()
@@ -261,28 +311,25 @@ func (c *cpuNormConv) gradSums(group int) {
 func (c *cpuNormConv) gradImages(group int) {
 	g := &c.groups[group]
 	clear(g.dw)
-	size, row := c.pixels()*c.Filters, c.conved.w*c.Filters
+	row := c.z.row
 	flags := 0
 	if c.addToDX {
 		flags = tileAdd
 	}
+	a, b := c.passed()
 	lo, hi := c.images(group, c.n)
 	for i := lo; i < hi; i++ {
-		z := c.z[i*size : (i+1)*size]
-		var dv []float32
-		if c.Pool {
-			dv = c.unpooled(group, i)
+		from, at := c.dy, i
+		switch {
+		case c.Pool:
+			from, at = plane{v: c.unpooled(group, i), row: row}, 0
+		case c.dskip.v != nil:
+			from = c.dskip
 		}
 		for r := range c.conved.h {
-			dz, zr := g.dz[c.dzOrigin()+r*c.dzRow():][:row], z[r*row:][:row]
-			if c.Pool {
-				c.dev.tier.channelGrads(dz, dv[r*row:][:row], zr, c.k, nil)
-			} else {
-				dy, y := c.rowOf(i, r)
-				c.dev.tier.channelGrads(dz, dy, zr, c.k, y)
-			}
+			c.dev.tier.channelGrads(g.dz[c.dzOrigin()+r*c.dzRow():][:row], from.at(at, r, row), c.z.at(i, r, row), c.k, a, b)
 		}
-		c.weightGrad(g, c.x[i*c.xImage():])
+		c.weightGrad(g, c.image(group, i))
 		if c.InputGrad {
 			c.inputGrad(g, c.dx[i*c.xImage():], flags)
 		}

@@ -1,6 +1,9 @@
 package kernel
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // ResidualShape is a basic residual block (He et al. 2016, fig. 5 left): y = ReLU(norm(conv₂(ReLU(norm(conv₁(x))))) + skip(x)), both
 // convolutions 3×3, the first with the stride; skip is x itself, or where stride or channels change, a normalised 1×1 convolution
@@ -106,59 +109,66 @@ const (
 	foldedParams = 2
 )
 
+// cpuResidual stores neither what is between the convolutions nor what the projection adds: see cpuNormConv.
 type cpuResidual struct {
 	ResidualShape
 	sizes                     sizes
 	first, second, projection *cpuNormConv
-	mid, dmid                 Buffer
-	skip, dskip               Buffer // of a projection; an identity skips from x
+	scale                     []float32 // ones, of an identity
+	bias                      []float32 // of both that a projection adds up
+	dmid                      []float32 // gradient between the convolutions
+	dskip                     []float32 // of a projection, or an identity that takes no gradient; that of others goes to dx
 }
 
 func newResidual(d *cpuDevice, s ResidualShape) *cpuResidual {
 	r := &cpuResidual{ResidualShape: s, sizes: sizesOf(s, s.Batch, s.first().input()), first: newNormConv(d, NormConvShape{s.first()}), second: newNormConv(d, NormConvShape{s.second()})}
-	r.mid = d.Alloc(s.Batch * s.first().Output())
-	r.skip = d.Alloc(s.Batch * s.Output())
+	r.second.takesFrom(r.first)
 	if s.projects() {
 		r.projection = newNormConv(d, NormConvShape{s.projection()})
+		r.bias = aligned(s.Filters)
+	} else {
+		r.scale = slices.Repeat([]float32{1}, s.Filters)
 	}
 	return r
 }
 
 func (r *cpuResidual) Forward(n int, x Buffer, params []Buffer, y Buffer) {
 	r.sizes.checkForward(n, x, params, y)
-	r.first.Forward(n, x, params[:normParams], r.mid)
-	if r.projection != nil {
-		r.projection.Forward(n, x, params[2*normParams:], r.skip)
-	} else {
-		r.copyInner(n, floats(r.skip), r.OutPad, floats(x), r.InPad)
+	r.first.normalize(n, floats(x), params[:normParams])
+	r.second.normalize(n, nil, params[normParams:2*normParams])
+	if r.projection == nil {
+		r.second.apply(floats(y), r.first.xPlane(floats(x)), r.scale, r.second.b)
+		return
 	}
-	r.second.forward(n, r.mid, params[normParams:2*normParams], floats(r.skip), y)
-}
-
-// copyInner copies images between layouts of different borders; an identity skip only, so that all sizes are those of x.
-func (s ResidualShape) copyInner(n int, dst []float32, dstPad int, src []float32, srcPad int) {
-	row := s.Width * s.Channels
-	from, to := row+2*srcPad*s.Channels, row+2*dstPad*s.Channels
-	for i := range n {
-		for y := range s.Height {
-			copy(dst[(i*(s.Height+2*dstPad)+y+dstPad)*to+dstPad*s.Channels:][:row], src[(i*(s.Height+2*srcPad)+y+srcPad)*from+srcPad*s.Channels:])
-		}
+	r.projection.normalize(n, floats(x), params[2*normParams:])
+	for f := range r.bias {
+		r.bias[f] = r.second.b[f] + r.projection.b[f]
 	}
+	r.second.apply(floats(y), r.projection.z, r.projection.a, r.bias)
 }
 
 func (r *cpuResidual) Backward(n int, x Buffer, params []Buffer, y, dy, dx Buffer, grads []Buffer) {
 	r.sizes.checkBackward(n, x, params, y, dy, dx, grads)
-	if r.dmid.IsNone() {
-		r.dmid = r.first.dev.Alloc(r.mid.n)
-		r.dskip = r.first.dev.Alloc(r.skip.n)
+	var to []float32
+	if r.InputGrad {
+		to = floats(dx)
 	}
-	r.second.backward(n, r.mid, params[normParams:2*normParams], y, dy, r.dmid, floats(r.dskip), false, grads[normParams:2*normParams])
+	direct := r.projection == nil && r.InputGrad
+	if r.dmid == nil {
+		r.dmid = aligned(r.Batch * r.first.Output())
+		if !direct {
+			r.dskip = aligned(r.Batch * r.Output())
+		}
+	}
+	dskip := r.second.yPlane(r.dskip)
+	if direct {
+		dskip = r.first.xPlane(to)
+	}
+	r.second.backward(nil, params[normParams:2*normParams], floats(y), floats(dy), dskip, r.dmid, false, grads[normParams:2*normParams])
 	if r.projection != nil {
-		r.projection.Backward(n, x, params[2*normParams:], r.skip, r.dskip, dx, grads[2*normParams:])
-	} else if r.InputGrad {
-		r.copyInner(n, floats(dx), r.InPad, floats(r.dskip), r.OutPad)
+		r.projection.backward(floats(x), params[2*normParams:], nil, r.dskip, plane{}, to, false, grads[2*normParams:])
 	}
-	r.first.backward(n, x, params[:normParams], r.mid, r.dmid, dx, nil, r.InputGrad, grads[:normParams])
+	r.first.backward(floats(x), params[:normParams], nil, r.dmid, plane{}, to, r.InputGrad, grads[:normParams])
 }
 
 // cpuFoldedResidual is a block for inference: the second convolution adds onto the skip.
@@ -188,6 +198,17 @@ func (r *cpuFoldedResidual) Forward(n int, x Buffer, params []Buffer, y Buffer) 
 		r.copyInner(n, floats(y), r.OutPad, floats(x), r.InPad)
 	}
 	r.second.Forward(n, r.mid, params[foldedParams:2*foldedParams], y)
+}
+
+// copyInner copies images between layouts of different borders; an identity skip only, so that all sizes are those of x.
+func (s ResidualShape) copyInner(n int, dst []float32, dstPad int, src []float32, srcPad int) {
+	row := s.Width * s.Channels
+	from, to := row+2*srcPad*s.Channels, row+2*dstPad*s.Channels
+	for i := range n {
+		for y := range s.Height {
+			copy(dst[(i*(s.Height+2*dstPad)+y+dstPad)*to+dstPad*s.Channels:][:row], src[(i*(s.Height+2*srcPad)+y+srcPad)*from+srcPad*s.Channels:])
+		}
+	}
 }
 
 func (r *cpuFoldedResidual) Backward(int, Buffer, []Buffer, Buffer, Buffer, Buffer, []Buffer) {

@@ -22,12 +22,13 @@ type tier struct {
 
 	channelSums       func(sum, square, z, shift *float32, stride, n int)
 	channelAffine     func(y, z, a, b, floor *float32, stride, n int)
-	channelAffineSkip func(y, z, a, b, floor, skip *float32, stride, n int)
+	channelAffineSkip func(y, z, a, b, floor, skip, scale *float32, stride, n int)
 	channelGradSums   func(sum, product, dv, z *float32, stride, n int)
 	channelGrad       func(dz, dv, z, k *float32, stride, n int)
 
-	channelGradSumsReLU func(sum, product, dy, z, y *float32, stride, n int)
-	channelGradReLU     func(dz, dy, z, k, y *float32, stride, n int)
+	channelGradSumsReLU func(sum, product, dv, z, y *float32, stride, n int)
+	channelGradSumsNorm func(sum, product, dv, z, a, b *float32, stride, n int)
+	channelGradNorm     func(dz, dv, z, k, a, b *float32, stride, n int)
 }
 
 var genericShape = &tileShape{kernels: []func(*tile){nil, tileReference(1), tileReference(2), tileReference(3), tileReference(4)}}

@@ -8,7 +8,9 @@ import "golang.org/x/sys/cpu"
 
 var (
 	shape512x1     = &tileShape{kernels: tiles512x1}
+	shape512edgex1 = &tileShape{kernels: tiles512edgex1}
 	shape512x2     = &tileShape{kernels: tiles512x2}
+	shape512edgex2 = &tileShape{kernels: tiles512edgex2}
 	shape256x2     = &tileShape{kernels: tiles256x2}
 	shape256edgex2 = &tileShape{kernels: tiles256edgex2}
 )
@@ -16,14 +18,19 @@ var (
 var avx512 = &tier{
 	name: "avx512", lanes: 16, wide: 32,
 	choose: func(cols int) *tileShape {
-		if cols <= 16 {
+		switch {
+		case cols < 16:
+			return shape512edgex1
+		case cols == 16:
 			return shape512x1
+		case cols < 32:
+			return shape512edgex2
 		}
 		return shape512x2
 	},
 	reluGrad: reluGrad512, addTo: addTo512, maxPool: maxPool512, maxPoolGrad: maxPoolGrad512, adam: adam512,
 	channelSums: channelSums512, channelAffine: channelAffine512, channelAffineSkip: channelAffineSkip512, channelGradSums: channelGradSums512, channelGrad: channelGrad512,
-	channelGradSumsReLU: channelGradSumsReLU512, channelGradReLU: channelGradReLU512,
+	channelGradSumsReLU: channelGradSumsReLU512, channelGradSumsNorm: channelGradSumsNorm512, channelGradNorm: channelGradNorm512,
 }
 
 var avx2 = &tier{
@@ -36,7 +43,7 @@ var avx2 = &tier{
 	},
 	reluGrad: reluGrad256, addTo: addTo256, maxPool: maxPool256, maxPoolGrad: maxPoolGrad256, adam: adam256,
 	channelSums: channelSums256, channelAffine: channelAffine256, channelAffineSkip: channelAffineSkip256, channelGradSums: channelGradSums256, channelGrad: channelGrad256,
-	channelGradSumsReLU: channelGradSumsReLU256, channelGradReLU: channelGradReLU256,
+	channelGradSumsReLU: channelGradSumsReLU256, channelGradSumsNorm: channelGradSumsNorm256, channelGradNorm: channelGradNorm256,
 }
 
 // supported lists the tiers of this machine, fastest first.
