@@ -111,6 +111,9 @@ func (c *coder) Delete(ids []string) error {
 }
 
 func (c *coder) Search(ctx context.Context, q []float32, k int, p Params) ([]Hit, error) {
+	if p.ScoreThreshold != nil {
+		return within(c.flat.metric, k, p, func(k int, p Params) ([]Hit, error) { return c.Search(ctx, q, k, p) })
+	}
 	ef, err := p.candidates(k)
 	if err != nil {
 		return nil, err

@@ -93,7 +93,8 @@ func (c *Collection) Search(ctx context.Context, q []float32, k int, p Params) (
 	return c.engine.Search(ctx, q, k, p)
 }
 
-// Get returns points in the order of the ids. ErrNotFound names the first id that does not exist.
+// Get returns whole points in the order of the ids; Look is cheaper where parts of them do. ErrNotFound names the first id
+// that does not exist.
 func (c *Collection) Get(ids ...string) ([]Point, error) {
 	if err := c.enter(); err != nil {
 		return nil, err
@@ -166,11 +167,7 @@ func (c *Collection) read(txn *badger.Txn, item *badger.Item, id string) (p Poin
 	if err != nil || !record.hasRaw {
 		return p, err
 	}
-	raw, err := txn.Get(pointKey(recordRaw, c.record.Number, id))
-	if err != nil {
-		return p, fmt.Errorf("point %q: raw input: %w: %w", id, ErrCorrupt, err)
-	}
-	p.Raw, err = raw.ValueCopy(nil)
+	p.Raw, err = c.readRaw(txn, id)
 	return p, err
 }
 

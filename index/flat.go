@@ -59,6 +59,10 @@ func (f *flat) Delete(ids []string) error {
 }
 
 func (f *flat) Search(ctx context.Context, q []float32, k int, p Params) ([]Hit, error) {
+	if p.ScoreThreshold != nil {
+		p.Exact = true
+		return within(f.metric, k, p, func(k int, p Params) ([]Hit, error) { return f.Search(ctx, q, k, p) })
+	}
 	if _, err := p.candidates(k); err != nil {
 		return nil, err
 	}

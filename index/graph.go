@@ -173,6 +173,9 @@ func (g *graph) Delete(ids []string) error {
 
 // Search returns the k nearest. It allocates nothing but the hits.
 func (g *graph) Search(ctx context.Context, q []float32, k int, p Params) ([]Hit, error) {
+	if p.ScoreThreshold != nil {
+		return within(g.metric, k, p, func(k int, p Params) ([]Hit, error) { return g.Search(ctx, q, k, p) })
+	}
 	ef, err := p.candidates(k)
 	if err != nil {
 		return nil, err

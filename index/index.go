@@ -43,6 +43,9 @@ type Params struct {
 	EF int
 	// Exact compares with every point instead of walking the graph.
 	Exact bool
+	// ScoreThreshold leaves out hits with a worse Hit.Score: a smaller one, or with L2 a larger one. With it a graph search
+	// looks at as much as it takes to find all that is within, up to k hits. nil leaves out none.
+	ScoreThreshold *float32
 }
 
 // Index finds the stored vectors nearest to a query. All methods are safe for
@@ -57,7 +60,7 @@ type Index interface {
 	Upsert(ids []string, vectors [][]float32) error
 	// Delete removes ids; ids that do not exist are ignored.
 	Delete(ids []string) error
-	// Search returns the k nearest.
+	// Search returns the k nearest, or those of them that Params.ScoreThreshold lets through.
 	Search(ctx context.Context, q []float32, k int, p Params) ([]Hit, error)
 	// Len returns the number of ids.
 	Len() int

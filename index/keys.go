@@ -39,11 +39,15 @@ const (
 var recordsOfCollection = []byte{recordPoint, recordRaw, recordSequence, recordDetector, recordManifest, recordChunk}
 
 func numberKey(prefix byte, number uint32) []byte {
-	return binary.BigEndian.AppendUint32([]byte{prefix}, number)
+	return appendNumber(make([]byte, 0, 5), prefix, number)
 }
 
 func pointKey(prefix byte, number uint32, id string) []byte {
-	return append(numberKey(prefix, number), id...)
+	return append(appendNumber(make([]byte, 0, 5+len(id)), prefix, number), id...)
+}
+
+func appendNumber(key []byte, prefix byte, number uint32) []byte {
+	return binary.BigEndian.AppendUint32(append(key, prefix), number)
 }
 
 func chunkKey(number uint32, generation uint64, chunk int) []byte {

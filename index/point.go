@@ -1,6 +1,7 @@
 package index
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -58,9 +59,14 @@ func (p *Point) check() (payload []byte, err error) {
 	if p.Payload == nil {
 		return nil, nil
 	}
-	if payload, err = json.Marshal(p.Payload); err != nil {
+	// Payloads go into answers as they are stored: with < and not its escape.
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(p.Payload); err != nil {
 		return nil, fmt.Errorf("id %q: payload: %w: %w", p.ID, ErrInvalid, err)
 	}
+	payload = bytes.TrimSuffix(text.Bytes(), []byte("\n"))
 	if len(payload) > MaxPayload {
 		return nil, fmt.Errorf("id %q: payload of %d bytes as JSON: %w: use up to %d", p.ID, len(payload), ErrInvalid, MaxPayload)
 	}

@@ -3,6 +3,7 @@ package index
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -495,4 +496,50 @@ type warnings struct{ bytes.Buffer }
 
 func (w *warnings) logger() *slog.Logger {
 	return slog.New(slog.NewTextHandler(&w.Buffer, &slog.HandlerOptions{Level: slog.LevelWarn}))
+}
+
+// TestLook compares with Get, part by part.
+func TestLook(t *testing.T) {
+	s := openStore(t, t.TempDir())
+	c, err := s.Create("c", Config{Dimension: 5, Metric: L2})
+	must(t, err)
+	points := make([]Point, 60)
+	ids := make([]string, len(points))
+	for i := range points {
+		points[i] = somePoint(i, 1, 5)
+		ids[i] = points[i].ID
+	}
+	must(t, c.Upsert(ctx, points))
+	want, err := c.Get(ids...)
+	must(t, err)
+	for what := range Fields(16) {
+		got, err := c.Look(what, append([]string{"nobody"}, ids...)...)
+		must(t, err)
+		if len(got) != len(ids)+1 || !reflect.DeepEqual(got[0], Record{}) {
+			t.Fatalf("a point that does not exist gives %+v", got[0])
+		}
+		for i, p := range want {
+			r := Record{ID: p.ID}
+			if what&FieldLabel != 0 {
+				r.Label = p.Label
+			}
+			if what&FieldVector != 0 {
+				r.Vector = p.Vector
+			}
+			if what&FieldPayload != 0 && p.Payload != nil {
+				p.Payload = nil
+				must(t, json.Unmarshal(got[i+1].Payload, &p.Payload))
+				r.Payload = got[i+1].Payload
+				if !reflect.DeepEqual(p.Payload, want[i].Payload) {
+					t.Fatalf("payload %s is not %v", r.Payload, want[i].Payload)
+				}
+			}
+			if what&FieldRaw != 0 {
+				r.Raw = p.Raw
+			}
+			if !reflect.DeepEqual(got[i+1], r) {
+				t.Fatalf("fields %b of\n%+v\nare\n%+v", what, r, got[i+1])
+			}
+		}
+	}
 }

@@ -102,7 +102,7 @@ func (s *Server) anomaly(ctx context.Context, c *fiber.Ctx) (any, error) {
 		return nil, err
 	}
 	hits = without(hits, req.id)
-	hits, points, err := lookUp(col, hits[:min(explainNeighbors, len(hits))])
+	hits, points, err := lookUp(col, hits[:min(explainNeighbors, len(hits))], index.FieldLabel)
 	if err != nil {
 		return nil, err
 	}

@@ -102,11 +102,19 @@ func (s *Server) resolve(ctx context.Context, c *index.Collection, q *subject) (
 		}
 		return s.encodeOne(ctx, q.input)
 	}
-	points, err := c.Get(q.id)
+	return vectorOf(c, q.id)
+}
+
+// vectorOf returns the vector of a point.
+func vectorOf(c *index.Collection, id string) ([]float32, error) {
+	found, err := c.Look(index.FieldVector, id)
+	if err == nil && found[0].ID == "" {
+		err = fmt.Errorf("collection %q: point %q: %w", c.Name(), id, index.ErrNotFound)
+	}
 	if err != nil {
 		return nil, err
 	}
-	return points[0].Vector, nil
+	return found[0].Vector, nil
 }
 
 // mayEmbed refuses inputs for a collection whose vectors are of another model than the encoder's.

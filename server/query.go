@@ -2,9 +2,9 @@ package server
 
 import (
 	"context"
-	"errors"
-	"fmt"
+	"slices"
 
+	"github.com/goccy/go-json"
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/akin-search/akin/index"
@@ -19,7 +19,6 @@ type searchRequest struct {
 	limit       int
 	offset      int
 	params      searchParams
-	threshold   *float64
 	withPayload bool
 	withVector  bool
 	alpha       *float64
@@ -40,7 +39,9 @@ func (q *searchRequest) read(field string, r *reader) (err error) {
 	case "params":
 		err = r.object(&q.params)
 	case "score_threshold":
-		q.threshold, err = r.optionalFloat()
+		var limit float64
+		limit, err = r.float64()
+		q.params.ScoreThreshold = new(float32(limit)) // infinite where it is beyond a float32
 	case "with_payload":
 		q.withPayload, err = r.bool()
 	case "with_vector":
@@ -91,11 +92,11 @@ type foundPoint struct {
 
 // describedPoint is a hit with what the point carries: a payload, null if it has none, and a label, "" if it has none.
 type describedPoint struct {
-	ID      string         `json:"id"`
-	Score   float32        `json:"score"`
-	Payload map[string]any `json:"payload"`
-	Label   string         `json:"label"`
-	Vector  []float32      `json:"vector,omitempty"`
+	ID      string          `json:"id"`
+	Score   float32         `json:"score"`
+	Payload json.RawMessage `json:"payload"`
+	Label   string          `json:"label"`
+	Vector  []float32       `json:"vector,omitempty"`
 }
 
 func (s *Server) search(ctx context.Context, c *fiber.Ctx) (any, error) {
@@ -143,17 +144,7 @@ func (q *searchRequest) run(ctx context.Context, col *index.Collection, vector [
 		return nil, err
 	}
 	hits = without(hits, q.id)
-	hits = hits[min(q.offset, len(hits)):min(q.offset+q.limit, len(hits))]
-	if q.threshold == nil {
-		return hits, nil
-	}
-	// Hits come best first: those that pass are the first ones. A Euclidean distance passes from below.
-	for i, h := range hits {
-		if score := float64(h.Score); score < *q.threshold && col.Config().Metric != index.L2 || score > *q.threshold && col.Config().Metric == index.L2 {
-			return hits[:i], nil
-		}
-	}
-	return hits, nil
+	return hits[min(q.offset, len(hits)):min(q.offset+q.limit, len(hits))], nil
 }
 
 // without removes the hit of a point from hits.
@@ -168,52 +159,55 @@ func without(hits []index.Hit, id string) []index.Hit {
 
 // describe adds what the collection keeps about the hits, if it is asked for: ids and scores alone need no look-up.
 func (q *searchRequest) describe(col *index.Collection, hits []index.Hit) (points any, err error) {
-	var kept []index.Point
-	if q.withPayload || q.withVector {
-		if hits, kept, err = lookUp(col, hits); err != nil {
+	var what index.Fields
+	if q.withVector {
+		what |= index.FieldVector
+	}
+	if q.withPayload {
+		what |= index.FieldPayload | index.FieldLabel
+	}
+	var kept []index.Record
+	if what != 0 {
+		if hits, kept, err = lookUp(col, hits, what); err != nil {
 			return nil, err
 		}
-	}
-	vector := func(i int) []float32 {
-		if !q.withVector {
-			return nil
-		}
-		return kept[i].Vector
 	}
 	if !q.withPayload {
 		out := make([]foundPoint, len(hits))
 		for i, h := range hits {
-			out[i] = foundPoint{h.ID, h.Score, vector(i)}
+			out[i] = foundPoint{ID: h.ID, Score: h.Score}
+			if q.withVector {
+				out[i].Vector = kept[i].Vector
+			}
 		}
 		return out, nil
 	}
 	out := make([]describedPoint, len(hits))
 	for i, h := range hits {
-		out[i] = describedPoint{h.ID, h.Score, kept[i].Payload, kept[i].Label, vector(i)}
+		out[i] = describedPoint{h.ID, h.Score, kept[i].Payload, kept[i].Label, kept[i].Vector}
 	}
 	return out, nil
 }
 
-// lookUp returns the points of hits. Those that were deleted since the search are left out of both.
-func lookUp(col *index.Collection, hits []index.Hit) ([]index.Hit, []index.Point, error) {
+// lookUp returns what the collection keeps about hits. Those that were deleted since the search are left out of both.
+func lookUp(col *index.Collection, hits []index.Hit, what index.Fields) ([]index.Hit, []index.Record, error) {
 	ids := make([]string, len(hits))
 	for i, h := range hits {
 		ids[i] = h.ID
 	}
-	points, err := col.Get(ids...)
-	if !errors.Is(err, index.ErrNotFound) {
-		return hits, points, err
+	records, err := col.Look(what, ids...)
+	if err != nil {
+		return nil, nil, err
+	}
+	deleted := func(r index.Record) bool { return r.ID == "" }
+	if !slices.ContainsFunc(records, deleted) {
+		return hits, records, nil
 	}
 	kept := make([]index.Hit, 0, len(hits))
-	for _, h := range hits {
-		p, err := col.Get(h.ID)
-		if errors.Is(err, index.ErrNotFound) {
-			continue
+	for i, h := range hits {
+		if !deleted(records[i]) {
+			kept = append(kept, h)
 		}
-		if err != nil {
-			return nil, nil, fmt.Errorf("point %q: %w", h.ID, err)
-		}
-		kept, points = append(kept, h), append(points, p...)
 	}
-	return kept, points, nil
+	return kept, slices.DeleteFunc(records, deleted), nil
 }

@@ -24,11 +24,13 @@ func newSearch(a *app) *cobra.Command {
 	var id string
 	var k int
 	var p index.Params
+	var threshold float32
 	c := &cobra.Command{
 		Use:   "search [IMAGE]",
 		Short: "Find the points most like an image, or like a point",
 		Example: `  akin search picture.jpg
-  akin search --id cats/0001.png --k 5 --json`,
+  akin search --id cats/0001.png --k 5 --json
+  akin search picture.jpg --score-threshold 0.9 --k 1000`,
 		Args: cobra.MaximumNArgs(1),
 	}
 	w.flags(c)
@@ -37,9 +39,13 @@ func newSearch(a *app) *cobra.Command {
 	c.Flags().IntVar(&k, "k", 10, "hits")
 	c.Flags().IntVar(&p.EF, "ef", 0, "candidates of the graph search; 0 means the larger of 64 and k")
 	c.Flags().BoolVar(&p.Exact, "exact", false, "compare with every point")
+	c.Flags().Float32Var(&threshold, "score-threshold", 0, "leave out hits with a smaller score (default none)")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if (id == "") == (len(args) == 0) {
 			return errors.New("give an image file, or a point by --id, one of the two")
+		}
+		if c.Flags().Changed("score-threshold") {
+			p.ScoreThreshold = &threshold
 		}
 		e, err := w.encoder()
 		if err != nil {
@@ -93,7 +99,7 @@ func withLabels(col *index.Collection, hits []index.Hit) ([]found, error) {
 	for i, h := range hits {
 		ids[i] = h.ID
 	}
-	points, err := col.Get(ids...)
+	points, err := col.Look(index.FieldLabel, ids...)
 	if err != nil {
 		return nil, err
 	}

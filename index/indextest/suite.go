@@ -38,6 +38,7 @@ func Run(t *testing.T, e Engine) {
 			t.Run("Model", s.model)
 			t.Run("Concurrent", s.concurrent)
 			t.Run("Recall", s.recall)
+			t.Run("Within", s.within)
 		})
 	}
 }
