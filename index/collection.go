@@ -90,6 +90,11 @@ func (c *Collection) Search(ctx context.Context, q []float32, k int, p Params) (
 		return nil, err
 	}
 	defer c.store.gate.leave()
+	return c.search(ctx, q, k, p)
+}
+
+// search is Search for callers inside the gate.
+func (c *Collection) search(ctx context.Context, q []float32, k int, p Params) ([]Hit, error) {
 	return c.engine.Search(ctx, q, k, p)
 }
 

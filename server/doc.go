@@ -14,6 +14,7 @@
 //
 //	POST /search                          nearest points of the default collection
 //	POST /collections/{c}/points/query    the same in collection c
+//	POST /collections/{c}/points/query/batch  many such searches at once, answered in their order, all or none
 //	POST /anomaly                         verdict of the default collection's detector
 //	POST /collections/{c}/anomaly         the same in collection c
 //	POST /embed                           the vector of an input

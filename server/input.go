@@ -57,14 +57,14 @@ func (s *subject) check() error {
 	return badf("%s are given: give one of them", strings.Join(s.given, " and "))
 }
 
-// query is a subject in Qdrant's form: a bare vector, a bare id, or an object.
-type query struct{ subject }
+// asked is a subject in Qdrant's form, the value of "query": a bare vector, a bare id, or an object.
+type asked struct{ subject }
 
-var queryFields = []string{"vector", "id", "input"}
+var askedFields = []string{"vector", "id", "input"}
 
-func (q *query) fields() []string { return queryFields }
+func (q *asked) fields() []string { return askedFields }
 
-func (q *query) readValue(r *reader) (err error) {
+func (q *asked) readValue(r *reader) (err error) {
 	switch r.peek() {
 	case '[':
 		q.vector, err = r.vector()
@@ -85,24 +85,32 @@ func (q *query) readValue(r *reader) (err error) {
 
 // resolve returns the vector of a subject as collection c has or would have it.
 func (s *Server) resolve(ctx context.Context, c *index.Collection, q *subject) ([]float32, error) {
-	if err := q.check(); err != nil {
+	if err := s.mayAsk(c, q); err != nil {
 		return nil, err
-	}
-	if q.model != "" {
-		if err := c.CheckModel(q.model); err != nil {
-			return nil, at("model_id", err)
-		}
 	}
 	switch {
 	case q.vector != nil:
 		return q.vector, nil
 	case q.input != nil:
-		if err := s.mayEmbed(c); err != nil {
-			return nil, err
-		}
 		return s.encodeOne(ctx, q.input)
 	}
 	return vectorOf(c, q.id)
+}
+
+// mayAsk refuses a subject that collection c cannot have a vector of.
+func (s *Server) mayAsk(c *index.Collection, q *subject) error {
+	if err := q.check(); err != nil {
+		return err
+	}
+	if q.model != "" {
+		if err := c.CheckModel(q.model); err != nil {
+			return at("model_id", err)
+		}
+	}
+	if q.input != nil {
+		return s.mayEmbed(c)
+	}
+	return nil
 }
 
 // vectorOf returns the vector of a point.

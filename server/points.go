@@ -131,27 +131,38 @@ func (s *Server) embedPoints(ctx context.Context, col *index.Collection, points 
 	if err := s.mayEmbed(col); err != nil {
 		return err
 	}
-	for from := 0; from < len(raw); from += encodeBatch {
-		to := min(from+encodeBatch, len(raw))
-		vectors, err := s.opt.Encoder.Encode(ctx, raw[from:to]...)
-		if errors.Is(err, encoder.ErrInput) {
-			return s.brokenInput(ctx, err, places[from:to], raw[from:to])
-		}
-		if err != nil {
-			return err
-		}
-		for i, v := range vectors {
-			points[places[from+i]].Vector = v
-		}
+	vectors, err := s.encodeAll(ctx, "points", places, raw)
+	if err != nil {
+		return err
+	}
+	for i, v := range vectors {
+		points[places[i]].Vector = v
 	}
 	return nil
 }
 
-// brokenInput says which point's input the encoder refused: it counts the inputs, not the points.
-func (s *Server) brokenInput(ctx context.Context, refused error, places []int, raw [][]byte) error {
+// encodeAll embeds inputs, which stand at these places of a field.
+func (s *Server) encodeAll(ctx context.Context, field string, places []int, raw [][]byte) ([][]float32, error) {
+	vectors := make([][]float32, 0, len(raw))
+	for from := 0; from < len(raw); from += encodeBatch {
+		to := min(from+encodeBatch, len(raw))
+		some, err := s.opt.Encoder.Encode(ctx, raw[from:to]...)
+		if errors.Is(err, encoder.ErrInput) {
+			return nil, s.brokenInput(ctx, err, field, places[from:to], raw[from:to])
+		}
+		if err != nil {
+			return nil, err
+		}
+		vectors = append(vectors, some...)
+	}
+	return vectors, nil
+}
+
+// brokenInput says which input the encoder refused: it counts the inputs, not the items of the field.
+func (s *Server) brokenInput(ctx context.Context, refused error, field string, places []int, raw [][]byte) error {
 	for i, input := range raw {
 		if _, err := s.encodeOne(ctx, input); err != nil {
-			return at(fmt.Sprintf("points[%d]", places[i]), err)
+			return at(field, at(fmt.Sprintf("[%d]", places[i]), err))
 		}
 	}
 	return refused

@@ -15,7 +15,7 @@ const defaultLimit = 10
 
 // searchRequest is the body of /search and …/points/query.
 type searchRequest struct {
-	query
+	asked
 	limit       int
 	offset      int
 	params      searchParams
@@ -25,6 +25,8 @@ type searchRequest struct {
 }
 
 var searchFields = []string{"query", "vector", "id", "input", "limit", "offset", "params", "score_threshold", "with_payload", "with_vector", "alpha", "model_id"}
+
+func newSearchRequest() searchRequest { return searchRequest{limit: defaultLimit, withPayload: true} }
 
 func (*searchRequest) fields() []string { return searchFields }
 
@@ -104,7 +106,7 @@ func (s *Server) search(ctx context.Context, c *fiber.Ctx) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	req := searchRequest{limit: defaultLimit, withPayload: true}
+	req := newSearchRequest()
 	if err := readJSONOrForm(c, &req); err != nil {
 		return nil, err
 	}
@@ -112,39 +114,44 @@ func (s *Server) search(ctx context.Context, c *fiber.Ctx) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	hits, err := req.run(ctx, col, vector)
+	query, err := req.query(vector)
 	if err != nil {
 		return nil, err
 	}
-	out := searchResult{ModelID: col.ModelID()}
-	if d := col.Detector(); d != nil || req.alpha != nil {
-		v, err := s.judge(col, vector, req.alpha)
-		if err != nil {
-			return nil, err
-		}
-		brief := newVerdict(v)
-		out.Anomaly = &brief
+	hits, err := col.Search(ctx, query.Vector, query.K, query.Params)
+	if err != nil {
+		return nil, err
 	}
-	out.Points, err = req.describe(col, hits)
-	return out, err
+	return s.found(col, &req, query, hits)
 }
 
-// run searches. A point that is asked about is not its own neighbour.
-func (q *searchRequest) run(ctx context.Context, col *index.Collection, vector []float32) ([]index.Hit, error) {
-	self := 0
+// query makes the search of a request whose subject has that vector.
+func (q *searchRequest) query(vector []float32) (index.Query, error) {
+	self := 0 // a point that is asked about finds itself
 	if q.id != "" {
 		self = 1
 	}
 	k := q.offset + q.limit + self
 	if k > index.MaxK {
-		return nil, badf("offset %d and limit %d: together they may be at most %d", q.offset, q.limit, index.MaxK-self)
+		return index.Query{}, badf("offset %d and limit %d: together they may be at most %d", q.offset, q.limit, index.MaxK-self)
 	}
-	hits, err := col.Search(ctx, vector, k, q.params.Params)
-	if err != nil {
-		return nil, err
+	return index.Query{Vector: vector, K: k, Params: q.params.Params}, nil
+}
+
+// found makes the result of a request from the hits of its query. A point that is asked about is not its own neighbour.
+func (s *Server) found(col *index.Collection, req *searchRequest, query index.Query, hits []index.Hit) (out searchResult, err error) {
+	out.ModelID = col.ModelID()
+	if d := col.Detector(); d != nil || req.alpha != nil {
+		v, err := s.judge(col, query.Vector, req.alpha)
+		if err != nil {
+			return out, err
+		}
+		brief := newVerdict(v)
+		out.Anomaly = &brief
 	}
-	hits = without(hits, q.id)
-	return hits[min(q.offset, len(hits)):min(q.offset+q.limit, len(hits))], nil
+	hits = without(hits, req.id)
+	out.Points, err = req.describe(col, hits[min(req.offset, len(hits)):min(req.offset+req.limit, len(hits))])
+	return out, err
 }
 
 // without removes the hit of a point from hits.

@@ -46,6 +46,7 @@ var routes = []struct {
 	{http.MethodGet, "/collections/:c", func(s *Server) handler { return s.collectionInfo }},
 	{http.MethodPut, "/collections/:c/points", func(s *Server) handler { return s.upsert }},
 	{http.MethodPost, "/collections/:c/points/query", func(s *Server) handler { return s.search }},
+	{http.MethodPost, "/collections/:c/points/query/batch", func(s *Server) handler { return s.searchBatch }},
 	{http.MethodPost, "/collections/:c/points/delete", func(s *Server) handler { return s.delete }},
 	{http.MethodPost, "/collections/:c/anomaly", func(s *Server) handler { return s.anomaly }},
 	{http.MethodGet, "/healthz", func(s *Server) handler { return s.health }},
