@@ -61,9 +61,13 @@ func (s space) between(a, b []float32) float32 {
 }
 
 func (c *coder) Upsert(ids []string, vectors [][]float32) error {
+	return c.put(ids, vectors, nil)
+}
+
+func (c *coder) put(ids []string, vectors [][]float32, tags []tag) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := c.flat.Upsert(ids, vectors); err != nil {
+	if err := c.flat.put(ids, vectors, tags); err != nil {
 		return err
 	}
 	for _, id := range ids {
@@ -118,14 +122,17 @@ func (c *coder) Search(ctx context.Context, q []float32, k int, p Params) ([]Hit
 	if err != nil {
 		return nil, err
 	}
+	if err := p.compiled(); err != nil {
+		return nil, err
+	}
 	row := make([]float32, c.flat.stride)
 	if err := c.flat.prepare(row, q); err != nil {
 		return nil, err
 	}
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	if p.Exact || len(c.idOf) <= ef {
-		return c.flat.exact(ctx, row, k)
+	if p.Exact || p.chosen != nil || len(c.idOf) <= ef {
+		return c.flat.exact(ctx, row, k, p.chosen)
 	}
 	var nodes []hnsw.Node[uint64]
 	if err := guard(func() { nodes = c.graph.Search(row, ef) }); err != nil {
@@ -142,7 +149,7 @@ func (c *coder) Search(ctx context.Context, q []float32, k int, p Params) ([]Hit
 		}
 	}
 	if len(h.rows) < min(k, len(c.idOf)) {
-		return c.flat.exact(ctx, row, k)
+		return c.flat.exact(ctx, row, k, nil)
 	}
 	return c.flat.hits(&h), nil
 }

@@ -19,6 +19,8 @@ type Collection struct {
 	engine  engine
 	dropped atomic.Bool
 
+	catalogue *catalogue
+
 	mu       sync.Mutex // one write at a time: record first, then index
 	sequence uint64     // of the last write; guarded by mu
 	detector atomic.Pointer[Detector]
@@ -32,10 +34,12 @@ type collectionRecord struct {
 	Config Config `json:"config"`
 }
 
-// engine is an Index that can say whether it has an id.
+// engine is an Index with what a collection needs besides.
 type engine interface {
 	Index
 	has(id string) bool
+	// put is Upsert with a tag for each id; with nil for none.
+	put(ids []string, vectors [][]float32, tags []tag) error
 }
 
 func newEngine(o Options) (engine, error) {
@@ -84,7 +88,7 @@ func (c *Collection) enter() error {
 	return nil
 }
 
-// Search returns the k nearest points, as Index.Search does.
+// Search returns the k nearest points that pass p.Filter, as Index.Search does.
 func (c *Collection) Search(ctx context.Context, q []float32, k int, p Params) ([]Hit, error) {
 	if err := c.enter(); err != nil {
 		return nil, err
@@ -95,6 +99,19 @@ func (c *Collection) Search(ctx context.Context, q []float32, k int, p Params) (
 
 // search is Search for callers inside the gate.
 func (c *Collection) search(ctx context.Context, q []float32, k int, p Params) ([]Hit, error) {
+	if p.Filter == nil {
+		return c.engine.Search(ctx, q, k, p)
+	}
+	if err := p.Filter.Validate(); err != nil {
+		return nil, err
+	}
+	c.catalogue.mu.RLock()
+	defer c.catalogue.mu.RUnlock()
+	var err error
+	if p.chosen, err = c.catalogue.choose(p.Filter, c.entries); err != nil {
+		return nil, fmt.Errorf("collection %q: %w", c.name, err)
+	}
+	defer c.catalogue.drop(p.chosen.bitmap)
 	return c.engine.Search(ctx, q, k, p)
 }
 
@@ -222,3 +239,24 @@ func (c *Collection) fits(d *Detector) error {
 
 // Detector returns the detector last set; nil if there is none.
 func (c *Collection) Detector() *Detector { return c.detector.Load() }
+
+// entries reads what a point can be filtered by from its record.
+func (c *Collection) entries(id string) (out []entry, err error) {
+	err = c.store.db.View(func(txn *badger.Txn) error {
+		item, err := txn.Get(pointKey(recordPoint, c.record.Number, id))
+		if errors.Is(err, badger.ErrKeyNotFound) { // a Delete is on its way from the store to the catalogue
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return item.Value(func(b []byte) error {
+			p, err := decodePoint(b, id, c.record.Config.Dimension)
+			if err == nil {
+				out, err = p.entries()
+			}
+			return err
+		})
+	})
+	return out, err
+}

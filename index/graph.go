@@ -42,6 +42,8 @@ type graph struct {
 	upper   [][]uint32          // (level−1)·(M+1), words accessed atomically
 	state   []slotState         // what a slot holds
 	owner   []member            // the first id of a live slot
+	ordOf   []uint32            // the ordinal of a slot's only owner; severalOwners, or noOrdinal where there is none
+	slotAt  []uint32            // slots by ordinal; noSlot where there is none
 	more    map[uint32][]member // further ids of a slot, sorted
 	slotOf  map[string]uint32
 	entry   uint32 // where searches start
@@ -53,11 +55,22 @@ type graph struct {
 	walks  sync.Pool
 }
 
-// member is a point that owns a slot. seq is whatever a collection wants to find it by in a snapshot.
+// member is a point that owns a slot.
 type member struct {
-	id  string
-	seq uint64
+	id string
+	tag
 }
+
+// tag is what a collection keeps beside an id: a number to find it by in a snapshot, and one to find it by in a selection.
+type tag struct {
+	seq     uint64
+	ordinal uint32
+}
+
+const (
+	noSlot        = ^uint32(0)
+	severalOwners = noOrdinal - 1
+)
 
 // slotState is a bit, so that a set of states is a mask.
 type slotState uint8
@@ -117,11 +130,10 @@ func (g *graph) Bytes() int64 {
 }
 
 func (g *graph) Upsert(ids []string, vectors [][]float32) error {
-	return g.upsert(ids, vectors, nil)
+	return g.put(ids, vectors, nil)
 }
 
-// upsert is Upsert with a number kept beside each id; nil for none.
-func (g *graph) upsert(ids []string, vectors [][]float32, seqs []uint64) error {
+func (g *graph) put(ids []string, vectors [][]float32, tags []tag) error {
 	rows, err := g.prepareAll(ids, vectors)
 	if err != nil {
 		return err
@@ -140,9 +152,9 @@ func (g *graph) upsert(ids []string, vectors [][]float32, seqs []uint64) error {
 	g.grow(len(last) - len(g.free))
 	for i, id := range ids {
 		if last[id] == i {
-			p := newPoint{member: member{id: id}, row: rows[i*g.stride : (i+1)*g.stride]}
-			if seqs != nil {
-				p.seq = seqs[i]
+			p := newPoint{member: member{id, tag{ordinal: noOrdinal}}, row: rows[i*g.stride : (i+1)*g.stride]}
+			if tags != nil {
+				p.tag = tags[i]
 			}
 			points = append(points, p)
 		}
@@ -180,6 +192,9 @@ func (g *graph) Search(ctx context.Context, q []float32, k int, p Params) ([]Hit
 	if err != nil {
 		return nil, err
 	}
+	if err := p.compiled(); err != nil {
+		return nil, err
+	}
 	w := g.getWalk()
 	defer g.walks.Put(w)
 	if err := g.prepare(w.query, q); err != nil {
@@ -187,13 +202,16 @@ func (g *graph) Search(ctx context.Context, q []float32, k int, p Params) ([]Hit
 	}
 	g.mu.RLock()
 	defer g.mu.RUnlock()
+	if p.chosen != nil {
+		return g.searchChosen(ctx, w, k, ef, p)
+	}
 	if p.Exact || g.lives <= ef*scanFactor {
 		return g.exact(ctx, w, k)
 	}
 	if err := g.walkDown(ctx, w, ef); err != nil {
 		return nil, err
 	}
-	hits := g.hits(w, k)
+	hits := g.hits(w, k, nil)
 	if len(hits) < min(k, len(g.slotOf)) {
 		return g.exact(ctx, w, k) // the walk ran dry
 	}
@@ -212,11 +230,11 @@ func (g *graph) exact(ctx context.Context, w *walk, k int) ([]Hit, error) {
 		w.pool = append(w.pool, makeKey(w.nearest.dist[i], slot))
 	}
 	slices.Sort(w.pool)
-	return g.hits(w, k), nil
+	return g.hits(w, k, nil), nil
 }
 
-// hits turns the keys of w.pool, nearest first, into the first k results. The caller holds mu.
-func (g *graph) hits(w *walk, k int) []Hit {
+// hits turns the keys of w.pool, nearest first, into the first k results of those chosen, nil for all. The caller holds mu.
+func (g *graph) hits(w *walk, k int, chosen *selection) []Hit {
 	found := w.hits[:0]
 	var edge float32 // distance of the k-th
 	for _, key := range w.pool {
@@ -228,11 +246,15 @@ func (g *graph) hits(w *walk, k int) []Hit {
 			continue
 		}
 		edge = key.distance()
-		found = append(found, g.hit(g.owner[slot].id, edge))
+		if m := &g.owner[slot]; chosen == nil || chosen.has(m.ordinal) {
+			found = append(found, g.hit(m.id, edge))
+		}
 		if len(g.more) > 0 {
-			more := g.more[slot]
-			for _, m := range more[:min(k, len(more))] {
-				found = append(found, g.hit(m.id, edge))
+			for n, more := 0, g.more[slot]; n < k && len(more) > 0; more = more[1:] {
+				if chosen == nil || chosen.has(more[0].ordinal) {
+					found = append(found, g.hit(more[0].id, edge))
+					n++
+				}
 			}
 		}
 	}

@@ -102,7 +102,7 @@ func (g *graph) changed(points []newPoint) []newPoint {
 	return slices.DeleteFunc(points, func(p newPoint) bool {
 		slot, ok := g.slotOf[p.id]
 		if ok = ok && slices.Equal(g.vector(slot), p.row); ok {
-			g.find(slot, p.id).seq = p.seq
+			g.find(slot, p.id).tag = p.tag
 		}
 		return ok
 	})

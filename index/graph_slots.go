@@ -19,9 +19,10 @@ func (g *graph) grow(n int) {
 	upper := append(make([][]uint32, 0, size), g.upper...)
 	state := append(make([]slotState, 0, size), g.state...)
 	owner := append(make([]member, 0, size), g.owner...)
+	ordOf := append(make([]uint32, 0, size), g.ordOf...)
 	g.inLinks = append(make([]int32, 0, size), g.inLinks...)
 	g.mu.Lock()
-	g.vectors, g.links, g.upper, g.state, g.owner = vectors, links, upper, state, owner
+	g.vectors, g.links, g.upper, g.state, g.owner, g.ordOf = vectors, links, upper, state, owner, ordOf
 	g.mu.Unlock()
 }
 
@@ -73,6 +74,7 @@ func (g *graph) take(level int) uint32 {
 		slot = uint32(len(g.state))
 		g.state = append(g.state, free)
 		g.owner = append(g.owner, member{})
+		g.ordOf = append(g.ordOf, noOrdinal)
 		g.upper = append(g.upper, nil)
 		g.inLinks = append(g.inLinks, 0)
 		g.vectors = g.vectors[:len(g.vectors)+g.stride]
@@ -100,7 +102,7 @@ func (g *graph) reset() {
 	clear(g.upper)
 	clear(g.links)
 	g.vectors, g.links, g.upper, g.state, g.owner = g.vectors[:0], g.links[:0], g.upper[:0], g.state[:0], g.owner[:0]
-	g.inLinks = g.inLinks[:0]
+	g.ordOf, g.inLinks = g.ordOf[:0], g.inLinks[:0]
 	clear(g.more)
 	clear(g.slotOf)
 	g.free, g.sweepAt, g.top, g.lives, g.hidden = g.free[:0], -1, -1, 0, 0
@@ -116,13 +118,20 @@ func (g *graph) drawLevel() int {
 // own gives a pending, live or dead slot to a point. The caller holds mu exclusively.
 func (g *graph) own(slot uint32, m member) {
 	g.slotOf[m.id] = slot
+	if m.ordinal != noOrdinal {
+		for len(g.slotAt) <= int(m.ordinal) {
+			g.slotAt = append(g.slotAt, noSlot)
+		}
+		g.slotAt[m.ordinal] = slot
+	}
 	if g.state[slot] != live {
 		g.state[slot] = live
 		g.lives++
 		g.hidden--
-		g.owner[slot] = m
+		g.owner[slot], g.ordOf[slot] = m, m.ordinal
 		return
 	}
+	g.ordOf[slot] = severalOwners
 	if m.id < g.owner[slot].id {
 		m, g.owner[slot] = g.owner[slot], m
 	}
@@ -134,10 +143,13 @@ func (g *graph) own(slot uint32, m member) {
 // disown takes a point from its slot; a slot without points is dead. The caller holds mu exclusively.
 func (g *graph) disown(slot uint32, id string) {
 	delete(g.slotOf, id)
+	if ord := g.find(slot, id).ordinal; ord != noOrdinal {
+		g.slotAt[ord] = noSlot
+	}
 	more := g.more[slot]
 	switch {
 	case len(more) == 0:
-		g.owner[slot] = member{}
+		g.owner[slot], g.ordOf[slot] = member{}, noOrdinal
 		g.state[slot] = dead
 		g.lives--
 		g.hidden++
@@ -151,6 +163,7 @@ func (g *graph) disown(slot uint32, id string) {
 	}
 	if len(more) == 0 {
 		delete(g.more, slot)
+		g.ordOf[slot] = g.owner[slot].ordinal
 	} else {
 		g.more[slot] = more
 	}

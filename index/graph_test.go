@@ -224,7 +224,7 @@ func TestGraphSweepsACluster(t *testing.T) {
 	for i := 0; i < len(ids); i += each {
 		must(t, g.prepare(w.query, v[i]))
 		must(t, g.walkDown(context.Background(), w, 4))
-		if hits := g.hits(w, 1); len(hits) == 0 || hits[0].ID != ids[i] {
+		if hits := g.hits(w, 1, nil); len(hits) == 0 || hits[0].ID != ids[i] {
 			t.Errorf("point %d is out of reach: %v", i, hits)
 		}
 	}

@@ -35,6 +35,7 @@ type walk struct {
 	asked   []float32 // row to compare with
 	code    codeQuery // in its place where the graph has codes
 	pool    []key     // candidates, nearest first
+	front   []key     // of a walk with a filter: a heap of slots whose neighbours are to be looked at
 	visited []uint16  // slot was seen in this generation
 	gen     uint16
 	near    []uint32  // slots of one kernel call

@@ -46,6 +46,11 @@ type Params struct {
 	// ScoreThreshold leaves out hits with a worse Hit.Score: a smaller one, or with L2 a larger one. With it a graph search
 	// looks at as much as it takes to find all that is within, up to k hits. nil leaves out none.
 	ScoreThreshold *float32
+	// Filter says which points may be found; nil for all. Only a Collection knows what points carry: an Index by itself
+	// refuses a filter with ErrInvalid.
+	Filter *Filter
+
+	chosen *selection // what a collection made of Filter
 }
 
 // Index finds the stored vectors nearest to a query. All methods are safe for

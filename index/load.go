@@ -10,7 +10,7 @@ import (
 	"github.com/dgraph-io/badger/v4"
 )
 
-// loaded is a point on its way from the store into the engine.
+// loaded is a point on its way from the store into the engine; the catalogue has it already.
 type loaded struct {
 	member
 	vector []float32
@@ -53,7 +53,7 @@ func (c *Collection) load(txn *badger.Txn) error {
 	if c.engine, err = newEngine(o); err != nil {
 		return err
 	}
-	points, err := c.readPoints(txn, func(string, *pointRecord) (bool, error) { return true, nil })
+	points, err := c.readPoints(txn, func(member, *pointRecord) (bool, error) { return true, nil })
 	if err != nil {
 		return err
 	}
@@ -72,13 +72,13 @@ func (c *Collection) loadSnapshot(txn *badger.Txn, o Options) (built, lost int, 
 		return 0, 0, err
 	}
 	row := make([]float32, c.record.Config.Dimension)
-	later, err := c.readPoints(txn, func(id string, p *pointRecord) (bool, error) {
+	later, err := c.readPoints(txn, func(m member, p *pointRecord) (bool, error) {
 		if p.seq > c.saved.Sequence {
 			return true, nil
 		}
-		found, err := r.place(member{id, p.seq}, p.vector(row))
+		found, err := r.place(m, p.vector(row))
 		if err == nil && !found {
-			err = fmt.Errorf("point %q, write %d, is not in the snapshot of write %d: %w", id, p.seq, c.saved.Sequence, ErrCorrupt)
+			err = fmt.Errorf("point %q, write %d, is not in the snapshot of write %d: %w", m.id, p.seq, c.saved.Sequence, ErrCorrupt)
 		}
 		return false, err
 	})
@@ -90,8 +90,8 @@ func (c *Collection) loadSnapshot(txn *badger.Txn, o Options) (built, lost int, 
 	return len(later), lost, c.insert(later)
 }
 
-// readPoints returns the points that pick picks, in the order in which they were written.
-func (c *Collection) readPoints(txn *badger.Txn, pick func(id string, p *pointRecord) (bool, error)) ([]loaded, error) {
+// readPoints enters all points in the catalogue and returns those that pick picks, in the order in which they were written.
+func (c *Collection) readPoints(txn *badger.Txn, pick func(m member, p *pointRecord) (bool, error)) ([]loaded, error) {
 	var points []loaded
 	err := c.eachItem(txn, func(id string, item *badger.Item) error {
 		return item.Value(func(b []byte) error {
@@ -99,9 +99,14 @@ func (c *Collection) readPoints(txn *badger.Txn, pick func(id string, p *pointRe
 			if err != nil {
 				return err
 			}
-			picked, err := pick(id, &p)
+			entries, err := p.entries()
+			if err != nil {
+				return fmt.Errorf("point %q: %w", id, err)
+			}
+			m := member{id, tag{p.seq, c.catalogue.put([]string{id}, [][]entry{entries})[0]}}
+			picked, err := pick(m, &p)
 			if picked && err == nil {
-				points = append(points, loaded{member{id, p.seq}, p.vector(make([]float32, c.record.Config.Dimension))})
+				points = append(points, loaded{m, p.vector(make([]float32, c.record.Config.Dimension))})
 			}
 			return err
 		})
@@ -111,14 +116,11 @@ func (c *Collection) readPoints(txn *badger.Txn, pick func(id string, p *pointRe
 }
 
 func (c *Collection) insert(points []loaded) error {
-	ids, vectors, seqs := make([]string, len(points)), make([][]float32, len(points)), make([]uint64, len(points))
+	ids, vectors, tags := make([]string, len(points)), make([][]float32, len(points)), make([]tag, len(points))
 	for i, p := range points {
-		ids[i], vectors[i], seqs[i] = p.id, p.vector, p.seq
+		ids[i], vectors[i], tags[i] = p.id, p.vector, p.tag
 	}
-	if g, ok := c.engine.(*graph); ok {
-		return g.upsert(ids, vectors, seqs)
-	}
-	return c.engine.Upsert(ids, vectors)
+	return c.engine.put(ids, vectors, tags)
 }
 
 func (c *Collection) loadDetector(txn *badger.Txn) error {

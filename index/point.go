@@ -126,3 +126,6 @@ func (p *pointRecord) point(id string) (Point, error) {
 	}
 	return out, nil
 }
+
+// entries returns what the point can be filtered by.
+func (p *pointRecord) entries() ([]entry, error) { return entriesOf(string(p.label), p.payload) }

@@ -1,6 +1,9 @@
 package index
 
-import "context"
+import (
+	"context"
+	"math/bits"
+)
 
 // scanBlock is how many rows one kernel call of a scan compares.
 const scanBlock = 256
@@ -85,4 +88,55 @@ func (s space) scan(ctx context.Context, q, arena []float32, n int, use func(row
 		}
 	}
 	return nil
+}
+
+// scanChosen compares q with the points of a selection and keeps the k nearest; h holds ordinals. rowOf are their rows in the
+// arena, noSlot for those that have none.
+func (s space) scanChosen(ctx context.Context, q, arena []float32, chosen *selection, rowOf []uint32, h *nearest) error {
+	var rows, ords [scanBlock]uint32
+	var out [scanBlock]float32
+	n, blocks := 0, 0
+	for i, word := range chosen.bitmap {
+		for ; word != 0; word &= word - 1 {
+			ord := uint32(i*64 + bits.TrailingZeros64(word))
+			if int(ord) >= len(rowOf) || rowOf[ord] == noSlot {
+				continue
+			}
+			rows[n], ords[n] = rowOf[ord], ord
+			n++
+			if n == scanBlock {
+				if blocks++; blocks%64 == 0 && ctx.Err() != nil {
+					return ctx.Err()
+				}
+				s.distances(q, arena, rows[:], out[:], nil)
+				h.addAll(ords[:], out[:])
+				n = 0
+			}
+		}
+	}
+	s.distances(q, arena, rows[:n], out[:], nil)
+	h.addAll(ords[:n], out[:])
+	return ctx.Err()
+}
+
+func (h *nearest) addAll(rows []uint32, dist []float32) {
+	for i, row := range rows {
+		if len(h.dist) < h.k || dist[i] <= h.dist[0] {
+			h.add(row, dist[i])
+		}
+	}
+}
+
+// nearestChosen is scanChosen with the hits of it, nearest first.
+func (s space) nearestChosen(ctx context.Context, q, arena []float32, k int, chosen *selection, rowOf []uint32, h *nearest) ([]Hit, error) {
+	h.reset(k, func(ord uint32) string { return chosen.ids[ord] })
+	if err := s.scanChosen(ctx, q, arena, chosen, rowOf, h); err != nil {
+		return nil, err
+	}
+	hits := make([]Hit, len(h.rows))
+	for i, ord := range h.rows {
+		hits[i] = s.hit(chosen.ids[ord], h.dist[i])
+	}
+	sortHits(hits)
+	return hits, nil
 }

@@ -158,3 +158,11 @@ func (p Params) candidates(k int) (int, error) {
 	}
 	return max(p.EF, k), nil
 }
+
+// compiled refuses a filter of which no collection made a selection.
+func (p Params) compiled() error {
+	if p.Filter != nil && p.chosen == nil {
+		return fmt.Errorf("a filter: %w: this index keeps vectors only, search a Collection", ErrInvalid)
+	}
+	return nil
+}

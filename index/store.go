@@ -106,7 +106,7 @@ func (s *Store) load() error {
 			if err != nil {
 				return err
 			}
-			c := &Collection{store: s, name: string(key[1:])}
+			c := &Collection{store: s, name: string(key[1:]), catalogue: newCatalogue()}
 			if err := json.Unmarshal(content, &c.record); err != nil {
 				return fmt.Errorf("collection %q: %w: %w", c.name, ErrCorrupt, err)
 			}
@@ -163,7 +163,7 @@ func (s *Store) Create(name string, c Config) (*Collection, error) {
 	if s.collections[name] != nil {
 		return nil, fmt.Errorf("collection %q: %w", name, ErrExists)
 	}
-	col := &Collection{store: s, name: name, record: collectionRecord{Config: c}}
+	col := &Collection{store: s, name: name, record: collectionRecord{Config: c}, catalogue: newCatalogue()}
 	var err error
 	if col.engine, err = newEngine(o); err != nil {
 		return nil, err

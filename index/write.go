@@ -66,11 +66,16 @@ func (c *Collection) upsertPart(points []Point, payloads [][]byte, rows []float3
 		return ErrNotFound
 	}
 	number := c.record.Number
-	ids, vectors, seqs := make([]string, len(points)), make([][]float32, len(points)), make([]uint64, len(points))
+	ids, vectors, tags := make([]string, len(points)), make([][]float32, len(points)), make([]tag, len(points))
+	entries := make([][]entry, len(points))
 	err := c.store.db.Update(func(txn *badger.Txn) error {
 		for i := range points {
 			p := &points[i]
-			ids[i], vectors[i], seqs[i] = p.ID, rows[i*s.stride:i*s.stride+s.dim], c.sequence+uint64(i)+1
+			ids[i], vectors[i], tags[i].seq = p.ID, rows[i*s.stride:i*s.stride+s.dim], c.sequence+uint64(i)+1
+			var err error
+			if entries[i], err = entriesOf(p.Label, payloads[i]); err != nil {
+				return err
+			}
 			key, rawKey := pointKey(recordPoint, number, p.ID), pointKey(recordRaw, number, p.ID)
 			if len(p.Raw) > 0 {
 				if err := txn.Set(rawKey, p.Raw); err != nil {
@@ -79,7 +84,7 @@ func (c *Collection) upsertPart(points []Point, payloads [][]byte, rows []float3
 			} else if err := c.deleteRaw(txn, key, rawKey, p.ID); err != nil {
 				return err
 			}
-			if err := txn.Set(key, encodePoint(p, payloads[i], vectors[i], seqs[i])); err != nil {
+			if err := txn.Set(key, encodePoint(p, payloads[i], vectors[i], tags[i].seq)); err != nil {
 				return err
 			}
 		}
@@ -89,10 +94,10 @@ func (c *Collection) upsertPart(points []Point, payloads [][]byte, rows []float3
 		return err
 	}
 	c.sequence += uint64(len(points))
-	if g, ok := c.engine.(*graph); ok {
-		return g.upsert(ids, vectors, seqs)
+	for i, ord := range c.catalogue.put(ids, entries) {
+		tags[i].ordinal = ord
 	}
-	return c.engine.Upsert(ids, vectors)
+	return c.engine.put(ids, vectors, tags)
 }
 
 // deleteRaw deletes the raw input of a point that is in the store, if it has one.
@@ -130,6 +135,47 @@ func (c *Collection) Delete(ctx context.Context, ids []string) error {
 	defer c.store.gate.leave()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.deleteParts(ctx, ids)
+}
+
+// DeleteWhere removes the points that pass a filter, in parts like those of Delete. A filter that lets all points pass is
+// refused with ErrInvalid.
+func (c *Collection) DeleteWhere(ctx context.Context, f *Filter) error {
+	if f.isZero() {
+		return fmt.Errorf("a filter without conditions: %w: it would delete every point, use Store.Drop for that", ErrInvalid)
+	}
+	if err := f.Validate(); err != nil {
+		return err
+	}
+	if err := c.enter(); err != nil {
+		return err
+	}
+	defer c.store.gate.leave()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	ids, err := c.matches(f)
+	if err != nil {
+		return fmt.Errorf("collection %q: %w", c.name, err)
+	}
+	return c.deleteParts(ctx, ids)
+}
+
+// matches returns the ids of the points that pass a filter.
+func (c *Collection) matches(f *Filter) ([]string, error) {
+	c.catalogue.mu.RLock()
+	defer c.catalogue.mu.RUnlock()
+	s, err := c.catalogue.choose(f, c.entries)
+	if err != nil {
+		return nil, err
+	}
+	defer c.catalogue.drop(s.bitmap)
+	ids := make([]string, 0, s.count)
+	s.each(func(ord uint32) { ids = append(ids, s.ids[ord]) })
+	return ids, nil
+}
+
+// deleteParts deletes ids. The caller holds mu.
+func (c *Collection) deleteParts(ctx context.Context, ids []string) error {
 	for first := 0; first < len(ids); first += MaxAtomicPoints {
 		err := ctx.Err()
 		if err == nil {
@@ -170,5 +216,8 @@ func (c *Collection) deletePart(ids []string) error {
 		return err
 	}
 	c.sequence++
-	return c.engine.Delete(gone)
+	// The catalogue last: it gives ordinals to others, which searches of the engine must not meet before.
+	err = c.engine.Delete(gone)
+	c.catalogue.delete(gone)
+	return err
 }

@@ -1,0 +1,177 @@
+package index
+
+import (
+	"context"
+	"sync/atomic"
+)
+
+// A search with a filter goes one of two ways, whichever is cheaper.
+//
+//	scan   compares with the chosen points, one by one
+//	walk   goes through the graph as without a filter, also past points that were not chosen, until it has found enough
+//	       that were: never less far than without a filter
+//
+// Enough are matchesPerHit·k chosen ones. How far that is depends on where they lie: a walk that has cost as much as the scan
+// gives up, and the scan is done. So a filter whose points are all far from the query costs two scans at the most, and none
+// costs recall.
+const (
+	// rowsPerHop is how many rows a scan compares in the time of one hop of a walk.
+	rowsPerHop = 40.0
+	// matchesPerHit is how many chosen slots a walk finds for each hit before it trusts the nearest.
+	matchesPerHit = 2.0
+)
+
+// searchChosen is Search with a selection. The caller holds mu.
+func (g *graph) searchChosen(ctx context.Context, w *walk, k, ef int, p Params) ([]Hit, error) {
+	s := p.chosen
+	want := int(matchesPerHit * float64(k))
+	hops := max(float64(ef), float64(want)*float64(len(g.slotOf))/float64(max(s.count, 1)))
+	if affordable := float64(s.count) / rowsPerHop; !p.Exact && g.top >= 0 && hops < affordable {
+		done, err := g.walkChosen(ctx, w, ef, want, int(affordable), s)
+		if err != nil {
+			return nil, err
+		}
+		if done {
+			if hits := g.hits(w, k, s); len(hits) >= min(k, s.count) {
+				return hits, nil
+			}
+		}
+	}
+	return g.nearestChosen(ctx, w.query, g.vectors, k, s, g.slotAt, &w.nearest)
+}
+
+// passes reports whether a slot has a point that was chosen.
+func (g *graph) passes(slot uint32, s *selection) bool {
+	ord := g.ordOf[slot]
+	if ord != severalOwners {
+		return s.has(ord)
+	}
+	if s.has(g.owner[slot].ordinal) {
+		return true
+	}
+	for _, m := range g.more[slot] {
+		if s.has(m.ordinal) {
+			return true
+		}
+	}
+	return false
+}
+
+// walkChosen leaves in w.pool, nearest first, the slots of chosen points that it met: it looks at the neighbours of at least
+// ef slots, and goes on until the want nearest chosen ones are nearer than all that is left. It reports false if that takes
+// more than so many hops.
+func (g *graph) walkChosen(ctx context.Context, w *walk, ef, want, hops int, s *selection) (done bool, err error) {
+	g.ask(w, w.query)
+	g.enter(w)
+	for layer := g.top; layer > 0; layer-- {
+		g.descend(w, layer)
+	}
+	w.begin(cap(g.state))
+	w.front = append(w.front[:0], w.pool[0])
+	w.visited[w.pool[0].slot()] = w.gen
+	if !g.passes(w.pool[0].slot(), s) {
+		w.pool = w.pool[:0]
+	}
+	worst := ^key(0) // the last of w.pool, once there are want
+	for hop := 0; len(w.front) > 0; hop++ {
+		if hop == hops {
+			return false, nil
+		}
+		if hop%1024 == 1023 && ctx.Err() != nil {
+			return false, ctx.Err()
+		}
+		at := popKey(&w.front)
+		if at > worst && hop >= ef {
+			return true, nil
+		}
+		list := g.list(at.slot(), 0)
+		n := 0
+		for i := range int(atomic.LoadUint32(&list[0])) {
+			v := atomic.LoadUint32(&list[1+i])
+			w.near[n] = v
+			unseen := 0
+			if w.visited[v] != w.gen {
+				unseen = 1
+			}
+			w.visited[v] = w.gen
+			n += unseen
+		}
+		var next *uint32
+		if len(w.front) > 0 {
+			next = &g.list(w.front[0].slot(), 0)[0]
+		}
+		g.compare(w, w.near[:n], next)
+		for i, v := range w.near[:n] {
+			k := makeKey(w.dist[i], v)
+			if k < worst || hop < ef {
+				pushKey(&w.front, k)
+			}
+			if k < worst && g.passes(v, s) {
+				w.pool = insertKey(w.pool, k, want)
+				if len(w.pool) == want {
+					worst = w.pool[want-1]
+				}
+			}
+		}
+	}
+	return true, nil
+}
+
+// insertKey inserts into a sorted pool of at most n.
+func insertKey(pool []key, k key, n int) []key {
+	lo, hi := 0, len(pool)
+	for lo < hi {
+		mid := int(uint(lo+hi) / 2)
+		if pool[mid] < k {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	if len(pool) < n {
+		pool = append(pool, 0)
+	}
+	copy(pool[lo+1:], pool[lo:])
+	pool[lo] = k
+	return pool
+}
+
+// pushKey and popKey keep a heap with the smallest key on top.
+func pushKey(heap *[]key, k key) {
+	h := append(*heap, k)
+	i := len(h) - 1
+	for i > 0 {
+		up := (i - 1) / 2
+		if h[up] <= k {
+			break
+		}
+		h[i] = h[up]
+		i = up
+	}
+	h[i] = k
+	*heap = h
+}
+
+func popKey(heap *[]key) key {
+	h := *heap
+	top, last := h[0], h[len(h)-1]
+	h = h[:len(h)-1]
+	for i := 0; len(h) > 0; {
+		c := 2*i + 1
+		if c >= len(h) {
+			h[i] = last
+			break
+		}
+		if c+1 < len(h) && h[c+1] < h[c] {
+			c++
+		}
+		if last <= h[c] {
+			h[i] = last
+			break
+		}
+		h[i] = h[c]
+		i = c
+	}
+	*heap = h
+	return top
+}
