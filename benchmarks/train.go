@@ -44,6 +44,8 @@ type TrainOptions struct {
 	Steps   int    // measured, default DefaultSteps
 	Warmup  int    // steps before, not measured, default DefaultWarmup
 	Seed    uint64 // of weights, images and labels
+
+	Precision kernel.Precision // of the products
 }
 
 // SetDefaults fills the zero fields.
@@ -89,6 +91,7 @@ type TrainReport struct {
 	Batch            int     `json:"batch"`
 	Threads          int     `json:"threads"`
 	Device           string  `json:"device"`
+	Precision        string  `json:"precision"`
 	Steps            int     `json:"steps"`
 	StepMS           float64 `json:"step_ms"` // wall clock, milliseconds
 	CPUMS            float64 `json:"cpu_ms"`  // of all threads of the process, in blocks of steps
@@ -148,7 +151,7 @@ func Train(ctx context.Context, o TrainOptions) (r TrainReport, err error) {
 	if err != nil {
 		return r, err
 	}
-	r.Network, r.Batch, r.Threads, r.Device, r.Steps, r.Parameters = o.Network, o.Batch, o.Threads, t.dev.Name(), o.Steps, t.parameters()
+	r.Network, r.Batch, r.Threads, r.Device, r.Precision, r.Steps, r.Parameters = o.Network, o.Batch, o.Threads, t.dev.Name(), o.Precision.String(), o.Steps, t.parameters()
 	r.StepMS, r.CPUMS = rounded(wall, 4), rounded(cpu, 4)
 	r.SamplesPerSecond = rounded(1e3*float64(o.Batch)/wall, 0)
 	r.GFLOPS = rounded(float64(flops*o.Batch)/wall/1e6, 2)
@@ -188,7 +191,7 @@ func newTraining(o TrainOptions) (t *training, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if t.dev, err = kernel.NewCPU(o.Threads); err != nil {
+	if t.dev, err = kernel.NewCPUWith(o.Threads, o.Precision); err != nil {
 		return nil, err
 	}
 	t.graph, err = encoder.NewGraph(t.dev, t.network, t.weights, o.Batch, func(emb, grad kernel.Matrix) float32 { return loss(emb, t.labels, grad) })

@@ -7,10 +7,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/akin-search/akin/benchmarks"
+	"github.com/akin-search/akin/encoder/kernel"
 )
 
 func newBenchTrain(a *app) *cobra.Command {
 	var o benchmarks.TrainOptions
+	var precision string
 	c := &cobra.Command{
 		Use:   "train",
 		Short: "Measure a training step",
@@ -34,9 +36,14 @@ resnet, ResNet-8-like with normalisation, 32-64-128 channels. benchmarks/peers r
 	f.IntVar(&o.Steps, "steps", benchmarks.DefaultSteps, "steps to measure")
 	f.IntVar(&o.Warmup, "warmup", benchmarks.DefaultWarmup, "steps before, not measured")
 	f.Uint64Var(&o.Seed, "seed", 0, "of weights, images and labels")
+	f.StringVar(&precision, "precision", kernel.Float32.String(), precisionHelp)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if err := typed(c, map[string]int{"batch": o.Batch, "steps": o.Steps, "warmup": o.Warmup}); err != nil {
 			return err
+		}
+		var err error
+		if o.Precision, err = kernel.ParsePrecision(precision); err != nil {
+			return fmt.Errorf("--precision: %w", err)
 		}
 		r, err := benchmarks.Train(c.Context(), o)
 		if err != nil {
@@ -46,6 +53,9 @@ resnet, ResNet-8-like with normalisation, 32-64-128 channels. benchmarks/peers r
 	}
 	return c
 }
+
+// precisionHelp describes --precision.
+const precisionHelp = "of the products in training: float32, or bf16, which needs AVX512_BF16 or AMX"
 
 func networkHelp() string { return strings.Join(benchmarks.NetworkNames(), ", ") }
 

@@ -58,11 +58,11 @@ func (c *cpuConv) forwardImages(group int) {
 	for i := lo; i < hi; i++ {
 		x, y := c.x[i*c.xImage():], c.y[i*c.yImage()+c.yOrigin():]
 		if !c.Pool {
-			c.convolve(&g.tile, x, c.w, c.b, y, c.yRow(), flags)
+			c.convolve(g, x, c.w, c.b, y, c.yRow(), flags)
 			continue
 		}
 		cw := c.conved.w
-		c.convolve(&g.tile, x, c.w, c.b, g.conved, cw*c.Filters, flags)
+		c.convolve(g, x, c.w, c.b, g.conved, cw*c.Filters, flags)
 		c.poolImage(g.conved, y, c.placesOf(c.idx, i))
 	}
 }
@@ -103,6 +103,7 @@ func (c *cpuConv) backwardImages(group int) {
 			c.inputGrad(g, c.dx[i*c.xImage():], 0)
 		}
 	}
+	c.endWeightGrad(g)
 }
 
 // biasGrad adds Σ dz of one image to db: a row of ones times dz.

@@ -19,6 +19,7 @@ type convCore struct {
 	out    size      // and of y
 	packed []float32 // w, panel by panel
 	phases []phase   // of the input gradient
+	bf16   *bf16Conv // nil where the products are float32
 }
 
 // phase is the pixels of x at y, x modulo the stride: their gradient convolves dz with rows × cols taps, the first of which is at
@@ -29,6 +30,7 @@ type phase struct {
 	top, left  int
 	ky, kx     int       // the tap of w that comes first; the others follow Stride apart, downwards
 	w          []float32 // [rows][cols][Filters][Channels], panel by panel of channels
+	pairs      []uint32  // the same for bf16, rows filled up: [rows][filled(cols·Filters)][Channels]
 }
 
 // size is a height and width in pixels.
@@ -40,12 +42,14 @@ type convGroup struct {
 	conved []float32 // one image before pooling
 	dz     []float32 // one image's gradient of the convolution's output
 	dw     []float32 // partial sum
+	bf16   bf16Group
 }
 
 func newConvCore(d *cpuDevice, s ConvShape) convCore {
 	c := convCore{ConvShape: s, dev: d, groups: make([]convGroup, min(convGroups, s.Batch))}
 	c.conved.h, c.conved.w = s.Conved()
 	c.out.h, c.out.w = s.Out()
+	c.bf16 = newBF16Conv(&c)
 	return c
 }
 
@@ -74,6 +78,10 @@ func (c *convCore) dzOrigin() int { return c.dzPad() * (c.dzRow() + c.Filters) }
 
 // panels returns w as tiles read it: in panels of the tier's width.
 func (c *convCore) panels(w []float32) []float32 {
+	if c.bf16 != nil {
+		c.bf16.pack(c, w)
+		return nil
+	}
 	width := c.dev.tier.wide
 	if c.Filters <= width {
 		return w
@@ -89,8 +97,12 @@ func (c *convCore) panels(w []float32) []float32 {
 }
 
 // convolve computes one image of [ConvedHeight][ConvedWidth][Filters], rows outRow apart. bias may be nil.
-func (c *convCore) convolve(t *tile, x, panels, bias, out []float32, outRow, flags int) {
-	xRow := c.xRow()
+func (c *convCore) convolve(g *convGroup, x, panels, bias, out []float32, outRow, flags int) {
+	if c.bf16 != nil {
+		c.bf16.convolve(c, g, x, bias, out, outRow, flags)
+		return
+	}
+	xRow, t := c.xRow(), &g.tile
 	*t = tile{ars: 4 * c.Stride * c.Channels, acs: 4, aseg: 4 * (xRow - c.Kernel*c.Channels),
 		crs: 4 * c.Filters, kc: c.Kernel * c.Channels, segs: c.Kernel, flags: flags}
 	rows := c.Kernel * c.Kernel * c.Channels
@@ -121,6 +133,9 @@ func (c *convCore) prepareBackward() {
 		g.dz = aligned((c.conved.h + 2*c.dzPad()) * c.dzRow())
 		g.dw = aligned(c.Kernel * c.Kernel * c.Channels * c.Filters)
 	}
+	if c.bf16 != nil {
+		c.bf16.prepareBackward(c)
+	}
 }
 
 // flipWeights makes the phases' filters of w.
@@ -142,10 +157,16 @@ func (c *convCore) flipWeights(w []float32) {
 				ph := phase{y: y, x: x}
 				ph.rows, ph.ky, ph.top = taps(y)
 				ph.cols, ph.kx, ph.left = taps(x)
-				ph.w = aligned(ph.rows * ph.cols * f * ch)
+				if c.bf16 == nil {
+					ph.w = aligned(ph.rows * ph.cols * f * ch)
+				}
 				c.phases = append(c.phases, ph)
 			}
 		}
+	}
+	if c.bf16 != nil {
+		c.bf16.flip(c, w)
+		return
 	}
 	width := c.dev.tier.wide
 	for _, ph := range c.phases {
@@ -164,6 +185,10 @@ func (c *convCore) flipWeights(w []float32) {
 
 // weightGrad adds Σ over the pixels of x·dz of one image to the group's dw, a row of the filter at a time.
 func (c *convCore) weightGrad(g *convGroup, x []float32) {
+	if c.bf16 != nil {
+		c.bf16.weightGrad(c, g, x)
+		return
+	}
 	f := c.Filters
 	ch, cw := c.conved.h, c.conved.w
 	t := &g.tile
@@ -183,18 +208,31 @@ func (c *convCore) weightGrad(g *convGroup, x []float32) {
 	*t = tile{}
 }
 
+// endWeightGrad follows the group's last image.
+func (c *convCore) endWeightGrad(g *convGroup) {
+	if c.bf16 != nil {
+		c.bf16.sumWeightGrad(c, g)
+	}
+}
+
 // inputGrad convolves one image's dz with the flipped filter into dx, or adds it there.
 func (c *convCore) inputGrad(g *convGroup, dx []float32, flags int) {
 	f, s, row := c.Filters, c.Stride, c.xRow()
 	dx = dx[c.InPad*(row+c.Channels):]
 	t := &g.tile
 	for i := range c.phases {
+		if ph := &c.phases[i]; ph.rows*ph.cols == 0 && flags&tileAdd == 0 {
+			c.clearPhase(dx, ph)
+		}
+	}
+	if c.bf16 != nil {
+		c.bf16.inputGrad(c, g, dx, flags)
+		return
+	}
+	for i := range c.phases {
 		ph := &c.phases[i]
 		taps := ph.rows * ph.cols * f
 		if taps == 0 {
-			if flags&tileAdd == 0 {
-				c.clearPhase(dx, ph)
-			}
 			continue
 		}
 		*t = tile{ars: 4 * f, acs: 4, aseg: 4 * (c.dzRow() - ph.cols*f), crs: 4 * s * c.Channels, kc: ph.cols * f, segs: ph.rows, flags: flags}

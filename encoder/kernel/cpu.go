@@ -14,6 +14,7 @@ const MaxThreads = 1024
 // cpuDevice runs kernels on the host's cores.
 type cpuDevice struct {
 	tier    *tier
+	bf16    *bf16Tier // nil where all products are float32
 	threads int
 	helpers []*helper
 	ended   sync.WaitGroup
@@ -37,16 +38,27 @@ type helper struct {
 // spins is how often a helper looks for the next loop before it sleeps: some 20 µs.
 const spins = 1 << 14
 
-// NewCPU returns a device of the given number of threads, the caller's included; 0 means one a core. It fails on more than
+// NewCPU returns a float32 device of the given number of threads, the caller's included; 0 means one a core. It fails on more than
 // MaxThreads, and when AKIN_CPU names a tier that this machine lacks.
-func NewCPU(threads int) (Device, error) {
+func NewCPU(threads int) (Device, error) { return NewCPUWith(threads, Float32) }
+
+// NewCPUWith is NewCPU for a precision. BF16 fails with ErrNoBF16 where the processor, or the tier that AKIN_CPU names, lacks it.
+func NewCPUWith(threads int, p Precision) (Device, error) {
 	if bestErr != nil {
 		return nil, bestErr
+	}
+	var b *bf16Tier
+	if p == BF16 {
+		var err error
+		if b, err = bestBF16(); err != nil {
+			return nil, err
+		}
 	}
 	d, err := newCPU(threads, best)
 	if err != nil {
 		return nil, err
 	}
+	d.bf16 = b
 	return d, nil
 }
 
@@ -99,7 +111,12 @@ func (d *cpuDevice) start() {
 	}
 }
 
-func (d *cpuDevice) Name() string { return "cpu/" + d.tier.name }
+func (d *cpuDevice) Name() string {
+	if d.bf16 != nil {
+		return "cpu/" + d.tier.name + "+" + d.bf16.name
+	}
+	return "cpu/" + d.tier.name
+}
 
 func (d *cpuDevice) NewLayer(s Shape) (Layer, error) {
 	if err := s.Validate(); err != nil {

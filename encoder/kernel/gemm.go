@@ -76,12 +76,12 @@ func pack(panel, b []float32, ld, kc, cols int) {
 }
 
 // packTransposed writes panel[r][j] = b[j][r], rows of b being ld apart; four rows of b at a time share a line of the panel.
-func packTransposed(panel, b []float32, ld, kc, cols int) {
+func packTransposed[T float32 | uint32](panel, b []T, ld, kc, cols int) {
 	j := 0
 	for ; j+4 <= cols; j += 4 {
 		b0, b1, b2, b3 := b[j*ld:][:kc], b[(j+1)*ld:][:kc], b[(j+2)*ld:][:kc], b[(j+3)*ld:][:kc]
 		for r := range b0 {
-			d := (*[4]float32)(panel[r*cols+j:])
+			d := (*[4]T)(panel[r*cols+j:])
 			d[0], d[1], d[2], d[3] = b0[r], b1[r], b2[r], b3[r]
 		}
 	}

@@ -317,6 +317,11 @@ func TestPickTier(t *testing.T) {
 			t.Errorf("pick(%q) = %v, %v", tr.name, got, err)
 		}
 	}
+	for _, b := range supportedBF16() {
+		if got, err := pick(supported(), b.name); err != nil || got.name != "avx512" {
+			t.Errorf("pick(%q) = %v, %v", b.name, got, err)
+		}
+	}
 	if _, err := pick(supported(), "mmx"); err == nil {
 		t.Error("an unknown tier was accepted")
 	}

@@ -190,7 +190,7 @@ func (c *cpuNormConv) convolveImages(group int) {
 	lo, hi := c.images(group, c.n)
 	for i := lo; i < hi; i++ {
 		z := c.z.of(i)
-		c.convolve(&c.groups[group].tile, c.image(group, i), c.w, nil, z, c.z.row, 0)
+		c.convolve(&c.groups[group], c.image(group, i), c.w, nil, z, c.z.row, 0)
 		c.dev.tier.sumChannels(s.image, s.image2, z, c.shift)
 		s.collect()
 	}
@@ -334,4 +334,5 @@ func (c *cpuNormConv) gradImages(group int) {
 			c.inputGrad(g, c.dx[i*c.xImage():], flags)
 		}
 	}
+	c.endWeightGrad(g)
 }

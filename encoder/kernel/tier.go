@@ -38,7 +38,8 @@ var generic = &tier{
 	choose: func(int) *tileShape { return genericShape },
 }
 
-// EnvCPU names the environment variable that lowers the CPU tier: avx512, avx2 or generic.
+// EnvCPU names the environment variable that lowers the CPU tier: amx or avx512bf16, which are avx512 and differ in bf16 only; avx512, avx2
+// or generic.
 const EnvCPU = "AKIN_CPU"
 
 // best is the tier of this process, chosen when it starts: with "go test", add -count=1, for a cached result is of another tier.
@@ -48,6 +49,11 @@ var best, bestErr = pick(supported(), os.Getenv(EnvCPU))
 func pick(have []*tier, want string) (*tier, error) {
 	if want == "" {
 		return have[0], nil
+	}
+	for _, b := range supportedBF16() {
+		if b.name == want {
+			return have[0], nil
+		}
 	}
 	names := make([]string, len(have))
 	for i, t := range have {

@@ -4,7 +4,7 @@ package kernel
 
 import "golang.org/x/sys/cpu"
 
-//go:generate go run gen.go
+//go:generate go run gen.go gen_bf16.go
 
 var (
 	shape512x1     = &tileShape{kernels: tiles512x1}

@@ -59,8 +59,9 @@ type split struct {
 }
 
 // splitOf cuts rows × cols; cols is at most the tier's width.
-func (tr *tier) splitOf(rows, cols int) split {
-	s := tr.choose(cols)
+func (tr *tier) splitOf(rows, cols int) split { return tr.choose(cols).split(rows, cols) }
+
+func (s *tileShape) split(rows, cols int) split {
 	parts := (rows + s.maxRows() - 1) / s.maxRows()
 	high := (rows + parts - 1) / parts
 	lows := parts*high - rows

@@ -191,6 +191,14 @@ func TestPickTier(t *testing.T) {
 			t.Errorf("pick %q: %v, %v", want, got, err)
 		}
 	}
+	for _, want := range []string{"amx", "avx512bf16"} {
+		if got, err := pick([]tier{avx512, avx2, generic}, want); got != avx512 || err != nil {
+			t.Errorf("pick %q: %v, %v", want, got, err)
+		}
+		if _, err := pick([]tier{avx2, generic}, want); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("pick %q of avx2: %v", want, err)
+		}
+	}
 }
 
 // TestEnvironment starts this test again under each tier's name.

@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// EnvCPU names the environment variable that lowers the CPU tier: avx512, avx2 or generic.
+// EnvCPU names the environment variable that lowers the CPU tier: avx512, avx2 or generic; amx and avx512bf16, which differ in the products of
+// training (encoder/kernel), are avx512 here.
 const EnvCPU = "AKIN_CPU"
 
 // tier is one level of CPU kernels.
@@ -35,10 +36,14 @@ func pick(have []tier, want string) (tier, error) {
 	if want == "" {
 		return have[0], nil
 	}
+	name := want
+	if want == "amx" || want == "avx512bf16" {
+		name = avx512.String()
+	}
 	names := make([]string, len(have))
 	for i, t := range have {
 		names[i] = t.String()
-		if names[i] == want {
+		if names[i] == name {
 			return t, nil
 		}
 	}
