@@ -15,7 +15,7 @@ func TestBenchNumbers(t *testing.T) {
 		text []string
 	}{
 		{"train --network mlp --batch 16 --steps 5 --warmup 1",
-			[]string{"network", "batch", "threads", "device", "steps", "step_ms", "cpu_ms", "samples_per_second", "gflops", "peak_gflops", "fraction_of_peak", "allocs_per_step", "bytes_per_step", "parameters"},
+			[]string{"network", "batch", "threads", "device", "precision", "steps", "step_ms", "cpu_ms", "samples_per_second", "gflops", "peak_gflops", "fraction_of_peak", "allocs_per_step", "bytes_per_step", "parameters"},
 			[]string{"mlp: 242112 parameters, batch 16, 1 threads", "of the peak"}},
 		{"encode --network cnn --items 20 --batch 32 --rounds 1 --threads 1",
 			[]string{"network", "device", "items", "p50_us", "p99_us", "png_p50_us", "png_p99_us", "threads", "batch", "images_per_second", "gflops", "peak_gflops", "fraction_of_peak"},
@@ -55,14 +55,15 @@ func TestBenchNumbers(t *testing.T) {
 
 func TestBenchNumbersRefuse(t *testing.T) {
 	for args, want := range map[string]string{
-		"train --network vgg": `network "vgg": use one of mlp, cnn, default, resnet`,
-		"train --steps 0":     "--steps 0: use 1 or more",
-		"train --batch 1":     "batch of 1: it must be 2",
-		"train --threads -1":  "--threads -1: it must not be negative",
-		"encode --items 0":    "--items 0: use 1 or more",
-		"encode --network x":  `network "x": use one of`,
-		"gemm --size 9999":    "size 9999: it must be 1 to 4096",
-		"gemm --size 0":       "--size 0: use 1 or more",
+		"train --network vgg":   `network "vgg": use one of mlp, cnn, default, resnet`,
+		"train --steps 0":       "--steps 0: use 1 or more",
+		"train --precision fp8": `precision "fp8": use float32 or bf16`,
+		"train --batch 1":       "batch of 1: it must be 2",
+		"train --threads -1":    "--threads -1: it must not be negative",
+		"encode --items 0":      "--items 0: use 1 or more",
+		"encode --network x":    `network "x": use one of`,
+		"gemm --size 9999":      "size 9999: it must be 1 to 4096",
+		"gemm --size 0":         "--size 0: use 1 or more",
 	} {
 		stdout, stderr, code, _ := runBench(t, context.Background(), strings.Fields(args)...)
 		if code != 1 || stdout != "" || !strings.Contains(stderr, want) || strings.Count(stderr, "\n") != 1 {
