@@ -1,8 +1,11 @@
 package index
 
 import (
+	"errors"
+	"flag"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"sync/atomic"
 	"testing"
 )
@@ -66,28 +69,45 @@ func BenchmarkSearch(b *testing.B) {
 	}
 }
 
+var (
+	openPoints = flag.Int("open.points", 54_000, "points of BenchmarkOpen, of 64 components")
+	openDir    = flag.String("open.dir", "", "folder in which BenchmarkOpen keeps its store; empty makes one for the run")
+)
+
+// BenchmarkOpen is the time from a closed store to the first answer.
 func BenchmarkOpen(b *testing.B) {
-	data, queries := benchData()
-	dir := b.TempDir()
+	dir := *openDir
+	if dir == "" {
+		dir = b.TempDir()
+	}
+	data := clusters(rand.New(rand.NewPCG(1, 2)), *openPoints+1, 64, 90, 0.5)
+	query := data[*openPoints]
 	s, err := Open(dir, StoreOptions{})
 	must(b, err)
-	c, err := s.Create("c", Config{Dimension: 64})
-	must(b, err)
-	points := make([]Point, len(data))
-	for i, id := range numbered(len(data)) {
-		points[i] = Point{ID: id, Vector: data[i], Label: "class", Raw: make([]byte, 784)}
+	if _, err := s.Collection("c"); errors.Is(err, ErrNotFound) {
+		c, err := s.Create("c", Config{Dimension: 64})
+		must(b, err)
+		points := make([]Point, *openPoints)
+		for i := range points {
+			points[i] = Point{ID: fmt.Sprintf("p%07d", i), Vector: data[i], Label: "class"}
+		}
+		must(b, c.Upsert(ctx, points))
 	}
-	must(b, c.Upsert(ctx, points))
 	must(b, s.Close())
-	b.ResetTimer()
-	for range b.N {
+	data = nil
+	for b.Loop() {
 		s, err := Open(dir, StoreOptions{})
 		must(b, err)
-		if _, err := collectionOf(b, s, "c").Search(ctx, queries[0], 10, Params{}); err != nil {
+		c := collectionOf(b, s, "c")
+		if c.Len() != *openPoints {
+			b.Fatalf("%d points", c.Len())
+		}
+		if _, err := c.Search(ctx, query, 10, Params{}); err != nil {
 			b.Fatal(err)
 		}
 		b.StopTimer()
 		must(b, s.Close())
+		runtime.GC()
 		b.StartTimer()
 	}
 }

@@ -51,6 +51,17 @@ func newCatalogue() *catalogue {
 	return &catalogue{ordinalOf: map[string]uint32{}, fields: map[string]*field{}}
 }
 
+// start begins anew with points whose values put will enter. Their ordinals are their places.
+func (c *catalogue) start(ids []string) {
+	c.all, c.wide, c.free, c.fields = ordinals{}, ordinals{}, nil, map[string]*field{}
+	c.ids, c.valuesOf = ids, make([][]posting, len(ids))
+	c.ordinalOf = make(map[string]uint32, len(ids))
+	for i, id := range ids {
+		c.ordinalOf[id] = uint32(i)
+		c.all.add(uint32(i))
+	}
+}
+
 // put takes points in, or replaces what was known of them, and returns their ordinals.
 func (c *catalogue) put(ids []string, entries [][]entry) []uint32 {
 	c.mu.Lock()

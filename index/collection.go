@@ -20,6 +20,8 @@ type Collection struct {
 	dropped atomic.Bool
 
 	catalogue *catalogue
+	filing    sync.Mutex  // one fillCatalogue at a time; taken after mu
+	filed     atomic.Bool // the catalogue is filled; no write comes before
 
 	mu       sync.Mutex // one write at a time: record first, then index
 	sequence uint64     // of the last write; guarded by mu
@@ -105,6 +107,9 @@ func (c *Collection) search(ctx context.Context, q []float32, k int, p Params) (
 	if err := p.Filter.Validate(); err != nil {
 		return nil, err
 	}
+	if err := c.fillCatalogue(); err != nil {
+		return nil, fmt.Errorf("collection %q: %w", c.name, err)
+	}
 	c.catalogue.mu.RLock()
 	defer c.catalogue.mu.RUnlock()
 	var err error
@@ -164,17 +169,19 @@ func (c *Collection) Each(ctx context.Context, f func(Point) error) error {
 	})
 }
 
-// eachItem goes through the point records.
+// eachItem goes through the point records, and fails when some cannot be read.
 func (c *Collection) eachItem(txn *badger.Txn, f func(id string, item *badger.Item) error) error {
 	prefix := numberKey(recordPoint, c.record.Number)
 	it := txn.NewIterator(badger.IteratorOptions{Prefix: prefix})
 	defer it.Close()
+	n := 0
 	for it.Rewind(); it.Valid(); it.Next() {
 		if err := f(string(it.Item().Key()[len(prefix):]), it.Item()); err != nil {
 			return err
 		}
+		n++
 	}
-	return nil
+	return c.checkCount(txn, n)
 }
 
 // read makes a point of its record and its raw input.

@@ -10,7 +10,7 @@ package index
 type codeStore interface {
 	// query returns the scratch of one walk.
 	query() codeQuery
-	// put makes the code of a slot.
+	// put makes the code of a slot. Different slots may be put at the same time.
 	put(slot uint32, row []float32)
 	// grow makes room for so many slots. The caller calls swap, which lets searches see it, while it holds mu exclusively.
 	grow(slots int) (swap func())

@@ -1,22 +1,47 @@
 package index
 
 import (
-	"cmp"
+	"context"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"math"
-	"slices"
+	"sync"
+	"unsafe"
 )
 
-// The image of a graph is everything but the points: they lie in the store and are put back one by one. Its sealed content is
+// The image of a graph is all that it takes to answer: the memory of a graph as it lies, section after section, so that reading
+// it is little more than reading a file. The sections of S slots, in the byte order of the machine that wrote them:
 //
-//	dimension u32   metric u8   M u32   slots u32   entry u32   top i32   levels drawn u64   points u32
-//	for each slot   what u8: free 0, live 1, dead 2
-//	                unless free, level u8 and for each layer: count u16, neighbours u32…
-//	                if dead, components f32…
-//	for each point, by rising sequence number: seq u64, slot u32
+//	states    S · u8       free 0, live 1, dead 2
+//	levels    S · u8
+//	sequences S · u64      of the first point of a live slot, else 0
+//	lengths   S · u16      of its id, else 0
+//	ids       bytes        of the first points, slot after slot
+//	twins     bytes        further points of a slot: slot u32, seq u64, length u16, id; slot after slot, by rising id;
+//	                       little-endian
+//	inLinks   S · i32
+//	upper     u32…         lists of layers 1, 2, … of the slots that have them: (M+1) words a layer
+//	links     S·(2M+1) · u32
+//	vectors   S·stride · f32
 //
-// The vector of a tombstone is nowhere else: its point is gone, but searches still pass through.
+// Quantised codes are made of the vectors again.
+type imageHead struct {
+	Order  uint32 `json:"order"` // byteOrder as this machine writes it
+	Dim    int    `json:"dimension"`
+	Stride int    `json:"stride"`
+	Metric Metric `json:"metric"`
+	M      int    `json:"m"`
+	Slots  int    `json:"slots"`
+	Points int    `json:"points"`
+	IDs    int    `json:"id_bytes"`
+	Twins  int    `json:"twin_bytes"`
+	Upper  int    `json:"upper_words"`
+	Entry  uint32 `json:"entry"`
+	Top    int    `json:"top"`
+	Draws  uint64 `json:"draws"`
+	Radius uint64 `json:"radius"` // bits of the float64
+}
 
 const (
 	imageFree = iota
@@ -24,234 +49,271 @@ const (
 	imageDead
 )
 
-// image returns the sealed image of the graph that belongs to owner. A sweep that is on begins anew when it is read.
-func (g *graph) image(owner string) []byte {
-	g.writing.Lock()
-	defer g.writing.Unlock()
-	le := binary.LittleEndian
-	size := 64 + len(g.state)*(6+4*(2*g.opt.M+1)) + 12*len(g.slotOf) + 4*g.dim*g.hidden
-	b := newRecord(kindGraph, size)
-	b = append(le.AppendUint32(b, uint32(g.dim)), byte(g.metric))
-	b = le.AppendUint32(b, uint32(g.opt.M))
-	b = le.AppendUint32(b, uint32(len(g.state)))
-	b = le.AppendUint32(b, g.entry)
-	b = le.AppendUint32(b, uint32(int32(g.top)))
-	b = le.AppendUint64(b, g.draws)
-	b = le.AppendUint32(b, uint32(len(g.slotOf)))
-	for i, s := range g.state {
-		slot := uint32(i)
-		switch s {
-		case live:
-			b = append(b, imageLive)
-		case dead, condemned:
-			b = append(b, imageDead)
-		default:
-			b = append(b, imageFree)
-			continue
-		}
-		b = append(b, byte(g.level(slot)))
-		for layer := range g.level(slot) + 1 {
-			list := g.list(slot, layer)
-			b = le.AppendUint16(b, uint16(list[0]))
-			for _, v := range list[1 : 1+list[0]] {
-				b = le.AppendUint32(b, v)
-			}
-		}
-		if s != live {
-			for _, x := range g.vector(slot)[:g.dim] {
-				b = le.AppendUint32(b, math.Float32bits(x))
-			}
-		}
-	}
-	for _, p := range g.seats() {
-		b = le.AppendUint32(le.AppendUint64(b, p.seq), p.slot)
-	}
-	return seal(b, owner)
+// byteOrder is 1, 2, 3, 4 in little-endian memory.
+const byteOrder = 0x04030201
+
+// order returns byteOrder as this machine keeps it.
+func order() uint32 {
+	return binary.LittleEndian.Uint32(binary.NativeEndian.AppendUint32(nil, byteOrder))
 }
 
-// seat is where a point is.
-type seat struct {
-	seq  uint64
-	slot uint32
-}
-
-func (g *graph) seats() []seat {
-	seats := make([]seat, 0, len(g.slotOf))
-	for i, s := range g.state {
-		if s != live {
-			continue
-		}
-		seats = append(seats, seat{g.owner[i].seq, uint32(i)})
-		for _, m := range g.more[uint32(i)] {
-			seats = append(seats, seat{m.seq, uint32(i)})
+// check compares the sections with the size of the whole, before memory is taken for them.
+func (h *imageHead) check(bytes int64) error {
+	for _, n := range []int{h.Slots, h.IDs, h.Twins, h.Upper} {
+		if n < 0 || int64(n) > bytes {
+			return fmt.Errorf("image of %d slots and %d bytes: %w", h.Slots, bytes, ErrCorrupt)
 		}
 	}
-	slices.SortFunc(seats, func(a, b seat) int { return cmp.Compare(a.seq, b.seq) })
-	return seats
-}
-
-// restorer puts points back into a graph that was read from an image.
-type restorer struct {
-	*graph
-	seats  []seat
-	placed []bool // slot has its vector
-}
-
-// readImage makes a graph of an image whose live slots are pending until place has put their points back and finish is called.
-func readImage(record []byte, owner string, o Options) (*restorer, error) {
-	content, err := unseal(record, kindGraph, owner)
-	if err != nil {
-		return nil, err
-	}
-	g := newGraph(o)
-	r := reader{b: content}
-	dim, metric, m, slots := r.uint32(), r.uint8(), r.uint32(), r.uint32()
-	if int(dim) != g.dim || Metric(metric) != g.metric || int(m) != o.M || int(slots) > len(r.b) {
-		return nil, fmt.Errorf("image of %d slots, dimension %d, metric %d, m %d: %w", slots, dim, metric, m, ErrCorrupt)
-	}
-	g.entry = r.uint32()
-	g.top = int(int32(r.uint32()))
-	g.draws = r.uint64()
-	points := r.uint32()
-	g.grow(int(slots))
-	res := &restorer{graph: g, placed: make([]bool, slots)}
-	for range slots {
-		if err := res.readSlot(&r); err != nil {
-			return nil, err
-		}
-	}
-	if r.bad || len(r.b) != 12*int(points) {
-		return nil, fmt.Errorf("image is cut short: %w", ErrCorrupt)
-	}
-	for range points {
-		s := seat{r.uint64(), r.uint32()}
-		if n := len(res.seats); n > 0 && res.seats[n-1].seq >= s.seq || s.slot >= slots || g.state[s.slot] != pending {
-			return nil, fmt.Errorf("image puts point %d into slot %d: %w", s.seq, s.slot, ErrCorrupt)
-		}
-		res.seats = append(res.seats, s)
-	}
-	return res, res.checkLinks()
-}
-
-// readSlot reads the next slot. Its neighbours are checked when all slots are known.
-func (res *restorer) readSlot(r *reader) error {
-	g := res.graph
-	what := r.uint8()
-	level := 0
-	if what != imageFree {
-		level = int(r.uint8())
-	}
-	if r.bad || what > imageDead || level > maxLevel {
-		return fmt.Errorf("image: slot %d of kind %d has level %d: %w", len(g.state), what, level, ErrCorrupt)
-	}
-	slot := g.take(level)
-	if what == imageFree {
-		g.release(slot)
-		// Not in use yet: take would give this slot again instead of the next.
-		g.free = g.free[:0]
-		return nil
-	}
-	for layer := range level + 1 {
-		list := g.list(slot, layer)
-		n := int(r.uint16())
-		if n >= len(list) {
-			return fmt.Errorf("image: slot %d has %d neighbours: %w", slot, n, ErrCorrupt)
-		}
-		list[0] = uint32(n)
-		for i := range n {
-			list[1+i] = r.uint32()
-		}
-	}
-	if what == imageDead {
-		g.state[slot] = dead
-		res.placed[slot] = true
-		for i := range g.dim {
-			x := math.Float32frombits(r.uint32())
-			if x != x || math.IsInf(float64(x), 0) {
-				return fmt.Errorf("image: slot %d has a vector with %v: %w", slot, x, ErrCorrupt)
-			}
-			g.vector(slot)[i] = x
-		}
+	slot := 1 + 1 + 8 + 2 + 4 + 4*(2*h.M+1) + 4*h.Stride
+	if int64(h.Slots) > bytes/int64(slot) || int64(slot)*int64(h.Slots)+int64(h.IDs)+int64(h.Twins)+4*int64(h.Upper) != bytes {
+		return fmt.Errorf("image of %d slots and %d bytes: %w", h.Slots, bytes, ErrCorrupt)
 	}
 	return nil
 }
 
-// checkLinks refuses links that lead nowhere, and counts those that come in.
-func (res *restorer) checkLinks() error {
-	g := res.graph
+// bytesOf is the memory of a slice.
+func bytesOf[T uint16 | uint32 | int32 | uint64 | float32](s []T) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(s))), len(s)*int(unsafe.Sizeof(*new(T))))
+}
+
+// writeImage writes the sections. A sweep that is on begins anew when they are read. No write may run meanwhile; searches may.
+func (g *graph) writeImage(w io.Writer) (imageHead, error) {
+	le := binary.LittleEndian
+	h := imageHead{Order: order(), Dim: g.dim, Stride: g.stride, Metric: g.metric, M: g.opt.M, Slots: len(g.state), Points: len(g.slotOf),
+		Entry: g.entry, Top: g.top, Draws: g.draws, Radius: math.Float64bits(g.radius)}
+	states, levels := make([]byte, h.Slots), make([]byte, h.Slots)
+	seqs, lengths := make([]uint64, h.Slots), make([]uint16, h.Slots)
+	var ids, twins []byte
+	var upper []uint32
 	for i, s := range g.state {
-		slot := uint32(i)
-		if s == free {
-			g.free = append(g.free, slot)
-			continue
-		}
-		for layer := range g.level(slot) + 1 {
-			list := g.list(slot, layer)
-			for _, v := range list[1 : 1+list[0]] {
-				if int(v) >= len(g.state) || v == slot || g.state[v] == free || g.level(v) < layer {
-					return fmt.Errorf("image: slot %d links to %d in layer %d: %w", slot, v, layer, ErrCorrupt)
-				}
-				if layer == 0 {
-					g.inLinks[v]++
-				}
+		switch s {
+		case live:
+			states[i] = imageLive
+			seqs[i], lengths[i] = g.owner[i].seq, uint16(len(g.owner[i].id))
+			ids = append(ids, g.owner[i].id...)
+			for _, m := range g.more[uint32(i)] {
+				twins = le.AppendUint64(le.AppendUint32(twins, uint32(i)), m.seq)
+				twins = append(le.AppendUint16(twins, uint16(len(m.id))), m.id...)
 			}
+		case dead, condemned:
+			states[i] = imageDead
+		}
+		levels[i] = byte(g.level(uint32(i)))
+		upper = append(upper, g.upper[i]...)
+	}
+	h.IDs, h.Twins, h.Upper = len(ids), len(twins), len(upper)
+	for _, section := range [][]byte{states, levels, bytesOf(seqs), bytesOf(lengths), ids, twins, bytesOf(g.inLinks), bytesOf(upper), bytesOf(g.links), bytesOf(g.vectors)} {
+		if _, err := w.Write(section); err != nil {
+			return h, err
 		}
 	}
-	if empty := len(g.free) == len(g.state); empty != (g.top < 0) || g.top < -1 ||
+	return h, nil
+}
+
+// readImage makes the graph of an image. What it returns has been checked so far that no search and no write can fail on it.
+func readImage(ctx context.Context, h imageHead, from *sumReader, o Options) (*graph, error) {
+	g := newGraph(o)
+	if h.Order != order() {
+		return nil, fmt.Errorf("image of a machine with another byte order: %w", ErrFormat)
+	}
+	if h.Dim != g.dim || h.Stride != g.stride || h.Metric != g.metric || h.M != o.M {
+		return nil, fmt.Errorf("image of dimension %d, stride %d, metric %d, m %d: %w", h.Dim, h.Stride, h.Metric, h.M, ErrCorrupt)
+	}
+	if err := h.check(from.bytes); err != nil {
+		return nil, err
+	}
+	n := h.Slots
+	states, levels := make([]byte, n), make([]byte, n)
+	seqs, lengths, ids, twins := make([]uint64, n), make([]uint16, n), make([]byte, h.IDs), make([]byte, h.Twins)
+	g.inLinks = make([]int32, n)
+	upper := make([]uint32, h.Upper)
+	if err := from.read(ctx, states, levels, bytesOf(seqs), bytesOf(lengths), ids, twins, bytesOf(g.inLinks), bytesOf(upper)); err != nil {
+		return nil, err
+	}
+	if err := g.setSlots(states, levels, upper); err != nil {
+		return nil, err
+	}
+	// The map of the points takes about as long as the rest, and nothing of the rest.
+	var named error
+	var naming sync.WaitGroup
+	naming.Go(func() { named = g.setPoints(h.Points, seqs, lengths, ids, twins) })
+	g.links, g.vectors = make([]uint32, n*(2*o.M+1)), make([]float32, n*g.stride)
+	err := from.read(ctx, bytesOf(g.links), bytesOf(g.vectors))
+	naming.Wait()
+	if err == nil {
+		err = named
+	}
+	if err != nil {
+		return nil, err
+	}
+	g.entry, g.top, g.draws, g.radius = h.Entry, h.Top, h.Draws, math.Float64frombits(h.Radius)
+	if err := g.checkLinks(); err != nil {
+		return nil, err
+	}
+	g.encodeAll()
+	return g, nil
+}
+
+// encodeAll makes the codes of all slots.
+func (g *graph) encodeAll() {
+	if g.codes == nil {
+		return
+	}
+	g.codes.grow(len(g.state))()
+	const block = 1 << 12
+	workers(g.opt.Threads, (len(g.state)+block-1)/block, func(b int) {
+		for i := b * block; i < min((b+1)*block, len(g.state)); i++ {
+			if g.state[i] != free {
+				g.codes.put(uint32(i), g.vector(uint32(i)))
+			}
+		}
+	})
+}
+
+// setSlots sets states and upper layers.
+func (g *graph) setSlots(states, levels []byte, upper []uint32) error {
+	g.state, g.upper, g.owner = make([]slotState, len(states)), make([][]uint32, len(states)), make([]member, len(states))
+	for i, s := range states {
+		words := int(levels[i]) * (g.opt.M + 1)
+		if s > imageDead || levels[i] > maxLevel || s == imageFree && words > 0 || words > len(upper) {
+			return fmt.Errorf("image: slot %d of kind %d has level %d: %w", i, s, levels[i], ErrCorrupt)
+		}
+		switch s {
+		case imageFree:
+			g.state[i] = free
+			g.free = append(g.free, uint32(i))
+		case imageLive:
+			g.state[i] = live
+			g.lives++
+		case imageDead:
+			g.state[i] = dead
+			g.hidden++
+		}
+		if words > 0 {
+			g.upper[i], upper = upper[:words:words], upper[words:]
+		}
+	}
+	if len(upper) > 0 {
+		return fmt.Errorf("image: %d words of upper layers too many: %w", len(upper), ErrCorrupt)
+	}
+	return nil
+}
+
+// setPoints says whose the live slots are. The ids stay in the block that they were read into.
+func (g *graph) setPoints(points int, seqs []uint64, lengths []uint16, ids, twins []byte) error {
+	wrong := func(slot uint32) error { return fmt.Errorf("image: the id of slot %d is wrong: %w", slot, ErrCorrupt) }
+	if points < g.lives || points > g.lives+len(twins)/15 {
+		return fmt.Errorf("image: %d points in %d slots: %w", points, g.lives, ErrCorrupt)
+	}
+	g.slotOf = make(map[string]uint32, points)
+	for i, s := range g.state {
+		n := int(lengths[i])
+		if n > len(ids) || (s == live) != (n > 0) {
+			return wrong(uint32(i))
+		}
+		if s == live {
+			id := unsafe.String(&ids[0], n)
+			g.owner[i], ids = member{id, tag{seq: seqs[i]}}, ids[n:]
+			g.slotOf[id] = uint32(i)
+		}
+	}
+	if len(ids) > 0 {
+		return wrong(uint32(len(g.state)))
+	}
+	for r := (reader{b: twins}); len(r.b) > 0; {
+		slot, seq := r.uint32(), r.uint64()
+		id := string(r.bytes(int(r.uint16())))
+		if r.bad || id == "" || int(slot) >= len(g.state) || g.state[slot] != live {
+			return wrong(slot)
+		}
+		last := g.owner[slot].id
+		if more := g.more[slot]; len(more) > 0 {
+			last = more[len(more)-1].id
+		}
+		if id <= last {
+			return wrong(slot)
+		}
+		g.more[slot] = append(g.more[slot], member{id, tag{seq: seq}})
+		g.slotOf[id] = slot
+	}
+	if len(g.slotOf) != points { // an id stands twice
+		return fmt.Errorf("image: %d ids of %d points: %w", len(g.slotOf), points, ErrCorrupt)
+	}
+	g.setOrdinals()
+	return nil
+}
+
+// setOrdinals gives the points ordinals in the order of members.
+func (g *graph) setOrdinals() {
+	g.ordOf, g.slotAt = make([]uint32, len(g.state)), make([]uint32, 0, len(g.slotOf))
+	for i, s := range g.state {
+		g.ordOf[i] = noOrdinal
+		if s != live {
+			continue
+		}
+		g.owner[i].ordinal = uint32(len(g.slotAt))
+		g.ordOf[i] = g.owner[i].ordinal
+		g.slotAt = append(g.slotAt, uint32(i))
+		more := g.more[uint32(i)]
+		for j := range more {
+			more[j].ordinal = uint32(len(g.slotAt))
+			g.ordOf[i] = severalOwners
+			g.slotAt = append(g.slotAt, uint32(i))
+		}
+	}
+}
+
+// checkLinks refuses links that lead nowhere.
+func (g *graph) checkLinks() error {
+	const block = 1 << 14
+	errs := make([]error, (len(g.state)+block-1)/block)
+	workers(g.opt.Threads, len(errs), func(b int) {
+		for i := b * block; i < min((b+1)*block, len(g.state)) && errs[b] == nil; i++ {
+			errs[b] = g.checkSlot(uint32(i))
+		}
+	})
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	if empty := g.lives+g.hidden == 0; empty != (g.top < 0) || g.top < -1 ||
 		!empty && (int(g.entry) >= len(g.state) || g.state[g.entry] == free || g.level(g.entry) != g.top) {
 		return fmt.Errorf("image: entry %d of level %d: %w", g.entry, g.top, ErrCorrupt)
 	}
 	return nil
 }
 
-// place puts a point back. It reports whether the image has the point.
-func (res *restorer) place(m member, row []float32) (bool, error) {
-	i, ok := slices.BinarySearchFunc(res.seats, m.seq, func(s seat, seq uint64) int { return cmp.Compare(s.seq, seq) })
-	if !ok {
-		return false, nil
+func (g *graph) checkSlot(slot uint32) error {
+	if g.state[slot] == free {
+		if g.links[int(slot)*(2*g.opt.M+1)] != 0 {
+			return fmt.Errorf("image: free slot %d has links: %w", slot, ErrCorrupt)
+		}
+		return nil
 	}
-	g, slot := res.graph, res.seats[i].slot
-	if !res.placed[slot] {
-		copy(g.vector(slot), row)
-		res.placed[slot] = true
-	} else if !slices.Equal(g.vector(slot)[:g.dim], row) {
-		return false, fmt.Errorf("image: point %q shares slot %d with another vector: %w", m.id, slot, ErrCorrupt)
+	for layer := range g.level(slot) + 1 {
+		list := g.list(slot, layer)
+		if int(list[0]) >= len(list) {
+			return fmt.Errorf("image: slot %d has %d neighbours: %w", slot, list[0], ErrCorrupt)
+		}
+		for _, v := range list[1 : 1+list[0]] {
+			if int(v) >= len(g.state) || v == slot || g.state[v] == free || layer > 0 && g.level(v) < layer {
+				return fmt.Errorf("image: slot %d links to %d in layer %d: %w", slot, v, layer, ErrCorrupt)
+			}
+		}
 	}
-	g.own(slot, m)
-	return true, nil
+	return nil
 }
 
-// finish makes tombstones of the slots whose points are gone, and returns how many. Their vectors went with the points: the
-// mean of the neighbours leads searches through as well.
-func (res *restorer) finish() (lost int) {
-	g := res.graph
+// members calls f for every point.
+func (g *graph) members(f func(m member)) {
 	for i, s := range g.state {
-		if s != pending {
+		if s != live {
 			continue
 		}
-		slot := uint32(i)
-		lost++
-		g.state[slot] = dead
-		mean := g.vector(slot)
-		list := g.list(slot, 0)
-		for _, v := range list[1 : 1+list[0]] {
-			if res.placed[v] {
-				for j, x := range g.vector(v)[:g.dim] {
-					mean[j] += x / float32(list[0])
-				}
-			}
-		}
-		if n := length(mean[:g.dim]); g.metric == Cosine && n > 0 {
-			for j := range mean {
-				mean[j] = float32(float64(mean[j]) / n)
-			}
+		f(g.owner[i])
+		for _, m := range g.more[uint32(i)] {
+			f(m)
 		}
 	}
-	if g.metric == Dot {
-		for i := 0; i < len(g.vectors); i += g.stride {
-			g.radius = max(g.radius, length(g.vectors[i:i+g.dim]))
-		}
-		g.liftTo(g.vectors)
-	}
-	return lost
 }

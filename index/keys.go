@@ -19,7 +19,7 @@ import (
 //	q NUMBER                        the last sequence number
 //	d NUMBER                        the detector
 //	m NUMBER                        the manifest of the snapshot
-//	s NUMBER GENERATION CHUNK       a chunk of a snapshot, 8 and 4 bytes big endian
+//	s NUMBER …                      a chunk of a snapshot of manifest version 1; deleted when it is found
 const (
 	keyFormat = "akin"
 	keyNext   = "next"
@@ -48,11 +48,6 @@ func pointKey(prefix byte, number uint32, id string) []byte {
 
 func appendNumber(key []byte, prefix byte, number uint32) []byte {
 	return binary.BigEndian.AppendUint32(append(key, prefix), number)
-}
-
-func chunkKey(number uint32, generation uint64, chunk int) []byte {
-	k := binary.BigEndian.AppendUint64(numberKey(recordChunk, number), generation)
-	return binary.BigEndian.AppendUint32(k, uint32(chunk))
 }
 
 // getSealed returns the content of a sealed record that belongs to its key; nil when there is none.

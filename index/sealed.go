@@ -15,9 +15,9 @@ import (
 //	config    1  2026-11  JSON of the collection's number and Config
 //	point     1  2026-11  flags, sequence number, vector, label, payload as JSON
 //	sequence  1  2026-11  the collection's last sequence number
-//	manifest  1  2026-11  JSON of what the snapshot covers
-//	chunk     1  2026-11  up to 60 KiB of the graph's image
-//	graph     1  2026-11  slots, links, vectors of tombstones, sequence numbers of points (graph_image.go)
+//	          2  2026-11  and the number of its points; version 1 is read
+//	manifest  1  2026-11  JSON of a snapshot in chunks of badger, without vectors: the graph is built from the points instead
+//	          2  2026-11  JSON of a snapshot in a file (snapshot.go, graph_image.go)
 //	detector  1  2026-11  clusters and calibration (detector_codec.go)
 type recordKind byte
 
@@ -27,13 +27,24 @@ const (
 	kindPoint    recordKind = 'P'
 	kindSequence recordKind = 'Q'
 	kindManifest recordKind = 'M'
-	kindChunk    recordKind = 'K'
-	kindGraph    recordKind = 'G'
 	kindDetector recordKind = 'D'
 )
 
-// version of all kinds so far.
-const recordVersion = 1
+// version is what this akin writes of a kind.
+func (k recordKind) version() byte {
+	if k == kindSequence || k == kindManifest {
+		return 2
+	}
+	return 1
+}
+
+// oldest is the oldest version of a kind that this akin reads.
+func (k recordKind) oldest() byte {
+	if k == kindManifest {
+		return 2
+	}
+	return 1
+}
 
 // sealOverhead is what sealing adds, in bytes.
 const sealOverhead = 2 + 4
@@ -42,7 +53,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // newRecord starts a record with room for n bytes of content, to be appended before seal.
 func newRecord(k recordKind, n int) []byte {
-	return append(make([]byte, 0, n+sealOverhead), byte(k), recordVersion)
+	return append(make([]byte, 0, n+sealOverhead), byte(k), k.version())
 }
 
 // seal ends a record that belongs to owner.
@@ -64,8 +75,8 @@ func unseal(record []byte, k recordKind, owner string) ([]byte, error) {
 	if sum(record[:end], owner) != binary.LittleEndian.Uint32(record[end:]) {
 		return nil, fmt.Errorf("record of kind %q fails its checksum: %w", byte(k), ErrCorrupt)
 	}
-	if record[1] != recordVersion {
-		return nil, fmt.Errorf("record of kind %q has version %d: %w: this version reads %d, use a newer akin", byte(k), record[1], ErrFormat, recordVersion)
+	if v := record[1]; v < k.oldest() || v > k.version() {
+		return nil, fmt.Errorf("record of kind %q has version %d: %w: this akin reads %d to %d, use one that reads it", byte(k), v, ErrFormat, k.oldest(), k.version())
 	}
 	return record[2:end], nil
 }

@@ -3,32 +3,42 @@ package index
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
 
 	"github.com/dgraph-io/badger/v4"
 )
 
-// chunkSize is what a snapshot is cut into, in bytes. With its seal and its key a chunk stays below inlineSize: badger's tree
-// drops old generations as it compacts, its value log would keep them for long.
-const chunkSize = 60 << 10
-
-// chunksPerTxn chunks fit into one transaction.
-const chunksPerTxn = 32
-
-// manifest says which snapshot of the graph is the current one. It is written after all chunks, so that a crash leaves the
-// manifest before it, and the chunks of that one.
+// A snapshot is a file beside badger's with all that the graph needs to answer, and a manifest in badger that says which file is
+// the current one. The manifest is written when the file is whole and on disk, so that a crash leaves the manifest before it and
+// the file of that one. The points stay the truth: a file that is missing or damaged costs the time of a rebuild.
+//
+// It is a file and not a row of values because badger would write every byte four times, and keep old generations until it
+// compacts; and because the graph is read where it has to lie, by all threads (docs/decisions/0008-durability.md).
 type manifest struct {
-	Generation uint64 `json:"generation"` // of the chunks' keys; 0 means no snapshot
-	Sequence   uint64 `json:"sequence"`   // the last write that the graph holds
-	Chunks     int    `json:"chunks"`
-	Bytes      int    `json:"bytes"`
+	Generation uint64    `json:"generation"` // in the file's name; 0 means no snapshot
+	Sequence   uint64    `json:"sequence"`   // the last write that the graph holds
+	Body       int64     `json:"body"`       // bytes of the image
+	Sum        uint32    `json:"sum"`        // CRC-32C of the sums of its blocks
+	Image      imageHead `json:"image"`
 }
 
-// Snapshot stores the links of the graph, so that the next Open need not build them again. Close does it too; call it after a
-// large import, or now and then, to spare the next start after a crash. Writes wait while the graph is copied, searches do
-// not. It does nothing when no write came since the last one, and for engines other than EngineGraph.
+// snapshotName matches names of snapshot files: NUMBER and GENERATION.
+var snapshotName = regexp.MustCompile(`^snapshot-(\d{1,10})-(\d{1,20})\.graph$`)
+
+func (s *Store) snapshotPath(number uint32, generation uint64) string {
+	return filepath.Join(s.dir, fmt.Sprintf("snapshot-%d-%d.graph", number, generation))
+}
+
+// Snapshot stores the graph, so that the next Open need not build it again. Close does it too; call it after a large import, or
+// now and then, to spare the next start after a crash. Writes wait while the graph is written, searches do not. It does nothing
+// when no write came since the last one, and for engines other than EngineGraph.
 func (c *Collection) Snapshot(ctx context.Context) error {
 	if err := c.enter(); err != nil {
 		return err
@@ -53,86 +63,107 @@ func (c *Collection) writeSnapshot(ctx context.Context) error {
 		c.mu.Unlock()
 		return nil
 	}
-	image := g.image(c.imageOwner())
+	path := c.store.snapshotPath(c.record.Number, next.Generation)
+	f, err := os.Create(path)
+	if err != nil {
+		c.mu.Unlock()
+		return err
+	}
+	w := &sumWriter{ctx: ctx, w: f}
+	next.Image, err = g.writeImage(w)
 	c.mu.Unlock()
 
-	next.Bytes = len(image)
-	for len(image) > 0 {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		err := c.store.db.Update(func(txn *badger.Txn) error {
-			for i := 0; i < chunksPerTxn && len(image) > 0; i++ {
-				n := min(len(image), chunkSize)
-				key := chunkKey(c.record.Number, next.Generation, next.Chunks)
-				if err := txn.Set(key, seal(append(newRecord(kindChunk, n), image[:n]...), string(key))); err != nil {
-					return err
-				}
-				image = image[n:]
-				next.Chunks++
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
+	if err == nil {
+		next.Body = w.bytes
+		next.Sum, err = w.finish()
 	}
-	content, err := json.Marshal(next)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = syncDir(c.store.dir)
+	}
+	if err == nil {
+		err = c.setManifest(next)
+	}
 	if err != nil {
-		return err
-	}
-	key := numberKey(recordManifest, c.record.Number)
-	record := seal(append(newRecord(kindManifest, len(content)), content...), string(key))
-	if err := c.store.db.Update(func(txn *badger.Txn) error { return txn.Set(key, record) }); err != nil {
-		return err
+		return errors.Join(err, os.Remove(path))
 	}
 	c.saved = next
-	if err := c.deleteChunks(); err != nil {
+	if err := c.store.removeSnapshots(func(number uint32, generation uint64) bool {
+		return number == c.record.Number && generation != next.Generation
+	}); err != nil {
 		return err
 	}
 	return c.store.reclaim()
 }
 
-// imageOwner ties an image to its collection.
-func (c *Collection) imageOwner() string { return string(numberKey(recordChunk, c.record.Number)) }
-
-// deleteChunks deletes the chunks of all snapshots but the current one: older ones, and those that a crash cut short.
-func (c *Collection) deleteChunks() error {
-	current := binary.BigEndian.AppendUint64(numberKey(recordChunk, c.record.Number), c.saved.Generation)
-	return deletePrefix(c.store.db, numberKey(recordChunk, c.record.Number), func(key []byte) bool {
-		return bytes.HasPrefix(key, current)
-	})
+func (c *Collection) setManifest(m manifest) error {
+	content, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	key := numberKey(recordManifest, c.record.Number)
+	record := seal(append(newRecord(kindManifest, len(content)), content...), string(key))
+	return c.store.db.Update(func(txn *badger.Txn) error { return txn.Set(key, record) })
 }
 
-// readSnapshot returns the graph of the current snapshot, without its points; nil when there is no snapshot.
-func (c *Collection) readSnapshot(txn *badger.Txn, o Options) (*restorer, error) {
+// removeSnapshots deletes the snapshot files that match: older ones, and those that a crash cut short.
+func (s *Store) removeSnapshots(match func(number uint32, generation uint64) bool) error {
+	entries, err := os.ReadDir(s.dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		name := snapshotName.FindStringSubmatch(e.Name())
+		if name == nil {
+			continue
+		}
+		number, err := strconv.ParseUint(name[1], 10, 32)
+		if err != nil {
+			continue // not ours: Open would never read it
+		}
+		generation, err := strconv.ParseUint(name[2], 10, 64)
+		if err != nil || !match(uint32(number), generation) {
+			continue
+		}
+		if err := os.Remove(filepath.Join(s.dir, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// readSnapshot returns the graph of the current snapshot; nil when there is no snapshot.
+func (c *Collection) readSnapshot(txn *badger.Txn, o Options) (*graph, error) {
 	content, err := getSealed(txn, numberKey(recordManifest, c.record.Number), kindManifest)
 	if content == nil {
 		return nil, err
 	}
 	var m manifest
-	if err := json.Unmarshal(content, &m); err != nil {
+	d := json.NewDecoder(bytes.NewReader(content))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&m); err != nil {
 		return nil, fmt.Errorf("manifest: %w: %w", ErrCorrupt, err)
 	}
 	// A new snapshot gets another generation, whatever becomes of this one.
 	c.saved.Generation = m.Generation
-	var image []byte
-	for i := range m.Chunks {
-		part, err := getSealed(txn, chunkKey(c.record.Number, m.Generation, i), kindChunk)
-		if err != nil {
-			return nil, err
-		}
-		if part == nil {
-			return nil, fmt.Errorf("chunk %d of %d is missing: %w", i, m.Chunks, ErrCorrupt)
-		}
-		image = append(image, part...)
+	if m.Sequence > c.sequence {
+		return nil, fmt.Errorf("snapshot of write %d, the last write is %d: %w", m.Sequence, c.sequence, ErrCorrupt)
 	}
-	if len(image) != m.Bytes {
-		return nil, fmt.Errorf("image of %d bytes, want %d: %w", len(image), m.Bytes, ErrCorrupt)
+	f, err := os.Open(c.store.snapshotPath(c.record.Number, m.Generation))
+	if err != nil {
+		return nil, err
 	}
-	r, err := readImage(image, c.imageOwner(), o)
-	if err == nil {
-		c.saved = m
+	defer f.Close() // nothing was written
+	r, err := newSumReader(f, m.Body, m.Sum, o.Threads)
+	if err != nil {
+		return nil, err
 	}
-	return r, err
+	g, err := readImage(context.Background(), m.Image, r, o)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", filepath.Base(f.Name()), err)
+	}
+	c.saved = m
+	return g, nil
 }

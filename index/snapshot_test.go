@@ -1,9 +1,15 @@
 package index
 
 import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
 	"errors"
-	"fmt"
+	"maps"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -57,8 +63,8 @@ func TestSnapshotRestoresTheGraph(t *testing.T) {
 		if warned != "" || c.saved.Sequence != c.sequence {
 			t.Errorf("snapshot of write %d, last write %d, warnings %q", c.saved.Sequence, c.sequence, warned)
 		}
-		// The radius of a Dot graph is that of its points, which may have become shorter.
-		if metric != Dot && !slices.Equal(before.vectors, after.vectors) || !slices.EqualFunc(before.owner, after.owner, sameMember) ||
+		if !slices.Equal(before.vectors, after.vectors) || !slices.EqualFunc(before.owner, after.owner, sameMember) || before.radius != after.radius ||
+			!maps.Equal(before.slotOf, after.slotOf) || !slices.Equal(before.inLinks, after.inLinks) || !slices.Equal(before.state, after.state) ||
 			before.entry != after.entry || before.draws != after.draws || before.lives != after.lives || before.hidden != after.hidden {
 			t.Errorf("%v: the graph has changed", metric)
 		}
@@ -115,72 +121,75 @@ func TestDamagedSnapshots(t *testing.T) {
 	r := rand.New(rand.NewPCG(seed, seed))
 	dir := t.TempDir()
 	c, model := snapshotted(t, dir, Cosine)
-	number := c.record.Number
-	manifestKey := numberKey(recordManifest, number)
-	change := func(key []byte, f func(record []byte) []byte) func(*badger.Txn) error {
-		return func(txn *badger.Txn) error {
-			item, err := txn.Get(key)
-			if err != nil {
-				return fmt.Errorf("key %q: %w", key, err)
-			}
-			record, err := item.ValueCopy(nil)
-			if err != nil {
-				return err
-			}
-			return txn.Set(key, f(record))
+	key := numberKey(recordManifest, c.record.Number)
+	manifests := func(f func(record []byte) []byte) func() {
+		return func() {
+			tamper(t, dir, func(txn *badger.Txn) error {
+				item, err := txn.Get(key)
+				must(t, err)
+				record, err := item.ValueCopy(nil)
+				must(t, err)
+				return txn.Set(key, f(record))
+			})
 		}
 	}
-	flip := func(record []byte) []byte {
-		record[r.IntN(len(record))] ^= 1 << r.IntN(8)
-		return record
+	files := func(f func(body []byte) []byte) func() {
+		return func() {
+			path := onlySnapshot(t, dir)
+			body, err := os.ReadFile(path)
+			must(t, err)
+			must(t, os.WriteFile(path, f(body), 0o644))
+		}
 	}
+	flip := func(b []byte) []byte {
+		b[r.IntN(len(b))] ^= 1 << r.IntN(8)
+		return b
+	}
+	replace := func(from, to string) func() {
+		return manifests(func(b []byte) []byte {
+			content := strings.Replace(string(b[:len(b)-4]), from, to, 1)
+			if content == string(b[:len(b)-4]) {
+				t.Fatalf("no %q in %q", from, content)
+			}
+			return seal([]byte(content), string(key))
+		})
+	}
+	older, err := os.ReadFile(onlySnapshot(t, dir))
+	must(t, err)
 	type damage struct {
 		name string
-		do   func(generation uint64) func(*badger.Txn) error
+		do   func()
 	}
 	damages := []damage{
-		{"chunk cut short", func(g uint64) func(*badger.Txn) error {
-			return change(chunkKey(number, g, 0), func(b []byte) []byte { return b[:len(b)/2] })
-		}},
-		{"chunk empty", func(g uint64) func(*badger.Txn) error {
-			return change(chunkKey(number, g, 0), func(b []byte) []byte { return nil })
-		}},
-		{"chunk missing", func(g uint64) func(*badger.Txn) error {
-			return func(txn *badger.Txn) error { return txn.Delete(chunkKey(number, g, 1)) }
-		}},
-		{"chunks exchanged", func(g uint64) func(*badger.Txn) error {
-			return func(txn *badger.Txn) error {
-				var other []byte
-				must(t, change(chunkKey(number, g, 1), func(b []byte) []byte { other = slices.Clone(b); return b })(txn))
-				return change(chunkKey(number, g, 0), func([]byte) []byte { return other })(txn)
-			}
-		}},
-		{"manifest empty", func(uint64) func(*badger.Txn) error {
-			return change(manifestKey, func([]byte) []byte { return nil })
-		}},
-		{"manifest of another version", func(uint64) func(*badger.Txn) error {
-			return change(manifestKey, func(b []byte) []byte {
-				b[1]++
-				return seal(b[:len(b)-4], string(manifestKey))
-			})
-		}},
-		{"manifest of an earlier write", func(g uint64) func(*badger.Txn) error {
-			return change(manifestKey, func(b []byte) []byte {
-				content := strings.Replace(string(b[:len(b)-4]), `"sequence":`, `"sequence":9999`, 1)
-				return seal([]byte(content), string(manifestKey))
-			})
-		}},
+		{"file cut short", files(func(b []byte) []byte { return b[:len(b)/2] })},
+		{"file cut by a byte", files(func(b []byte) []byte { return b[:len(b)-1] })},
+		{"file too long", files(func(b []byte) []byte { return append(b, 0) })},
+		{"file empty", files(func([]byte) []byte { return nil })},
+		{"file of zeros", files(func(b []byte) []byte { clear(b); return b })},
+		{"file missing", func() { must(t, os.Remove(onlySnapshot(t, dir))) }},
+		{"file of another snapshot", files(func([]byte) []byte { return older })},
+		{"manifest empty", manifests(func([]byte) []byte { return nil })},
+		{"manifest of the first version", manifests(func(b []byte) []byte {
+			b[1] = 1
+			return seal(b[:len(b)-4], string(key))
+		})},
+		{"manifest of a later write", replace(`"sequence":`, `"sequence":9999`)},
+		{"manifest of another body", replace(`"body":`, `"body":1`)},
+		{"manifest with an unknown field", replace(`"sequence":`, `"x":1,"sequence":`)},
+		{"manifest of another byte order", replace(`"order":`, `"order":1`)},
+		{"manifest of another metric", replace(`"metric":"cosine"`, `"metric":"dot"`)},
+		{"manifest with more slots", replace(`"slots":`, `"slots":9`)},
+		{"manifest with fewer points", replace(`"points":8`, `"points":7`)},
+		{"manifest with another entry", replace(`"entry":`, `"entry":9999`)},
 	}
-	for range smaller(15) {
-		damages = append(damages, damage{"bit of a chunk", func(g uint64) func(*badger.Txn) error {
-			return change(chunkKey(number, g, r.IntN(2)), flip)
-		}}, damage{"bit of the manifest", func(uint64) func(*badger.Txn) error { return change(manifestKey, flip) }})
+	for range smaller(8) {
+		damages = append(damages, damage{"bit of the file", files(flip)}, damage{"bit of the manifest", manifests(flip)})
 	}
 	generation := c.saved.Generation
 	for i, d := range damages {
-		tamper(t, dir, d.do(generation))
+		d.do()
 		s, c, warned := openWarned(t, dir)
-		if !strings.Contains(warned, "snapshot cannot be used") && d.name != "manifest of an earlier write" {
+		if !strings.Contains(warned, "snapshot cannot be used") {
 			t.Errorf("seed %d, %s: nothing was logged: %q", seed, d.name, warned)
 		}
 		if i%5 == 0 {
@@ -192,14 +201,25 @@ func TestDamagedSnapshots(t *testing.T) {
 		// A write makes the next snapshot due.
 		must(t, c.Upsert(ctx, []Point{model[somePoint(1, 0, 12).ID]}))
 		must(t, s.Close())
-		if c.saved.Generation <= generation && d.name != "manifest empty" && d.name != "bit of the manifest" && d.name != "manifest of another version" {
+		if c.saved.Generation <= generation && !strings.Contains(d.name, "manifest") {
 			t.Errorf("%s: generation %d after %d", d.name, c.saved.Generation, generation)
 		}
 		generation = c.saved.Generation
 	}
 }
 
-func TestSnapshotsLeaveNoChunks(t *testing.T) {
+// onlySnapshot returns the path of the one snapshot file.
+func onlySnapshot(t testing.TB, dir string) string {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(dir, "snapshot-*"))
+	must(t, err)
+	if len(paths) != 1 {
+		t.Fatalf("snapshot files %q, want one", paths)
+	}
+	return paths[0]
+}
+
+func TestSnapshotsLeaveNoFiles(t *testing.T) {
 	dir := t.TempDir()
 	s := openStore(t, dir)
 	c, err := s.Create("c", Config{Dimension: 12})
@@ -208,22 +228,82 @@ func TestSnapshotsLeaveNoChunks(t *testing.T) {
 		must(t, c.Upsert(ctx, []Point{somePoint(i, 0, 12)}))
 		must(t, c.Snapshot(ctx))
 		must(t, c.Snapshot(ctx)) // nothing to do
+		onlySnapshot(t, dir)
 	}
 	if c.saved.Generation != 5 {
 		t.Errorf("generation %d after 5 snapshots", c.saved.Generation)
 	}
-	chunks := 0
+	// A cancelled one and one that a crash cut short.
+	must(t, c.Upsert(ctx, []Point{somePoint(7, 0, 12)}))
+	cancelled, cancel := context.WithCancel(ctx)
+	cancel()
+	if err := c.Snapshot(cancelled); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+	onlySnapshot(t, dir)
+	must(t, s.Close())
+	must(t, os.WriteFile(s.snapshotPath(c.record.Number, 77), []byte("half"), 0o644))
+	must(t, os.WriteFile(s.snapshotPath(99, 1), []byte("of nobody"), 0o644))
+	s = openStore(t, dir)
+	onlySnapshot(t, dir)
+	must(t, s.Drop("c"))
+	if left, err := filepath.Glob(filepath.Join(dir, "snapshot-*")); err != nil || len(left) > 0 {
+		t.Errorf("after the drop: %q, %v", left, err)
+	}
+}
+
+// TestFirstSnapshotsAreRebuilt opens what the first version of snapshots left in badger.
+func TestFirstSnapshotsAreRebuilt(t *testing.T) {
+	dir := t.TempDir()
+	c, model := snapshotted(t, dir, Cosine)
+	manifestKey, sequenceKey := numberKey(recordManifest, c.record.Number), numberKey(recordSequence, c.record.Number)
+	chunk := append(numberKey(recordChunk, c.record.Number), "0123456789ab"...)
+	tamper(t, dir, func(txn *badger.Txn) error {
+		first := append([]byte{byte(kindManifest), 1}, `{"generation":3,"sequence":930,"chunks":1,"bytes":99}`...)
+		must(t, txn.Set(manifestKey, seal(first, string(manifestKey))))
+		must(t, txn.Set(sequenceKey, seal(binary.LittleEndian.AppendUint64([]byte{byte(kindSequence), 1}, c.sequence), string(sequenceKey))))
+		return txn.Set(chunk, []byte("anything"))
+	})
+	s, c, warned := openWarned(t, dir)
+	if !strings.Contains(warned, "version 1") {
+		t.Errorf("warnings %q", warned)
+	}
+	checkCollection(t, c, model)
 	must(t, s.db.View(func(txn *badger.Txn) error {
-		it := txn.NewIterator(badger.IteratorOptions{Prefix: numberKey(recordChunk, c.record.Number)})
-		defer it.Close()
-		for it.Rewind(); it.Valid(); it.Next() {
-			chunks++
+		if _, err := txn.Get(chunk); !errors.Is(err, badger.ErrKeyNotFound) {
+			t.Errorf("the old chunk: %v", err)
 		}
 		return nil
 	}))
-	if chunks != c.saved.Chunks {
-		t.Errorf("%d chunks are stored, %d are in use", chunks, c.saved.Chunks)
+	must(t, s.Close())
+	s, c, warned = openWarned(t, dir)
+	if warned != "" || c.saved.Sequence != c.sequence {
+		t.Errorf("the second time: %q", warned)
 	}
+	must(t, s.Close())
+}
+
+// imageOf returns the head and the body of a graph's image.
+func imageOf(t testing.TB, g *graph) (head, body []byte) {
+	t.Helper()
+	var b bytes.Buffer
+	h, err := g.writeImage(&b)
+	must(t, err)
+	head, err = json.Marshal(h)
+	must(t, err)
+	return head, b.Bytes()
+}
+
+// readerOf reads a body whose sums are right.
+func readerOf(t testing.TB, body []byte) *sumReader {
+	t.Helper()
+	var b bytes.Buffer
+	w := &sumWriter{ctx: ctx, w: &b}
+	_, err := w.Write(body)
+	must(t, err)
+	_, err = w.finish()
+	must(t, err)
+	return &sumReader{f: bytes.NewReader(b.Bytes()), bytes: w.bytes, sums: w.sums, threads: 2}
 }
 
 // FuzzReadImage reads images whose checksum is right and whose content is not. What is accepted has to be a sound graph.
@@ -239,39 +319,77 @@ func FuzzReadImage(f *testing.F) {
 		}
 		must(f, g.put(numbered(len(v)), v, tags))
 		must(f, g.Delete(numbered(20)))
-		image := g.image("o")
-		f.Add(image[2:len(image)-4], uint8(metric))
+		head, body := imageOf(f, g)
+		f.Add(head, body, uint8(metric))
 	}
-	f.Fuzz(func(t *testing.T, content []byte, metric uint8) {
-		if len(content) > 1<<16 {
+	f.Fuzz(func(t *testing.T, head, body []byte, metric uint8) {
+		var h imageHead
+		if len(body) > 1<<16 || json.Unmarshal(head, &h) != nil {
 			return
 		}
 		o := Options{Dimension: dim, Metric: Metric(metric % 3), M: 2, EfConstruction: 4, Threads: 1}
 		o.SetDefaults()
-		res, err := readImage(seal(append(newRecord(kindGraph, len(content)), content...), "o"), "o", o)
+		g, err := readImage(ctx, h, readerOf(t, body), o)
 		if err != nil {
-			if !errors.Is(err, ErrCorrupt) {
+			if !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrFormat) {
 				t.Fatal(err)
 			}
 			return
 		}
-		for i, s := range res.seats {
-			if i%3 == 0 {
-				continue // lost
+		var lost []string
+		n := 0
+		g.members(func(m member) {
+			if n++; n%3 == 0 {
+				lost = append(lost, m.id)
 			}
-			if _, err := res.place(member{fmt.Sprint(s.seq), tag{s.seq, uint32(s.seq)}}, []float32{1, float32(s.slot), 2}); err != nil {
-				t.Fatal(err)
-			}
+		})
+		if n != g.Len() {
+			t.Fatalf("%d points, Len %d", n, g.Len())
 		}
-		res.finish()
-		if _, err := res.Search(ctx, []float32{1, 2, 3}, 5, Params{EF: 1}); err != nil {
+		must(t, g.Delete(lost))
+		if _, err := g.Search(ctx, []float32{1, 2, 3}, 5, Params{EF: 1}); err != nil {
 			t.Fatal(err)
 		}
-		must(t, res.Upsert([]string{"new"}, [][]float32{{3, 2, 1}}))
-		w := res.getWalk()
+		must(t, g.Upsert([]string{"new"}, [][]float32{{3, 2, 1}}))
+		w := g.getWalk()
 		copy(w.query, []float32{1, 2, 3})
-		must(t, res.walkDown(ctx, w, 3))
+		must(t, g.walkDown(ctx, w, 3))
 	})
+}
+
+// TestSumReader reads bodies of many lengths in parts of many lengths, and flips every bit of small ones.
+func TestSumReader(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 5))
+	for _, n := range []int{0, 1, 5, snapshotBlock - 1, snapshotBlock, snapshotBlock + 1, 3*snapshotBlock + 17} {
+		body := make([]byte, n)
+		for i := range body {
+			body[i] = byte(r.Uint32())
+		}
+		reader := readerOf(t, body)
+		got := make([]byte, n)
+		for at := 0; at < n; {
+			a := at + r.IntN(n-at+1)
+			b := a + r.IntN(n-a+1)
+			must(t, reader.read(ctx, got[at:a], nil, got[a:b]))
+			if at = b; r.IntN(4) == 0 {
+				must(t, reader.read(ctx, got[at:]))
+				at = n
+			}
+		}
+		if !bytes.Equal(got, body) {
+			t.Fatalf("%d bytes came back otherwise", n)
+		}
+		if err := reader.read(ctx, make([]byte, 1)); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("a byte after the end: %v", err)
+		}
+		for range min(n, 40) {
+			reader, i := readerOf(t, body), r.IntN(n)
+			reader.f = bytes.NewReader(append(append(bytes.Clone(body[:i]), body[i]^1<<r.IntN(8)), body[i+1:]...))
+			if err := reader.read(ctx, got); !errors.Is(err, ErrCorrupt) {
+				t.Errorf("byte %d of %d flipped: %v", i, n, err)
+			}
+		}
+	}
 }
 
 func FuzzDecodePoint(f *testing.F) {

@@ -39,6 +39,7 @@ type StoreOptions struct {
 // Store is a directory of collections: one badger database, open in one process at a time. All methods are safe for
 // concurrent use.
 type Store struct {
+	dir  string
 	db   *badger.DB
 	opt  StoreOptions
 	gate gate
@@ -83,7 +84,7 @@ func Open(dir string, o StoreOptions) (*Store, error) {
 		}
 		return nil, fmt.Errorf("store %q: %w", dir, err)
 	}
-	s := &Store{db: db, opt: o, collections: map[string]*Collection{}}
+	s := &Store{dir: dir, db: db, opt: o, collections: map[string]*Collection{}}
 	if err := s.load(); err != nil {
 		return nil, errors.Join(fmt.Errorf("store %q: %w", dir, err), db.Close())
 	}
@@ -97,7 +98,8 @@ func (s *Store) load() error {
 	if err := s.sweepDropped(); err != nil {
 		return err
 	}
-	return s.db.View(func(txn *badger.Txn) error {
+	generations := map[uint32]uint64{}
+	err := s.db.View(func(txn *badger.Txn) error {
 		it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte{prefixConfig}})
 		defer it.Close()
 		for it.Rewind(); it.Valid(); it.Next() {
@@ -114,9 +116,14 @@ func (s *Store) load() error {
 				return fmt.Errorf("collection %q: %w", c.name, err)
 			}
 			s.collections[c.name] = c
+			generations[c.record.Number] = c.saved.Generation
 		}
 		return nil
 	})
+	if err != nil {
+		return err
+	}
+	return s.removeSnapshots(func(number uint32, generation uint64) bool { return generation != generations[number] })
 }
 
 // checkFormat accepts an empty database and one of this format.
@@ -191,6 +198,7 @@ func (s *Store) Create(name string, c Config) (*Collection, error) {
 	if err != nil {
 		return nil, fmt.Errorf("creating collection %q: %w", name, err)
 	}
+	col.filed.Store(true)
 	s.collections[name] = col
 	return col, nil
 }
@@ -246,7 +254,10 @@ func (s *Store) Drop(name string) error {
 	}
 	c.dropped.Store(true)
 	delete(s.collections, name)
-	return s.sweepDropped()
+	if err := s.sweepDropped(); err != nil {
+		return err
+	}
+	return s.removeSnapshots(func(number uint32, _ uint64) bool { return number == c.record.Number })
 }
 
 // sweepDropped deletes the records of dropped collections.

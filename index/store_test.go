@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -348,7 +349,7 @@ func TestOpenRefusesOtherFormats(t *testing.T) {
 	for name, f := range map[string]func(txn *badger.Txn) error{
 		"another program": func(txn *badger.Txn) error { return txn.Set([]byte("hello"), nil) },
 		"newer version": func(txn *badger.Txn) error {
-			return txn.Set([]byte(keyFormat), seal([]byte{byte(kindStore), recordVersion + 1}, keyFormat))
+			return txn.Set([]byte(keyFormat), seal([]byte{byte(kindStore), kindStore.version() + 1}, keyFormat))
 		},
 		"another format": func(txn *badger.Txn) error {
 			return txn.Set([]byte(keyFormat), seal(append(newRecord(kindStore, 0), "akin shop"...), keyFormat))
@@ -381,6 +382,14 @@ func TestOpenReportsDamagedPoints(t *testing.T) {
 		record[20] ^= 4
 		return txn.Set(key, record)
 	})
+	// The snapshot has the vector: searches are right, and only who wants the point learns of it.
+	s, err = Open(dir, StoreOptions{})
+	must(t, err)
+	if _, err := collectionOf(t, s, "c").Get(somePoint(2, 1, 3).ID); !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), "point 2 ü") {
+		t.Errorf("get: %v", err)
+	}
+	must(t, s.Close())
+	must(t, os.Remove(onlySnapshot(t, dir)))
 	if _, err := Open(dir, StoreOptions{}); !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), "point 2 ü") {
 		t.Errorf("open: %v", err)
 	}

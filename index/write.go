@@ -65,7 +65,11 @@ func (c *Collection) upsertPart(points []Point, payloads [][]byte, rows []float3
 	if c.dropped.Load() {
 		return ErrNotFound
 	}
+	if err := c.fillCatalogue(); err != nil {
+		return err
+	}
 	number := c.record.Number
+	fresh := map[string]bool{} // ids that are not stored yet
 	ids, vectors, tags := make([]string, len(points)), make([][]float32, len(points)), make([]tag, len(points))
 	entries := make([][]entry, len(points))
 	err := c.store.db.Update(func(txn *badger.Txn) error {
@@ -75,6 +79,9 @@ func (c *Collection) upsertPart(points []Point, payloads [][]byte, rows []float3
 			var err error
 			if entries[i], err = entriesOf(p.Label, payloads[i]); err != nil {
 				return err
+			}
+			if !c.engine.has(p.ID) {
+				fresh[p.ID] = true
 			}
 			key, rawKey := pointKey(recordPoint, number, p.ID), pointKey(recordRaw, number, p.ID)
 			if len(p.Raw) > 0 {
@@ -88,7 +95,7 @@ func (c *Collection) upsertPart(points []Point, payloads [][]byte, rows []float3
 				return err
 			}
 		}
-		return c.setSequence(txn, c.sequence+uint64(len(points)))
+		return c.setSequence(txn, c.sequence+uint64(len(points)), c.engine.Len()+len(fresh))
 	})
 	if err != nil {
 		return err
@@ -121,9 +128,11 @@ func (c *Collection) deleteRaw(txn *badger.Txn, key, rawKey []byte, id string) e
 	return txn.Delete(rawKey)
 }
 
-func (c *Collection) setSequence(txn *badger.Txn, n uint64) error {
+// setSequence stores the number of the last write and of the points after it.
+func (c *Collection) setSequence(txn *badger.Txn, n uint64, points int) error {
 	key := numberKey(recordSequence, c.record.Number)
-	return txn.Set(key, seal(binary.LittleEndian.AppendUint64(newRecord(kindSequence, 8), n), string(key)))
+	content := binary.LittleEndian.AppendUint64(newRecord(kindSequence, 16), n)
+	return txn.Set(key, seal(binary.LittleEndian.AppendUint64(content, uint64(points)), string(key)))
 }
 
 // Delete removes points; ids that do not exist are ignored. When it returns nil the points are gone from the disk and from
@@ -162,6 +171,9 @@ func (c *Collection) DeleteWhere(ctx context.Context, f *Filter) error {
 
 // matches returns the ids of the points that pass a filter.
 func (c *Collection) matches(f *Filter) ([]string, error) {
+	if err := c.fillCatalogue(); err != nil {
+		return nil, err
+	}
 	c.catalogue.mu.RLock()
 	defer c.catalogue.mu.RUnlock()
 	s, err := c.catalogue.choose(f, c.entries)
@@ -192,12 +204,17 @@ func (c *Collection) deletePart(ids []string) error {
 	if c.dropped.Load() {
 		return ErrNotFound
 	}
+	if err := c.fillCatalogue(); err != nil {
+		return err
+	}
 	var gone []string
+	seen := map[string]bool{}
 	err := c.store.db.Update(func(txn *badger.Txn) error {
 		for _, id := range ids {
-			if !c.engine.has(id) {
+			if seen[id] || !c.engine.has(id) {
 				continue
 			}
+			seen[id] = true
 			gone = append(gone, id)
 			key, rawKey := pointKey(recordPoint, c.record.Number, id), pointKey(recordRaw, c.record.Number, id)
 			if err := c.deleteRaw(txn, key, rawKey, id); err != nil {
@@ -210,7 +227,7 @@ func (c *Collection) deletePart(ids []string) error {
 		if len(gone) == 0 {
 			return nil
 		}
-		return c.setSequence(txn, c.sequence+1)
+		return c.setSequence(txn, c.sequence+1, c.engine.Len()-len(gone))
 	})
 	if err != nil || len(gone) == 0 {
 		return err
