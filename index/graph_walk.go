@@ -3,21 +3,19 @@ package index
 import (
 	"context"
 	"math"
+	"slices"
 	"sync/atomic"
+
+	"github.com/akin-search/akin/index/distance"
 )
 
-// key is a candidate of a search, made so that keys sort by distance, then slot:
-//
-//	bits 63…32 distance, order-preserving   bits 31…1 slot   bit 0 its neighbours have been looked at
+// key is a candidate of a search, a distance.Key of its slot: keys sort by distance, then slot. Bit 0 says that its neighbours
+// have been looked at.
 type key uint64
 
 const expanded key = 1
 
-func makeKey(d float32, slot uint32) key {
-	b := math.Float32bits(d)
-	b ^= uint32(int32(b)>>31) | 1<<31 // negative numbers sort backwards and first
-	return key(b)<<32 | key(slot)<<1
-}
+func makeKey(d float32, slot uint32) key { return distance.Key[key](d, slot) }
 
 func (k key) slot() uint32 { return uint32(k) >> 1 }
 
@@ -113,6 +111,7 @@ func (g *graph) descend(w *walk, layer int) {
 // the way stand among them and are not counted.
 func (g *graph) walkLayer(ctx context.Context, w *walk, layer, ef int) error {
 	w.begin(cap(g.state))
+	w.pool = slices.Grow(w.pool, max(0, ef-len(w.pool)))
 	pool, visited, gen := w.pool, w.visited, w.gen
 	filter := g.hidden > 0
 	count := 0 // live slots in the pool
@@ -136,25 +135,21 @@ func (g *graph) walkLayer(ctx context.Context, w *walk, layer, ef int) error {
 		pool[at] |= expanded
 		list := g.list(slot, layer)
 		near := w.near
-		n := 0
-		for i := range int(atomic.LoadUint32(&list[0])) {
-			v := atomic.LoadUint32(&list[1+i])
-			near[n] = v
-			unseen := 0 // without a branch, which would be guessed wrong half the time
-			if visited[v] != gen {
-				unseen = 1
-			}
-			visited[v] = gen
-			n += unseen
-		}
+		near = near[:distance.Unseen(list[1:1+atomic.LoadUint32(&list[0])], visited, gen, near)]
 		for at++; at < len(pool) && pool[at]&expanded != 0; at++ {
 		}
 		var next *uint32
 		if at < len(pool) {
 			next = &g.list(pool[at].slot(), layer)[0]
 		}
-		g.compare(w, near[:n], next)
-		for i, v := range near[:n] {
+		g.compare(w, near, next)
+		if !filter {
+			var low int
+			pool, low = distance.Insert(pool, ef, near, w.dist)
+			at = min(at, low)
+			continue
+		}
+		for i, v := range near {
 			k := makeKey(w.dist[i], v)
 			if k >= worst {
 				continue
@@ -172,15 +167,6 @@ func (g *graph) walkLayer(ctx context.Context, w *walk, layer, ef int) error {
 			copy(pool[lo+1:], pool[lo:])
 			pool[lo] = k
 			at = min(at, lo)
-			if !filter {
-				if len(pool) > ef {
-					pool = pool[:ef]
-				}
-				if len(pool) == ef {
-					worst = pool[ef-1]
-				}
-				continue
-			}
 			if g.state[v] == live {
 				count++
 			}

@@ -66,6 +66,8 @@ func main() {
 			rows(s, m)
 		}
 	}
+	unseen()
+	insert()
 	src, err := format.Source(stubs.Bytes())
 	if err != nil {
 		log.Fatal(err)
@@ -264,4 +266,84 @@ func rows(s isa, m metric) {
 	o("last:\n\tVMOVSS X0, (R8)\n\tCMPQ R14, $-2\n\tJLT done\n\tVEXTRACTPS $1, X0, 4(R8)\n\tJEQ done\n\tVEXTRACTPS $2, X0, 8(R8)")
 	o("done:\n\tMOVB $1, ok+72(FP)\n\tVZEROUPPER\n\tRET")
 	o("bad:\n\tMOVB $0, ok+72(FP)\n\tVZEROUPPER\n\tRET\n")
+}
+
+// unseen writes the filter of neighbours.
+//
+//	DI list   SI its length   R8 stamps   R9 how many   R10 gen   R11 near   AX what is returned   BX place in the list   CX row
+func unseen() {
+	comment(`
+unseenScalar equals:
+
+	for _, v := range list[:n] {
+		if v >= stamped {
+			return -1
+		}
+		near[ret] = v
+		if stamps[v] != gen {
+			ret++
+		}
+		stamps[v] = gen
+	}`)
+	sig := "list *uint32, n int, stamps *uint16, stamped int, gen uint16, near *uint32"
+	g("//\n//go:noescape\nfunc unseenScalar(%s) (ret int)\n", sig)
+	o("//\n// func unseenScalar(%s) (ret int)", sig)
+	o("TEXT ·unseenScalar(SB), NOSPLIT|NOFRAME, $0-56")
+	o("\tMOVQ list+0(FP), DI\n\tMOVQ n+8(FP), SI\n\tMOVQ stamps+16(FP), R8\n\tMOVQ stamped+24(FP), R9")
+	o("\tMOVWLZX gen+32(FP), R10\n\tMOVQ near+40(FP), R11\n\tXORQ AX, AX\n\tXORQ BX, BX")
+	o("next:\n\tCMPQ BX, SI\n\tJGE done\n\tMOVL (DI)(BX*4), CX\n\tCMPQ CX, R9\n\tJGE bad\n\tMOVL CX, (R11)(AX*4)")
+	o("\tXORL DX, DX\n\tCMPW (R8)(CX*2), R10\n\tSETNE DX\n\tMOVW R10, (R8)(CX*2)\n\tADDQ DX, AX\n\tINCQ BX\n\tJMP next")
+	o("done:\n\tMOVQ AX, ret+48(FP)\n\tRET")
+	o("bad:\n\tMOVQ $-1, ret+48(FP)\n\tRET\n")
+}
+
+// insert writes the insertion into a pool, for AVX-512: eight keys are made and compared with the last of the pool at once, and
+// those that are nearer go in one by one, from the end eight keys of the pool at a time.
+//
+//	DI keys   SI n   BX ef   DX rows   R8 dist   R9 rows left   R10 low   R11 new key   R12 place   R13 new keys left   R14 next of them
+func insert() {
+	comment(`
+insert512 equals:
+
+	for i := range m {
+		k := Key[uint64](dist[i], rows[i])
+		if n >= ef {
+			if k >= keys[n-1] {
+				continue
+			}
+			n--
+		}
+		at, _ := slices.BinarySearch(keys[:n], k)
+		n++
+		copy(keys[at+1:n], keys[at:])
+		keys[at] = k
+		low = min(low, at) // from MaxInt
+	}
+	return n, low`)
+	sig := "keys *uint64, n, ef int, rows *uint32, dist *float32, m int"
+	g("//\n//go:noescape\nfunc insert512(%s) (length, low int)\n", sig)
+	o("//\n// func insert512(%s) (length, low int)", sig)
+	o("TEXT ·insert512(SB), NOSPLIT, $64-64")
+	o("\tMOVQ keys+0(FP), DI\n\tMOVQ n+8(FP), SI\n\tMOVQ ef+16(FP), BX\n\tMOVQ rows+24(FP), DX\n\tMOVQ dist+32(FP), R8\n\tMOVQ m+40(FP), R9")
+	o("\tMOVQ $0x7fffffffffffffff, R10\n\tMOVL $0x80000000, AX\n\tVPBROADCASTD AX, Y1")
+	o("block:\n\tMOVQ $8, CX\n\tCMPQ R9, CX\n\tCMOVQLT R9, CX\n\tMOVL $1, AX\n\tSHLL CX, AX\n\tDECL AX\n\tKMOVW AX, K1")
+	// Keys, as in Key.
+	o("\tVMOVDQU32.Z (R8), K1, Y2\n\tVPSRAD $31, Y2, Y3\n\tVPORD Y1, Y3, Y3\n\tVPXORD Y3, Y2, Y2\n\tVPMOVZXDQ Y2, Z2\n\tVPSLLQ $32, Z2, Z2")
+	o("\tVMOVDQU32.Z (DX), K1, Y4\n\tVPMOVZXDQ Y4, Z4\n\tVPSLLQ $1, Z4, Z4\n\tVPORQ Z4, Z2, Z2")
+	o("\tCMPQ SI, BX\n\tJLT nearer\n\tVPBROADCASTQ -8(DI)(SI*8), Z5\n\tVPCMPUQ $1, Z5, Z2, K1, K1")
+	o("nearer:\n\tKMOVW K1, AX\n\tPOPCNTL AX, R13\n\tJZ after")
+	o("\tVPCOMPRESSQ Z2, K1, Z2\n\tVMOVDQU64 Z2, 0(SP)\n\tXORQ R14, R14")
+	o("key:\n\tMOVQ 0(SP)(R14*8), R11\n\tMOVQ SI, R12\n\tCMPQ SI, BX\n\tJLT room")
+	o("\tDECQ R12\n\tCMPQ R11, (DI)(R12*8)\n\tJCC skip\n\tJMP shift")
+	o("room:\n\tINCQ SI")
+	o("shift:\n\tVPBROADCASTQ R11, Z5")
+	o("eight:\n\tSUBQ $8, R12\n\tJLT few\n\tVMOVDQU64 (DI)(R12*8), Z6\n\tVPCMPUQ $6, Z5, Z6, K3\n\tKMOVW K3, AX\n\tCMPL AX, $0xff\n\tJNE border")
+	o("\tVMOVDQU64 Z6, 8(DI)(R12*8)\n\tJMP eight")
+	o("few:\n\tADDQ $8, R12\n\tJZ place\n\tMOVQ R12, CX\n\tMOVL $1, AX\n\tSHLL CX, AX\n\tDECL AX\n\tKMOVW AX, K2")
+	o("\tVMOVDQU64.Z (DI), K2, Z6\n\tVPCMPUQ $6, Z5, Z6, K2, K3\n\tVMOVDQU64 Z6, K3, 8(DI)\n\tKMOVW K3, AX\n\tPOPCNTL AX, AX\n\tSUBQ AX, R12\n\tJMP place")
+	o("border:\n\tVMOVDQU64 Z6, K3, 8(DI)(R12*8)\n\tPOPCNTL AX, AX\n\tADDQ $8, R12\n\tSUBQ AX, R12")
+	o("place:\n\tMOVQ R11, (DI)(R12*8)\n\tCMPQ R12, R10\n\tCMOVQLT R12, R10")
+	o("skip:\n\tINCQ R14\n\tDECQ R13\n\tJNZ key")
+	o("after:\n\tADDQ $32, R8\n\tADDQ $32, DX\n\tSUBQ $8, R9\n\tJGT block")
+	o("\tMOVQ SI, length+48(FP)\n\tMOVQ R10, low+56(FP)\n\tVZEROUPPER\n\tRET\n")
 }

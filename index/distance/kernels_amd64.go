@@ -107,3 +107,40 @@ func l2x256(a, b *float32, n int) (ret float32)
 //
 //go:noescape
 func l2Rows256(q, arena *float32, dim, stride, limit int, rows *uint32, n int, out *float32, next *uint32) (ok bool)
+
+// unseenScalar equals:
+//
+//	for _, v := range list[:n] {
+//		if v >= stamped {
+//			return -1
+//		}
+//		near[ret] = v
+//		if stamps[v] != gen {
+//			ret++
+//		}
+//		stamps[v] = gen
+//	}
+//
+//go:noescape
+func unseenScalar(list *uint32, n int, stamps *uint16, stamped int, gen uint16, near *uint32) (ret int)
+
+// insert512 equals:
+//
+//	for i := range m {
+//		k := Key[uint64](dist[i], rows[i])
+//		if n >= ef {
+//			if k >= keys[n-1] {
+//				continue
+//			}
+//			n--
+//		}
+//		at, _ := slices.BinarySearch(keys[:n], k)
+//		n++
+//		copy(keys[at+1:n], keys[at:])
+//		keys[at] = k
+//		low = min(low, at) // from MaxInt
+//	}
+//	return n, low
+//
+//go:noescape
+func insert512(keys *uint64, n, ef int, rows *uint32, dist *float32, m int) (length, low int)

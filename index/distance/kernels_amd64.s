@@ -1031,3 +1031,166 @@ bad:
 	VZEROUPPER
 	RET
 
+// unseenScalar equals:
+//
+// 	for _, v := range list[:n] {
+// 		if v >= stamped {
+// 			return -1
+// 		}
+// 		near[ret] = v
+// 		if stamps[v] != gen {
+// 			ret++
+// 		}
+// 		stamps[v] = gen
+// 	}
+//
+// func unseenScalar(list *uint32, n int, stamps *uint16, stamped int, gen uint16, near *uint32) (ret int)
+TEXT ·unseenScalar(SB), NOSPLIT|NOFRAME, $0-56
+	MOVQ list+0(FP), DI
+	MOVQ n+8(FP), SI
+	MOVQ stamps+16(FP), R8
+	MOVQ stamped+24(FP), R9
+	MOVWLZX gen+32(FP), R10
+	MOVQ near+40(FP), R11
+	XORQ AX, AX
+	XORQ BX, BX
+next:
+	CMPQ BX, SI
+	JGE done
+	MOVL (DI)(BX*4), CX
+	CMPQ CX, R9
+	JGE bad
+	MOVL CX, (R11)(AX*4)
+	XORL DX, DX
+	CMPW (R8)(CX*2), R10
+	SETNE DX
+	MOVW R10, (R8)(CX*2)
+	ADDQ DX, AX
+	INCQ BX
+	JMP next
+done:
+	MOVQ AX, ret+48(FP)
+	RET
+bad:
+	MOVQ $-1, ret+48(FP)
+	RET
+
+// insert512 equals:
+//
+// 	for i := range m {
+// 		k := Key[uint64](dist[i], rows[i])
+// 		if n >= ef {
+// 			if k >= keys[n-1] {
+// 				continue
+// 			}
+// 			n--
+// 		}
+// 		at, _ := slices.BinarySearch(keys[:n], k)
+// 		n++
+// 		copy(keys[at+1:n], keys[at:])
+// 		keys[at] = k
+// 		low = min(low, at) // from MaxInt
+// 	}
+// 	return n, low
+//
+// func insert512(keys *uint64, n, ef int, rows *uint32, dist *float32, m int) (length, low int)
+TEXT ·insert512(SB), NOSPLIT, $64-64
+	MOVQ keys+0(FP), DI
+	MOVQ n+8(FP), SI
+	MOVQ ef+16(FP), BX
+	MOVQ rows+24(FP), DX
+	MOVQ dist+32(FP), R8
+	MOVQ m+40(FP), R9
+	MOVQ $0x7fffffffffffffff, R10
+	MOVL $0x80000000, AX
+	VPBROADCASTD AX, Y1
+block:
+	MOVQ $8, CX
+	CMPQ R9, CX
+	CMOVQLT R9, CX
+	MOVL $1, AX
+	SHLL CX, AX
+	DECL AX
+	KMOVW AX, K1
+	VMOVDQU32.Z (R8), K1, Y2
+	VPSRAD $31, Y2, Y3
+	VPORD Y1, Y3, Y3
+	VPXORD Y3, Y2, Y2
+	VPMOVZXDQ Y2, Z2
+	VPSLLQ $32, Z2, Z2
+	VMOVDQU32.Z (DX), K1, Y4
+	VPMOVZXDQ Y4, Z4
+	VPSLLQ $1, Z4, Z4
+	VPORQ Z4, Z2, Z2
+	CMPQ SI, BX
+	JLT nearer
+	VPBROADCASTQ -8(DI)(SI*8), Z5
+	VPCMPUQ $1, Z5, Z2, K1, K1
+nearer:
+	KMOVW K1, AX
+	POPCNTL AX, R13
+	JZ after
+	VPCOMPRESSQ Z2, K1, Z2
+	VMOVDQU64 Z2, 0(SP)
+	XORQ R14, R14
+key:
+	MOVQ 0(SP)(R14*8), R11
+	MOVQ SI, R12
+	CMPQ SI, BX
+	JLT room
+	DECQ R12
+	CMPQ R11, (DI)(R12*8)
+	JCC skip
+	JMP shift
+room:
+	INCQ SI
+shift:
+	VPBROADCASTQ R11, Z5
+eight:
+	SUBQ $8, R12
+	JLT few
+	VMOVDQU64 (DI)(R12*8), Z6
+	VPCMPUQ $6, Z5, Z6, K3
+	KMOVW K3, AX
+	CMPL AX, $0xff
+	JNE border
+	VMOVDQU64 Z6, 8(DI)(R12*8)
+	JMP eight
+few:
+	ADDQ $8, R12
+	JZ place
+	MOVQ R12, CX
+	MOVL $1, AX
+	SHLL CX, AX
+	DECL AX
+	KMOVW AX, K2
+	VMOVDQU64.Z (DI), K2, Z6
+	VPCMPUQ $6, Z5, Z6, K2, K3
+	VMOVDQU64 Z6, K3, 8(DI)
+	KMOVW K3, AX
+	POPCNTL AX, AX
+	SUBQ AX, R12
+	JMP place
+border:
+	VMOVDQU64 Z6, K3, 8(DI)(R12*8)
+	POPCNTL AX, AX
+	ADDQ $8, R12
+	SUBQ AX, R12
+place:
+	MOVQ R11, (DI)(R12*8)
+	CMPQ R12, R10
+	CMOVQLT R12, R10
+skip:
+	INCQ R14
+	DECQ R13
+	JNZ key
+after:
+	ADDQ $32, R8
+	ADDQ $32, DX
+	SUBQ $8, R9
+	JGT block
+	MOVQ SI, length+48(FP)
+	MOVQ R10, low+56(FP)
+	VZEROUPPER
+	RET
+

@@ -63,3 +63,17 @@ func (t tier) l2Rows(q, arena []float32, stride, limit int, rows []uint32, out [
 	}
 	return l2RowsGeneric(q, arena, stride, limit, rows, out)
 }
+
+func (t tier) insert(keys []uint64, n, ef int, rows []uint32, dist []float32) (length, low int) {
+	if t == avx512 {
+		return insert512(unsafe.SliceData(keys), n, ef, &rows[0], &dist[0], len(rows))
+	}
+	return insertGeneric(keys, n, ef, rows, dist)
+}
+
+func (t tier) unseen(list []uint32, stamps []uint16, gen uint16, near []uint32) int {
+	if t == generic {
+		return unseenGeneric(list, stamps, gen, near)
+	}
+	return unseenScalar(&list[0], len(list), unsafe.SliceData(stamps), len(stamps), gen, &near[0])
+}

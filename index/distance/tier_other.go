@@ -14,3 +14,11 @@ func (tier) dotRows(q, arena []float32, stride, limit int, rows []uint32, out []
 func (tier) l2Rows(q, arena []float32, stride, limit int, rows []uint32, out []float32, _ *uint32) bool {
 	return l2RowsGeneric(q, arena, stride, limit, rows, out)
 }
+
+func (tier) insert(keys []uint64, n, ef int, rows []uint32, dist []float32) (length, low int) {
+	return insertGeneric(keys, n, ef, rows, dist)
+}
+
+func (tier) unseen(list []uint32, stamps []uint16, gen uint16, near []uint32) int {
+	return unseenGeneric(list, stamps, gen, near)
+}
