@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"unsafe"
+
+	"github.com/akin-search/akin/index/distance"
 )
 
 // newPoint is a point to insert, with its prepared row.
@@ -78,7 +80,7 @@ func (g *graph) insertRound(points []newPoint) {
 	g.parallel(len(plans), func(w *walk, i int) { g.lookAround(w, &plans[i]) })
 	g.seat(plans)
 	fresh := g.rounds.fresh
-	g.parallel(len(fresh), func(w *walk, i int) { g.chooseAmongPeers(w, fresh[i]) })
+	g.parallel(len(fresh), func(w *walk, i int) { g.chooseAmongPeers(w, i) })
 	g.link(fresh)
 
 	g.mu.Lock()
@@ -171,26 +173,22 @@ func (g *graph) seat(plans []plan) {
 	}
 }
 
-// chooseAmongPeers adds the other slots of the round to the candidates and chooses the neighbours.
-func (g *graph) chooseAmongPeers(w *walk, p *plan) {
-	peers := g.rounds.peers
+// chooseAmongPeers adds the other slots of the round to the candidates of its plan number i, and chooses the neighbours.
+func (g *graph) chooseAmongPeers(w *walk, i int) {
+	p, peers, ef := g.rounds.fresh[i], g.rounds.peers, g.opt.EfConstruction
 	g.askSlot(w, p.slot)
 	g.compare(w, peers, nil)
-	for layer := range p.layers {
-		keys := p.layers[layer]
-		for i, slot := range peers {
-			if slot == p.slot || g.level(slot) < layer {
-				continue
-			}
-			k := makeKey(w.dist[i], slot)
-			if len(keys) >= g.opt.EfConstruction {
-				if k > keys[len(keys)-1] {
-					continue
+	for layer, keys := range p.layers {
+		keys = slices.Grow(keys, max(0, ef-len(keys)))
+		if layer == 0 {
+			keys, _ = distance.Insert(keys, ef, peers[:i], w.dist)
+			keys, _ = distance.Insert(keys, ef, peers[i+1:], w.dist[i+1:])
+		} else {
+			for j, slot := range peers {
+				if j != i && g.level(slot) >= layer {
+					keys, _ = distance.Insert(keys, ef, peers[j:j+1], w.dist[j:])
 				}
-				keys = keys[:len(keys)-1]
 			}
-			at, _ := slices.BinarySearch(keys, k)
-			keys = slices.Insert(keys, at, k)
 		}
 		p.layers[layer] = keys
 	}
@@ -200,35 +198,47 @@ func (g *graph) chooseAmongPeers(w *walk, p *plan) {
 	}
 }
 
+// chooseBlock is how many keys are compared with a slot at once: enough to keep the kernel busy, and few that are compared for
+// nothing because enough are kept before their turn.
+const chooseBlock = 64
+
 // choose keeps at most m of the keys, nearest first: a key that is nearer to one kept than to the query leads nowhere new
 // (algorithm 4, without keeping the pruned).
 func (g *graph) choose(w *walk, keys []key, m int) []key {
-	n := 0
-	for _, k := range keys {
-		if n == m {
-			break
+	kept := keys[:0] // never more than have been looked at
+	for len(keys) > 0 && len(kept) < m {
+		block := keys[:min(chooseBlock, len(keys))]
+		keys = keys[len(block):]
+		for _, k := range kept {
+			block = g.outside(w, k.slot(), block)
 		}
-		if !g.shadowed(w, k, n) {
-			w.near[n], keys[n] = k.slot(), k&^expanded
+		for len(block) > 0 && len(kept) < m {
+			k := block[0] &^ expanded
+			kept = append(kept, k)
+			block = g.outside(w, k.slot(), block[1:])
+		}
+	}
+	return kept
+}
+
+// outside keeps the keys that are not nearer to slot than their distance.
+func (g *graph) outside(w *walk, slot uint32, keys []key) []key {
+	if len(keys) == 0 {
+		return keys
+	}
+	near := w.near[:len(keys)]
+	for i, k := range keys {
+		near[i] = k.slot()
+	}
+	g.askSlot(w, slot)
+	g.compare(w, near, nil)
+	n := 0
+	for i, d := range w.dist[:len(keys)] {
+		k := keys[i]
+		keys[n] = k
+		if d >= k.distance() {
 			n++
 		}
 	}
 	return keys[:n]
-}
-
-// shadowed reports whether k is nearer to one of the first n of w.near than k's distance.
-func (g *graph) shadowed(w *walk, k key, n int) bool {
-	const step = 8
-	limit := k.distance()
-	g.askSlot(w, k.slot())
-	for i := 0; i < n; i += step {
-		near := w.near[i:min(i+step, n)]
-		g.compare(w, near, nil)
-		for _, d := range w.dist[:len(near)] {
-			if d < limit {
-				return true
-			}
-		}
-	}
-	return false
 }
