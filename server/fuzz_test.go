@@ -30,6 +30,7 @@ func FuzzBodies(f *testing.F) {
 		`{"query":` + axis0 + `,"limit":3,"offset":1,"params":{"hnsw_ef":10,"exact":true},"score_threshold":0.5,"with_payload":true,"with_vector":true}`,
 		`{"query":{"input":"` + b64("class 2") + `"},"alpha":0.1}`, `{"id":"3","explain":true}`, `{"query":17}`, `{"input":"` + b64("class 2") + `","model_id":"model-a"}`,
 		`{"points":[{"id":"p","vector":` + axis0 + `,"label":"l\u00e9","payload":{"a":[1,{"b":null}]}},{"id":-3,"vector":` + axis5 + `}]}`,
+		`{"query":` + axis0 + `,"filter":` + manyFilters + `}`, `{"filter":` + manyFilters + `}`,
 		`{"points":["p",3]}`, ``, `{}`, `[]`, `{"vector":[1e999]}`, `{"vector":null}`, `{"points":[{"id":"\ud800"}]}`,
 	} {
 		for i := range fuzzTargets {

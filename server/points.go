@@ -168,14 +168,21 @@ func (s *Server) brokenInput(ctx context.Context, refused error, field string, p
 	return refused
 }
 
-// deleteRequest is the body of …/points/delete.
-type deleteRequest struct{ ids []string }
+// deleteRequest is the body of …/points/delete: ids or a filter.
+type deleteRequest struct {
+	ids    []string
+	filter *index.Filter
+}
 
-var deleteFields = []string{"points"}
+var deleteFields = []string{"points", "filter"}
 
 func (*deleteRequest) fields() []string { return deleteFields }
 
-func (q *deleteRequest) read(_ string, r *reader) error {
+func (q *deleteRequest) read(field string, r *reader) (err error) {
+	if field == "filter" {
+		q.filter, err = r.filter()
+		return err
+	}
 	return r.array(func(int) error {
 		id, err := r.id()
 		q.ids = append(q.ids, id)
@@ -183,7 +190,7 @@ func (q *deleteRequest) read(_ string, r *reader) error {
 	})
 }
 
-// delete removes points; ids that do not exist are ignored, so that a repeated request does no harm.
+// delete removes points by their ids or by a filter; ids that do not exist are ignored, so that a repeated request does no harm.
 func (s *Server) delete(ctx context.Context, c *fiber.Ctx) (any, error) {
 	col, err := s.collection(c)
 	if err != nil {
@@ -193,10 +200,17 @@ func (s *Server) delete(ctx context.Context, c *fiber.Ctx) (any, error) {
 	if err := readJSON(c, &req); err != nil {
 		return nil, err
 	}
-	if len(req.ids) == 0 {
-		return nil, badf("no points: give at least one id")
+	switch {
+	case len(req.ids) > 0 && req.filter != nil:
+		return nil, badf("points and filter are given: give one of them")
+	case len(req.ids) == 0 && req.filter == nil:
+		return nil, badf("no points: give at least one id, or a filter")
+	case req.filter != nil:
+		err = col.DeleteWhere(ctx, req.filter)
+	default:
+		err = col.Delete(ctx, req.ids)
 	}
-	if err := col.Delete(ctx, req.ids); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	return writeResult{"completed", col.Len()}, nil

@@ -24,7 +24,7 @@ type searchRequest struct {
 	alpha       *float64
 }
 
-var searchFields = []string{"query", "vector", "id", "input", "limit", "offset", "params", "score_threshold", "with_payload", "with_vector", "alpha", "model_id"}
+var searchFields = []string{"query", "vector", "id", "input", "limit", "offset", "params", "score_threshold", "filter", "with_payload", "with_vector", "alpha", "model_id"}
 
 func newSearchRequest() searchRequest { return searchRequest{limit: defaultLimit, withPayload: true} }
 
@@ -44,6 +44,8 @@ func (q *searchRequest) read(field string, r *reader) (err error) {
 		var limit float64
 		limit, err = r.float64()
 		q.params.ScoreThreshold = new(float32(limit)) // infinite where it is beyond a float32
+	case "filter":
+		q.params.Filter, err = r.filter()
 	case "with_payload":
 		q.withPayload, err = r.bool()
 	case "with_vector":

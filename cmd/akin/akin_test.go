@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -115,6 +116,10 @@ func TestOwnImages(t *testing.T) {
 	byID := mustAkin[[]found](t, "search", "--id", hits[0].ID, "--dir", dir, "--k", "1", "--exact")
 	if len(byID) != 1 || byID[0].ID != hits[0].ID {
 		t.Errorf("searching by point %s finds %+v", hits[0].ID, byID)
+	}
+	others := mustAkin[[]found](t, "search", "--id", hits[0].ID, "--dir", dir, "--k", "400", "--filter", `{"must_not":[{"key":"@label","match":{"value":"bar"}}]}`)
+	if len(others) == 0 || len(others) >= in.Points || slices.ContainsFunc(others, func(f found) bool { return f.Label == "bar" }) {
+		t.Errorf("of %d points these %d are no bars: %+v", in.Points, len(others), others)
 	}
 	alarms := 0
 	type row struct {
@@ -360,13 +365,14 @@ func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 func TestMistakes(t *testing.T) {
 	empty, dir := t.TempDir(), t.TempDir()
 	for want, args := range map[string][]string{
-		"--data":                                {"train", "--dir", dir},
-		"no such file":                          {"train", "--dir", dir, "--data", filepath.Join(empty, "missing")},
-		"no .png, .jpg or .jpeg":                {"train", "--dir", dir, "--data", empty},
-		"--holdout 0.9":                         {"train", "--dir", dir, "--data", empty, "--holdout", "0.9"},
-		"run akin train":                        {"ingest", "--dir", dir, "--data", empty},
-		"run akin train, or":                    {"serve", "--dir", dir},
-		"one of the two":                        {"search", "--dir", dir},
+		"--data":                 {"train", "--dir", dir},
+		"no such file":           {"train", "--dir", dir, "--data", filepath.Join(empty, "missing")},
+		"no .png, .jpg or .jpeg": {"train", "--dir", dir, "--data", empty},
+		"--holdout 0.9":          {"train", "--dir", dir, "--data", empty, "--holdout", "0.9"},
+		"run akin train":         {"ingest", "--dir", dir, "--data", empty},
+		"run akin train, or":     {"serve", "--dir", dir},
+		"one of the two":         {"search", "--dir", dir},
+		`--filter: filter: must[0].match: unknown field "velue": use value, any`: {"search", "--id", "x", "--filter", `{"must":[{"key":"a","match":{"velue":1}}]}`, "--dir", dir},
 		"--unseen x":                            {"demo", "--unseen", "x", "--dir", dir},
 		"the four IDX files":                    {"demo", "--mnist", empty, "--dir", dir, "--no-serve"},
 		"unknown command":                       {"dmeo"},

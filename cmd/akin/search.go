@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/akin-search/akin/index"
+	"github.com/akin-search/akin/server"
 )
 
 // found is one hit of akin search.
@@ -25,12 +26,14 @@ func newSearch(a *app) *cobra.Command {
 	var k int
 	var p index.Params
 	var threshold float32
+	var filter string
 	c := &cobra.Command{
 		Use:   "search [IMAGE]",
 		Short: "Find the points most like an image, or like a point",
 		Example: `  akin search picture.jpg
   akin search --id cats/0001.png --k 5 --json
-  akin search picture.jpg --score-threshold 0.9 --k 1000`,
+  akin search picture.jpg --score-threshold 0.9 --k 1000
+  akin search picture.jpg --filter '{"must":[{"key":"@label","match":{"any":["cats","dogs"]}}]}'`,
 		Args: cobra.MaximumNArgs(1),
 	}
 	w.flags(c)
@@ -40,12 +43,20 @@ func newSearch(a *app) *cobra.Command {
 	c.Flags().IntVar(&p.EF, "ef", 0, "candidates of the graph search; 0 means the larger of 64 and k")
 	c.Flags().BoolVar(&p.Exact, "exact", false, "compare with every point")
 	c.Flags().Float32Var(&threshold, "score-threshold", 0, "leave out hits with a smaller score (default none)")
+	c.Flags().StringVar(&filter, "filter", "", "only points that pass this filter, JSON as in POST /search; the key @label is the label")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if (id == "") == (len(args) == 0) {
 			return errors.New("give an image file, or a point by --id, one of the two")
 		}
 		if c.Flags().Changed("score-threshold") {
 			p.ScoreThreshold = &threshold
+		}
+		if filter != "" {
+			f, err := server.ParseFilter(filter)
+			if err != nil {
+				return fmt.Errorf("--filter: %w", err)
+			}
+			p.Filter = f
 		}
 		e, err := w.encoder()
 		if err != nil {
