@@ -45,7 +45,7 @@ type TrainOptions struct {
 	Warmup  int    // steps before, not measured, default DefaultWarmup
 	Seed    uint64 // of weights, images and labels
 
-	Precision kernel.Precision // of the products
+	Precision kernel.Precision // of the products, default float32
 }
 
 // SetDefaults fills the zero fields.
@@ -72,6 +72,9 @@ func (o TrainOptions) Validate() error {
 	if _, err := NetworkOf(o.Network); err != nil {
 		return err
 	}
+	if err := o.Precision.Supported(); err != nil {
+		return err
+	}
 	switch {
 	case o.Batch < 2 || o.Batch > MaxBatch:
 		return fmt.Errorf("batch of %d: it must be 2 to %d: a contrastive loss compares", o.Batch, MaxBatch)
@@ -87,21 +90,21 @@ func (o TrainOptions) Validate() error {
 
 // TrainReport is the result of Train. Times are medians.
 type TrainReport struct {
-	Network          string  `json:"network"`
-	Batch            int     `json:"batch"`
-	Threads          int     `json:"threads"`
-	Device           string  `json:"device"`
-	Precision        string  `json:"precision"`
-	Steps            int     `json:"steps"`
-	StepMS           float64 `json:"step_ms"` // wall clock, milliseconds
-	CPUMS            float64 `json:"cpu_ms"`  // of all threads of the process, in blocks of steps
-	SamplesPerSecond float64 `json:"samples_per_second"`
-	GFLOPS           float64 `json:"gflops"`      // of the products, padding taps counted, over StepMS
-	PeakGFLOPS       float64 `json:"peak_gflops"` // kernel.PeakFlops times threads
-	FractionOfPeak   float64 `json:"fraction_of_peak"`
-	AllocsPerStep    float64 `json:"allocs_per_step"` // means
-	BytesPerStep     float64 `json:"bytes_per_step"`
-	Parameters       int     `json:"parameters"` // trained ones
+	Network          string           `json:"network"`
+	Batch            int              `json:"batch"`
+	Threads          int              `json:"threads"`
+	Device           string           `json:"device"`
+	Precision        kernel.Precision `json:"precision"`
+	Steps            int              `json:"steps"`
+	StepMS           float64          `json:"step_ms"` // wall clock, milliseconds
+	CPUMS            float64          `json:"cpu_ms"`  // of all threads of the process, in blocks of steps
+	SamplesPerSecond float64          `json:"samples_per_second"`
+	GFLOPS           float64          `json:"gflops"`      // of the products, padding taps counted, over StepMS
+	PeakGFLOPS       float64          `json:"peak_gflops"` // kernel.PeakFlops times threads
+	FractionOfPeak   float64          `json:"fraction_of_peak"`
+	AllocsPerStep    float64          `json:"allocs_per_step"` // means
+	BytesPerStep     float64          `json:"bytes_per_step"`
+	Parameters       int              `json:"parameters"` // trained ones
 }
 
 // WriteTable writes the report for people.
@@ -151,7 +154,7 @@ func Train(ctx context.Context, o TrainOptions) (r TrainReport, err error) {
 	if err != nil {
 		return r, err
 	}
-	r.Network, r.Batch, r.Threads, r.Device, r.Precision, r.Steps, r.Parameters = o.Network, o.Batch, o.Threads, t.dev.Name(), o.Precision.String(), o.Steps, t.parameters()
+	r.Network, r.Batch, r.Threads, r.Device, r.Precision, r.Steps, r.Parameters = o.Network, o.Batch, o.Threads, t.dev.Name(), o.Precision, o.Steps, t.parameters()
 	r.StepMS, r.CPUMS = rounded(wall, 4), rounded(cpu, 4)
 	r.SamplesPerSecond = rounded(1e3*float64(o.Batch)/wall, 0)
 	r.GFLOPS = rounded(float64(flops*o.Batch)/wall/1e6, 2)

@@ -137,7 +137,7 @@ func newRun(ctx context.Context, data, validation Dataset, pre encoder.Preproces
 	if err != nil {
 		return nil, err
 	}
-	if r.dev, err = kernel.NewCPU(o.Threads); err != nil {
+	if r.dev, err = kernel.NewCPUWith(o.Threads, o.Precision); err != nil {
 		return nil, err
 	}
 	r.graph, err = encoder.NewGraph(r.dev, o.Network, weights, r.sampler.Size(), func(emb, grad kernel.Matrix) float32 {

@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/akin-search/akin/encoder"
+	"github.com/akin-search/akin/encoder/kernel"
 )
 
 // stripes is a data set that is easy but not linearly separable: noisy bars, horizontal, vertical or diagonal, at random places.
@@ -106,6 +107,46 @@ func TestRunIsDeterministic(t *testing.T) {
 	o.Seed++
 	if bytes.Equal(want, modelBytes(t, mustRun(t, d, v, o))) {
 		t.Error("another seed gives the same model")
+	}
+}
+
+// TestMixedPrecision: bf16 trains as well as float32, to another model, and to the same on one thread and on three. Where the processor
+// lacks it, the run is refused.
+func TestMixedPrecision(t *testing.T) {
+	d, v := stripes(400, 1), stripes(150, 2)
+	o := quick("supcon")
+	o.Network = encoder.Network{Input: encoder.Size{Height: 12, Width: 12, Channels: 1}, Layers: []encoder.Layer{
+		{Kind: encoder.KindConv, Filters: 16, Kernel: 3, Norm: true, ReLU: true}, {Kind: encoder.KindResidual, Filters: 32, Stride: 2},
+		{Kind: encoder.KindGlobalPool}, {Kind: encoder.KindLinear, Units: 16}, {Kind: encoder.KindNormalize}}}
+	curve := func(o Options) (last Epoch, precision kernel.Precision, model []byte) {
+		m := mustRun(t, d, v, o)
+		var rec Record
+		if err := json.Unmarshal(m.Record, &rec); err != nil {
+			t.Fatal(err)
+		}
+		return rec.Curve[len(rec.Curve)-1], rec.Options.Precision, modelBytes(t, m)
+	}
+	float, precision, floatModel := curve(o)
+	if precision != kernel.Float32 {
+		t.Errorf("a run without precision is recorded as %v", precision)
+	}
+	o.Precision = kernel.BF16
+	if kernel.BF16.Supported() != nil {
+		if _, err := Run(context.Background(), d, v, o); !errors.Is(err, ErrOptions) || !errors.Is(err, kernel.ErrNoBF16) {
+			t.Errorf("bf16 without its instructions: %v", err)
+		}
+		return
+	}
+	mixed, precision, model := curve(o)
+	if precision != kernel.BF16 || bytes.Equal(model, floatModel) {
+		t.Errorf("a run in bf16 is recorded as %v, or gives the float32 model", precision)
+	}
+	if mixed.Validation < float.Validation-0.02 || mixed.Loss > 1.05*float.Loss {
+		t.Errorf("bf16 ends at accuracy %.3f and loss %.4f, float32 at %.3f and %.4f", mixed.Validation, mixed.Loss, float.Validation, float.Loss)
+	}
+	o.Threads = 3
+	if _, _, three := curve(o); !bytes.Equal(model, three) {
+		t.Error("three threads give another model than one")
 	}
 }
 
@@ -246,6 +287,7 @@ func TestOptionsAreValidated(t *testing.T) {
 		"loss": func(o *Options) { o.Loss = "mse" }, "temperature": func(o *Options) { o.Temperature = -1 }, "batch": func(o *Options) { o.Batch = 1 },
 		"epochs": func(o *Options) { o.Epochs = -2 }, "rate": func(o *Options) { o.Rate = 1e9 }, "augmentation": func(o *Options) { o.Augmentation.Rotate = 999 },
 		"resume": func(o *Options) { o.Resume = true }, "margin": func(o *Options) { o.Margin = 3 },
+		"precision": func(o *Options) { o.Precision = 7 },
 	} {
 		o := quick("supcon")
 		change(&o)

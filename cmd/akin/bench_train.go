@@ -12,7 +12,6 @@ import (
 
 func newBenchTrain(a *app) *cobra.Command {
 	var o benchmarks.TrainOptions
-	var precision string
 	c := &cobra.Command{
 		Use:   "train",
 		Short: "Measure a training step",
@@ -26,7 +25,7 @@ Networks: mlp, 784-256-128-64; cnn, conv 3×3×16, pool, conv 3×3×32, pool, li
 resnet, ResNet-8-like with normalisation, 32-64-128 channels. benchmarks/peers runs the same in PyTorch.`,
 		Example: `  akin bench train
   akin bench train --network mlp --threads 2 --json
-  akin bench train --network resnet --steps 20 --warmup 3`,
+  akin bench train --network resnet --steps 20 --warmup 3 --precision bf16`,
 		Args: cobra.NoArgs,
 	}
 	f := c.Flags()
@@ -36,14 +35,10 @@ resnet, ResNet-8-like with normalisation, 32-64-128 channels. benchmarks/peers r
 	f.IntVar(&o.Steps, "steps", benchmarks.DefaultSteps, "steps to measure")
 	f.IntVar(&o.Warmup, "warmup", benchmarks.DefaultWarmup, "steps before, not measured")
 	f.Uint64Var(&o.Seed, "seed", 0, "of weights, images and labels")
-	f.StringVar(&precision, "precision", kernel.Float32.String(), precisionHelp)
+	f.TextVar(&o.Precision, "precision", kernel.Float32, precisionHelp)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if err := typed(c, map[string]int{"batch": o.Batch, "steps": o.Steps, "warmup": o.Warmup}); err != nil {
 			return err
-		}
-		var err error
-		if o.Precision, err = kernel.ParsePrecision(precision); err != nil {
-			return fmt.Errorf("--precision: %w", err)
 		}
 		r, err := benchmarks.Train(c.Context(), o)
 		if err != nil {
@@ -54,8 +49,7 @@ resnet, ResNet-8-like with normalisation, 32-64-128 channels. benchmarks/peers r
 	return c
 }
 
-// precisionHelp describes --precision.
-const precisionHelp = "of the products in training: float32, or bf16, which needs AVX512_BF16 or AMX"
+const precisionHelp = "of the products of convolutions: float32, or bf16, which needs AMX or AVX512_BF16"
 
 func networkHelp() string { return strings.Join(benchmarks.NetworkNames(), ", ") }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/akin-search/akin/encoder/kernel"
 	"github.com/akin-search/akin/train"
 )
 
@@ -62,6 +63,7 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 	f.IntVar(&o.Size, "size", 0, "side in pixels of the square that pictures are fitted into; 0 means their own size where it is one and at most 64, else 64")
 	f.IntVar(&o.Dimension, "dimension", 64, "length of the embedding")
 	f.Uint64Var(&o.Seed, "seed", 0, "of every random choice: the same seed and data give the same model")
+	f.TextVar(&o.Precision, "precision", kernel.Float32, precisionHelp+"; weights and sums are float32")
 	f.BoolVar(&noAugment, "no-augment", false, "train on the pictures as they are, not shifted, turned, scaled and bent")
 	f.BoolVar(&o.Resume, "resume", false, "go on from the checkpoint")
 	f.BoolVar(&force, "force", false, "replace the model; collections of the old one can then no longer be searched")

@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"unsafe"
 )
@@ -38,12 +39,29 @@ func (p Precision) String() string {
 	return precisionNames[p]
 }
 
-// ParsePrecision is the inverse of String.
-func ParsePrecision(s string) (Precision, error) {
-	if i := slices.Index(precisionNames, s); i >= 0 {
-		return Precision(i), nil
+// MarshalText writes the name.
+func (p Precision) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// UnmarshalText reads a name.
+func (p *Precision) UnmarshalText(name []byte) error {
+	i := slices.Index(precisionNames, string(name))
+	if i < 0 {
+		return fmt.Errorf("kernel: precision %q: use %s", name, strings.Join(precisionNames, " or "))
 	}
-	return 0, fmt.Errorf("kernel: precision %q: use %s or %s", s, Float32, BF16)
+	*p = Precision(i)
+	return nil
+}
+
+// Supported says why a device of this precision cannot be had, or returns nil.
+func (p Precision) Supported() error {
+	switch p {
+	case Float32:
+		return bestErr
+	case BF16:
+		_, err := bestBF16()
+		return errors.Join(bestErr, err)
+	}
+	return fmt.Errorf("kernel: precision %d: use %s", p, strings.Join(precisionNames, " or "))
 }
 
 const (

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"unsafe"
 )
@@ -305,13 +306,25 @@ func TestPickBF16(t *testing.T) {
 	}
 }
 
-func TestPrecisionNames(t *testing.T) {
+func TestPrecisions(t *testing.T) {
 	for _, p := range []Precision{Float32, BF16} {
-		if got, err := ParsePrecision(p.String()); got != p || err != nil {
-			t.Errorf("ParsePrecision(%q) = %v, %v", p, got, err)
+		var got Precision
+		if err := got.UnmarshalText([]byte(p.String())); got != p || err != nil {
+			t.Errorf("%v is read as %v, %v", p, got, err)
+		}
+		dev, err := NewCPUWith(1, p)
+		if (err == nil) != (p.Supported() == nil) || p == BF16 && err != nil && !errors.Is(err, ErrNoBF16) {
+			t.Errorf("a device of %v: %v", p, err)
+		}
+		if err == nil && strings.Contains(dev.Name(), "+") != (p == BF16) {
+			t.Errorf("a device of %v is called %s", p, dev.Name())
 		}
 	}
-	if _, err := ParsePrecision("fp8"); err == nil {
-		t.Error("an unknown precision was accepted")
+	p := BF16
+	if err := p.UnmarshalText([]byte("fp8")); err == nil || p != BF16 {
+		t.Errorf("an unknown precision is read as %v, %v", p, err)
+	}
+	if _, err := NewCPUWith(1, 2); err == nil {
+		t.Error("an unknown precision got a device")
 	}
 }

@@ -44,22 +44,17 @@ func NewCPU(threads int) (Device, error) { return NewCPUWith(threads, Float32) }
 
 // NewCPUWith is NewCPU for a precision. BF16 fails with ErrNoBF16 where the processor, or the tier that AKIN_CPU names, lacks it.
 func NewCPUWith(threads int, p Precision) (Device, error) {
-	if bestErr != nil {
-		return nil, bestErr
-	}
-	var b *bf16Tier
-	if p == BF16 {
-		var err error
-		if b, err = bestBF16(); err != nil {
-			return nil, err
-		}
+	if err := p.Supported(); err != nil {
+		return nil, err
 	}
 	d, err := newCPU(threads, best)
 	if err != nil {
 		return nil, err
 	}
-	d.bf16 = b
-	return d, nil
+	if p == BF16 {
+		d.bf16, err = bestBF16()
+	}
+	return d, err
 }
 
 func newCPU(threads int, t *tier) (*cpuDevice, error) {
