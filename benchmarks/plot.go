@@ -87,6 +87,8 @@ var engineStyles = []struct {
 	{color.RGBA{R: 0xd5, G: 0x5e, B: 0x00, A: 0xff}, draw.BoxGlyph{}},
 	{color.RGBA{R: 0x00, G: 0x9e, B: 0x73, A: 0xff}, draw.PyramidGlyph{}},
 	{color.RGBA{R: 0xcc, G: 0x79, B: 0xa7, A: 0xff}, draw.CrossGlyph{}},
+	{color.RGBA{R: 0xe6, G: 0x9f, B: 0x00, A: 0xff}, draw.RingGlyph{}},
+	{color.RGBA{R: 0x56, G: 0xb4, B: 0xe9, A: 0xff}, draw.SquareGlyph{}},
 }
 
 var (

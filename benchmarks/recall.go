@@ -25,9 +25,11 @@ type Options struct {
 	// does in a search.
 	EF      []int
 	Engines []index.Engine // default graph, coder, flat
-	Seed    uint64         // of the engines
-	Threads int            // for building and for the truth, default GOMAXPROCS; queries are timed on one
-	Rounds  int            // of timing, default DefaultRounds
+	// Quantizations of the graph, each of which is built and measured; default float32.
+	Quantizations []index.Quantization
+	Seed          uint64 // of the engines
+	Threads       int    // for building and for the truth, default GOMAXPROCS; queries are timed on one
+	Rounds        int    // of timing, default DefaultRounds
 	// Peer is the program of another library's index to take turns with (peers/README.md), "" for none. All are then built on one
 	// thread, which is the index that is asked, and once more on Threads.
 	Peer string
@@ -45,6 +47,9 @@ func (o *Options) SetDefaults() {
 	}
 	if len(o.Engines) == 0 {
 		o.Engines = []index.Engine{index.EngineGraph, index.EngineCoder, index.EngineFlat}
+	}
+	if len(o.Quantizations) == 0 {
+		o.Quantizations = []index.Quantization{index.QuantizationFloat32}
 	}
 	if o.Threads == 0 {
 		o.Threads = min(runtime.GOMAXPROCS(0), index.MaxThreads)
@@ -76,6 +81,14 @@ func (o *Options) Validate() error {
 		}
 		if slices.Contains(o.Engines[:i], e) {
 			return fmt.Errorf("engine %s twice: %w: name each once", e, ErrInvalid)
+		}
+	}
+	for i, q := range o.Quantizations {
+		if _, err := index.ParseQuantization(q.String()); err != nil {
+			return err
+		}
+		if slices.Contains(o.Quantizations[:i], q) {
+			return fmt.Errorf("quantization %s twice: %w: name each once", q, ErrInvalid)
 		}
 	}
 	switch {
@@ -176,11 +189,18 @@ func cancelled(ctx context.Context, err error) error {
 func buildAll(ctx context.Context, d Data, other *peer, core int, r *Report, o Options) ([]contestant, error) {
 	threads := []int{o.Threads}
 	for _, e := range o.Engines {
-		r.Engines = append(r.Engines, EngineReport{Engine: e, Quantization: "float32"})
+		if e != index.EngineGraph {
+			r.Engines = append(r.Engines, EngineReport{Engine: e, Quantization: index.QuantizationFloat32})
+			continue
+		}
+		for _, q := range o.Quantizations {
+			r.Engines = append(r.Engines, EngineReport{Engine: e, Quantization: q})
+		}
 	}
+	count := len(r.Engines) // without the peer
 	if other != nil {
 		r.Peer = other.name
-		r.Engines = append(r.Engines, EngineReport{Engine: index.Engine(other.name), Quantization: "float32"})
+		r.Engines = append(r.Engines, EngineReport{Engine: index.Engine(other.name), Quantization: index.QuantizationFloat32})
 		if o.Threads > 1 {
 			threads = []int{1, o.Threads}
 		}
@@ -191,8 +211,8 @@ func buildAll(ctx context.Context, d Data, other *peer, core int, r *Report, o O
 			e := &r.Engines[i]
 			var b Build
 			var bytes float64
-			if i < len(o.Engines) {
-				ix, built, err := build(ctx, d, e.Engine, t, o)
+			if i < count {
+				ix, built, err := build(ctx, d, e, t, o)
 				if err != nil {
 					return nil, fmt.Errorf("engine %s: %w", e.Engine, err)
 				}
@@ -213,7 +233,7 @@ func buildAll(ctx context.Context, d Data, other *peer, core int, r *Report, o O
 			e.Builds = append(e.Builds, b)
 			e.BuildSeconds, e.BytesPerVector = b.Seconds, rounded(bytes/float64(len(d.Base)), 1)
 			o.Progress(fmt.Sprintf("%s: built in %.1f s on %d threads, %.1f s of processor time, %.1f bytes a vector",
-				e.Engine, b.Seconds, t, b.CPUSeconds, e.BytesPerVector))
+				e.name(), b.Seconds, t, b.CPUSeconds, e.BytesPerVector))
 		}
 	}
 	return all, nil
@@ -223,8 +243,9 @@ func buildAll(ctx context.Context, d Data, other *peer, core int, r *Report, o O
 const buildBatch = 4096
 
 // build fills an index on a number of threads and measures its Upserts.
-func build(ctx context.Context, d Data, e index.Engine, threads int, o Options) (index.Index, Build, error) {
-	ix, err := index.New(index.Options{Engine: e, Metric: d.Metric, Dimension: d.Dimension(), Seed: o.Seed, Threads: threads})
+func build(ctx context.Context, d Data, e *EngineReport, threads int, o Options) (index.Index, Build, error) {
+	ix, err := index.New(index.Options{Engine: e.Engine, Metric: d.Metric, Dimension: d.Dimension(), Seed: o.Seed, Threads: threads,
+		Quantization: e.Quantization})
 	if err != nil {
 		return nil, Build{}, err
 	}
@@ -248,7 +269,7 @@ func build(ctx context.Context, d Data, e index.Engine, threads int, o Options) 
 			return nil, Build{}, err
 		}
 		if now := time.Now(); now.Sub(said) > 5*time.Second {
-			o.Progress(fmt.Sprintf("%s: %d of %d points in %.0f s", e, to, len(ids), now.Sub(start).Seconds()))
+			o.Progress(fmt.Sprintf("%s: %d of %d points in %.0f s", e.name(), to, len(ids), now.Sub(start).Seconds()))
 			said = now
 		}
 	}

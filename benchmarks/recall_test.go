@@ -129,7 +129,7 @@ func TestTable(t *testing.T) {
 	if err := smallReport(t).WriteTable(&b); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"gmm: 1500 points × 16, l2, k = 10", "recall@10", "graph", "coder", "flat    -   ", "bytes/vector", "float32"} {
+	for _, want := range []string{"gmm: 1500 points × 16, l2, k = 10", "recall@10", "graph", "coder", "flat        float32    -   ", "bytes/vector", "float32"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.String())
 		}

@@ -25,16 +25,19 @@ type Report struct {
 
 // EngineReport is what was measured of one engine.
 type EngineReport struct {
-	Engine         index.Engine `json:"engine"`
-	Quantization   string       `json:"quantization"`  // how vectors are kept for the traversal
-	BuildSeconds   float64      `json:"build_seconds"` // by the wall clock, on Report.Threads
-	Builds         []Build      `json:"builds"`
-	BytesPerVector float64      `json:"bytes_per_vector"` // vectors and links, ids not counted
-	RSSBytes       int64        `json:"rss_bytes"`        // resident set of the whole process after the build; 0 where the system does not say
-	MaxRecall      float64      `json:"max_recall"`       // the highest of the curve
-	Curve          []Point      `json:"curve"`            // by ascending EF
-	At             []AtRecall   `json:"at"`               // read off the curve
+	Engine         index.Engine       `json:"engine"`
+	Quantization   index.Quantization `json:"quantization"`  // how vectors are kept for the traversal
+	BuildSeconds   float64            `json:"build_seconds"` // by the wall clock, on Report.Threads
+	Builds         []Build            `json:"builds"`
+	BytesPerVector float64            `json:"bytes_per_vector"` // vectors and links, ids not counted
+	RSSBytes       int64              `json:"rss_bytes"`        // resident set of the whole process after the build; 0 where the system does not say
+	MaxRecall      float64            `json:"max_recall"`       // the highest of the curve
+	Curve          []Point            `json:"curve"`            // by ascending EF
+	At             []AtRecall         `json:"at"`               // read off the curve
 }
+
+// name tells the engines of a report apart.
+func (e *EngineReport) name() string { return fmt.Sprintf("%s (%s)", e.Engine, e.Quantization) }
 
 // Point is an engine at one value of ef.
 type Point struct {
@@ -55,14 +58,14 @@ func (r Report) WriteTable(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s; %d queries on one thread, %s\n\n", r.title(), r.Queries, r.CPU)
 	curves := tabwriter.NewWriter(&b, 0, 0, 3, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(curves, "engine\tef\trecall@%d\tQPS\tp50 µs\tp99 µs\t\n", r.K)
+	fmt.Fprintf(curves, "engine\tquantization\tef\trecall@%d\tQPS\tp50 µs\tp99 µs\t\n", r.K)
 	for _, e := range r.Engines {
 		for _, p := range e.Curve {
 			ef := fmt.Sprint(p.EF)
 			if p.EF == 0 {
 				ef = "-"
 			}
-			fmt.Fprintf(curves, "%s\t%s\t%.4f\t%.0f\t%.1f\t%.1f\t\n", e.Engine, ef, p.Recall, p.QPS, p.P50, p.P99)
+			fmt.Fprintf(curves, "%s\t%s\t%s\t%.4f\t%.0f\t%.1f\t%.1f\t\n", e.Engine, e.Quantization, ef, p.Recall, p.QPS, p.P50, p.P99)
 		}
 	}
 	curves.Flush() // into memory: nothing to fail

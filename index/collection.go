@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 
 	"github.com/dgraph-io/badger/v4"
+
+	"github.com/akin-search/akin/index/distance"
 )
 
 // Collection is a set of points of one model: their records in the store and the index of their vectors, kept together. All
@@ -44,7 +46,10 @@ type engine interface {
 	put(ids []string, vectors [][]float32, tags []tag) error
 }
 
-func newEngine(o Options) (engine, error) {
+func (c *Collection) newEngine(o Options) (engine, error) {
+	if o.Quantization == QuantizationInt8Disk {
+		return newGraph(o, c), distance.Err()
+	}
 	ix, err := New(o)
 	if err != nil {
 		return nil, err

@@ -28,6 +28,7 @@ const (
 	envCrashDir   = "INDEX_TEST_CRASH_DIR"
 	envCrashSeed  = "INDEX_TEST_CRASH_SEED"
 	envCrashFirst = "INDEX_TEST_CRASH_FIRST"
+	envCrashCodes = "INDEX_TEST_CRASH_QUANTIZATION"
 )
 
 const crashDim = 8
@@ -103,7 +104,7 @@ func crashChild(dir, seedText, firstText string) error {
 	}
 	c, err := s.Collection("c")
 	if errors.Is(err, ErrNotFound) {
-		c, err = s.Create("c", Config{Dimension: crashDim})
+		c, err = s.Create("c", Config{Dimension: crashDim, Quantization: Quantization(os.Getenv(envCrashCodes))})
 	}
 	if err != nil {
 		return err
@@ -134,11 +135,18 @@ func TestCrash(t *testing.T) {
 		seed = rand.Uint64()
 	}
 	t.Logf("seed %d (-crash.seed)", seed)
+	for _, q := range quantizations {
+		t.Run(q.String(), func(t *testing.T) { crash(t, seed, q, (*crashKills+len(quantizations)-1)/len(quantizations)) })
+	}
+}
+
+func crash(t *testing.T, seed uint64, q Quantization, kills int) {
+	t.Setenv(envCrashCodes, q.String())
 	r := rand.New(rand.NewPCG(seed, 1<<63))
 	dir := filepath.Join(t.TempDir(), "store")
 	model := map[string]Point{}
 	next, snapshotsHit := 0, 0
-	for kill := range *crashKills {
+	for kill := range kills {
 		done, begun := killChild(t, r, dir, seed, next, kill%3 == 2)
 		for ; next <= done; next++ {
 			crashOpAt(seed, next).apply(model)
@@ -175,7 +183,7 @@ func TestCrash(t *testing.T) {
 		}
 		must(t, s.Close())
 	}
-	t.Logf("%d kills, %d of them while a snapshot was written, %d steps, %d points at the end", *crashKills, snapshotsHit, next, len(model))
+	t.Logf("%d kills, %d of them while a snapshot was written, %d steps, %d points at the end", kills, snapshotsHit, next, len(model))
 }
 
 // killChild lets a child write for a while and kills it, with inSnapshot soon after it began to write a snapshot. It returns the

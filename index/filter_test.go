@@ -159,14 +159,16 @@ func randomCondition(r *rand.Rand, depth int) Condition {
 // TestFilterModel runs random writes on a collection and on a map, reopens in between, and compares filtered searches, and the
 // deletion of what passes a filter, with a loop over all points.
 func TestFilterModel(t *testing.T) {
-	for _, engine := range []Engine{EngineGraph, EngineFlat, EngineCoder} {
-		t.Run(string(engine), func(t *testing.T) {
+	for _, config := range []Config{{Engine: EngineGraph}, {Engine: EngineFlat}, {Engine: EngineCoder},
+		{Engine: EngineGraph, Quantization: QuantizationInt8}, {Engine: EngineGraph, Quantization: QuantizationInt8Disk}} {
+		engine := config.Engine
+		t.Run(fmt.Sprint(engine, config.Quantization), func(t *testing.T) {
 			const seed, dim, steps = 7, 6, 60
 			t.Logf("seed %d", seed)
 			r := rand.New(rand.NewPCG(seed, 1))
 			dir := t.TempDir()
 			s := openStore(t, dir)
-			c, err := s.Create("c", Config{Dimension: dim, Engine: engine, Metric: L2})
+			c, err := s.Create("c", Config{Dimension: dim, Engine: engine, Quantization: config.Quantization, Metric: L2})
 			must(t, err)
 			model := map[string]Point{}
 			passed := 0

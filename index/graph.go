@@ -36,8 +36,9 @@ type graph struct {
 	inLinks []int32    // links of layer 0 that lead to a slot; the writer's
 
 	mu      sync.RWMutex
-	vectors []float32           // slot·stride
+	vectors []float32           // slot·stride; none where they are on disk
 	codes   codeStore           // nil where walks compare the vectors
+	disk    *onDisk             // nil where vectors are in memory
 	links   []uint32            // slot·(2M+1), words accessed atomically
 	upper   [][]uint32          // (level−1)·(M+1), words accessed atomically
 	state   []slotState         // what a slot holds
@@ -95,13 +96,20 @@ const (
 	sweepPace   = 16
 )
 
-func newGraph(o Options) *graph {
+// newGraph makes a graph. disk is where vectors are read with QuantizationInt8Disk.
+func newGraph(o Options, disk vectorReader) *graph {
 	g := &graph{
 		space: newSpace(o.Metric, o.Dimension), opt: o, perLink: 1 / math.Log(float64(o.M)),
 		sweepAt: -1, top: -1, more: map[uint32][]member{}, slotOf: map[string]uint32{},
 	}
 	if g.metric == Dot {
 		g.stride = newSpace(o.Metric, o.Dimension+1).stride
+	}
+	switch o.Quantization {
+	case QuantizationInt8:
+		g.codes = newInt8Codes(g.space, o.Seed)
+	case QuantizationInt8Disk:
+		g.codes, g.disk = newInt8Codes(g.space, o.Seed), &onDisk{vectorReader: disk}
 	}
 	return g
 }
@@ -123,8 +131,14 @@ func (g *graph) Bytes() int64 {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
 	n := int64(len(g.vectors)+len(g.links)+len(g.state))*4 + int64(len(g.state))
+	if g.disk != nil {
+		n += int64(len(g.disk.digests)) * 16
+	}
 	for _, u := range g.upper {
 		n += int64(len(u)) * 4
+	}
+	if g.codes != nil {
+		n += g.codes.bytes(len(g.state))
 	}
 	return n
 }
@@ -155,6 +169,9 @@ func (g *graph) put(ids []string, vectors [][]float32, tags []tag) error {
 			p := newPoint{member: member{id, tag{ordinal: noOrdinal}}, row: rows[i*g.stride : (i+1)*g.stride]}
 			if tags != nil {
 				p.tag = tags[i]
+			}
+			if g.disk != nil {
+				p.digest = digestOf(p.row[:g.dim])
 			}
 			points = append(points, p)
 		}
@@ -211,6 +228,11 @@ func (g *graph) Search(ctx context.Context, q []float32, k int, p Params) ([]Hit
 	if err := g.walkDown(ctx, w, ef); err != nil {
 		return nil, err
 	}
+	if g.codes != nil {
+		if err := g.rescore(ctx, w, k); err != nil {
+			return nil, err
+		}
+	}
 	hits := g.hits(w, k, nil)
 	if len(hits) < min(k, len(g.slotOf)) {
 		return g.exact(ctx, w, k) // the walk ran dry
@@ -220,6 +242,9 @@ func (g *graph) Search(ctx context.Context, q []float32, k int, p Params) ([]Hit
 
 // exact compares w.query with all live slots. The caller holds mu.
 func (g *graph) exact(ctx context.Context, w *walk, k int) ([]Hit, error) {
+	if g.disk != nil {
+		return g.exactFromDisk(ctx, w, k)
+	}
 	w.nearest.reset(k, func(slot uint32) string { return g.owner[slot].id })
 	use := func(slot uint32) bool { return g.state[slot] == live }
 	if err := g.scan(ctx, w.query, g.vectors, len(g.state), use, &w.nearest); err != nil {
@@ -256,6 +281,11 @@ func (g *graph) hits(w *walk, k int, chosen *selection) []Hit {
 					n++
 				}
 			}
+		}
+	}
+	for _, m := range w.moved {
+		if chosen == nil || chosen.has(m.ordinal) {
+			found = append(found, g.hit(m.id, m.distance))
 		}
 	}
 	sortHits(found)

@@ -1,25 +1,37 @@
 package index
 
+import (
+	"context"
+	"slices"
+)
+
 // A graph can keep a short code of every vector beside, or instead of, the vectors. All links are chosen, and all walks go, by
 // the distances of codes, which are near the true ones; then the best candidates of a walk get their true distances.
 //
-//	insert: row ──► codeStore.put ──► walks and choices ask a codeQuery
+//	insert: row ──► codeQuery.put ──► walks and choices ask a codeQuery
 //	search: row ──► codeQuery.ask ──► walkLayer: codeQuery.compare a hop ──► pool ──► rescore by float32 ──► hits
 
-// codeStore keeps the code of every slot. put and grow are the writer's; the rest runs beside searches.
+// codeStore keeps the code of every slot. The swap functions let searches see a change; they are called while mu is held
+// exclusively.
 type codeStore interface {
 	// query returns the scratch of one walk.
 	query() codeQuery
-	// put makes the code of a slot. Different slots may be put at the same time.
-	put(slot uint32, row []float32)
-	// grow makes room for so many slots. The caller calls swap, which lets searches see it, while it holds mu exclusively.
-	grow(slots int) (swap func())
-	// bytes is the memory of the codes.
-	bytes() int64
+	// fit adapts codes to rows that are typical. The graph is empty, and mu is held exclusively.
+	fit(rows []float32, stride int)
+	// grow makes room for so many slots. vectors are the rows of all slots that there are; nil where these are not in memory.
+	grow(slots int, vectors []float32, stride int) (swap func())
+	// relift follows a change of the radius of Dot (graph.lift).
+	relift(radius float64) (swap func())
+	// bytes is the memory of the codes of so many slots.
+	bytes(slots int) int64
+	// sections is the memory of the codes of so many slots: what an image holds, and what it is read into after grow.
+	sections(slots int) [][]byte
 }
 
 // codeQuery compares one vector with slots. The caller holds mu, or is the writer.
 type codeQuery interface {
+	// put makes the code of a slot. The writer only, on slots that no link leads to yet.
+	put(slot uint32, row []float32)
 	// ask sets the vector to a prepared row, askSlot to that of a slot.
 	ask(row []float32)
 	askSlot(slot uint32)
@@ -54,6 +66,46 @@ func (g *graph) compare(w *walk, slots []uint32, next *uint32) {
 		return
 	}
 	g.distances(w.asked, g.vectors, slots, w.dist, next)
+}
+
+// rescored is how many candidates of a walk by codes get their true distances for k hits.
+func rescored(k int) int { return 2*k + 20 }
+
+// rescore leaves the nearest live slots of w.pool there, with their true distances. The caller holds mu.
+func (g *graph) rescore(ctx context.Context, w *walk, k int) error {
+	pool, n := w.pool, 0
+	for _, key := range pool {
+		if n == rescored(k) {
+			break
+		}
+		if g.state[key.slot()] == live {
+			pool[n] = key
+			n++
+		}
+	}
+	pool = pool[:n]
+	if g.disk != nil {
+		var err error
+		if pool, err = g.measure(ctx, w, pool); err != nil {
+			return err
+		}
+		slices.Sort(pool)
+		w.pool = pool
+		return nil
+	}
+	for i := 0; i < n; i += scanBlock {
+		part := pool[i:min(i+scanBlock, n)]
+		for j, key := range part {
+			w.near[j] = key.slot()
+		}
+		g.distances(w.query, g.vectors, w.near[:len(part)], w.dist, nil)
+		for j, d := range w.dist[:len(part)] {
+			part[j] = makeKey(d, w.near[j])
+		}
+	}
+	slices.Sort(pool)
+	w.pool = pool
+	return nil
 }
 
 // self is the distance that w finds to vectors equal to the one it asks for.

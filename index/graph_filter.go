@@ -17,7 +17,9 @@ import (
 // recall does not depend on where they lie.
 const (
 	// rowsPerHop is how many rows a scan compares in the time of one hop of a walk; 20 to 30 were measured.
-	rowsPerHop = 25
+	rowsPerHop = 25.0
+	// diskRowsPerHop is the same where rows are read from disk.
+	diskRowsPerHop = 0.5
 	// spareMatches is how many chosen slots a walk finds for each hit, at least, before it trusts the nearest.
 	spareMatches = 2
 )
@@ -32,17 +34,32 @@ func enough(k, ef int, share float64) int {
 func (g *graph) searchChosen(ctx context.Context, w *walk, k, ef int, p Params) ([]Hit, error) {
 	s := p.chosen
 	share := min(1, float64(s.count)/float64(max(len(g.slotOf), 1)))
-	want, affordable := enough(k, ef, share), s.count/rowsPerHop
+	want, pace := enough(k, ef, share), rowsPerHop
+	if g.codes != nil {
+		want = max(want, rescored(k))
+	}
+	if g.disk != nil {
+		pace = diskRowsPerHop
+	}
+	affordable := int(float64(s.count) / pace)
 	if !p.Exact && g.top >= 0 && max(float64(ef), float64(want)/share) < float64(affordable) {
 		done, err := g.walkChosen(ctx, w, ef, want, affordable, s)
 		if err != nil {
 			return nil, err
 		}
 		if done {
+			if g.codes != nil {
+				if err := g.rescore(ctx, w, k); err != nil {
+					return nil, err
+				}
+			}
 			if hits := g.hits(w, k, s); len(hits) >= min(k, s.count) {
 				return hits, nil
 			}
 		}
+	}
+	if g.disk != nil {
+		return g.nearestOnDisk(ctx, w, k, s)
 	}
 	return g.nearestChosen(ctx, w.query, g.vectors, k, s, g.slotAt, &w.nearest)
 }

@@ -23,9 +23,9 @@ import (
 //	inLinks   S · i32
 //	upper     u32…         lists of layers 1, 2, … of the slots that have them: (M+1) words a layer
 //	links     S·(2M+1) · u32
-//	vectors   S·stride · f32
-//
-// Quantised codes are made of the vectors again.
+//	vectors   S·stride · f32, unless they stay in the store
+//	codes     of a quantised graph: codeStore.sections
+//	digests   S · 16 bytes, where vectors stay in the store
 type imageHead struct {
 	Order  uint32 `json:"order"` // byteOrder as this machine writes it
 	Dim    int    `json:"dimension"`
@@ -41,6 +41,9 @@ type imageHead struct {
 	Top    int    `json:"top"`
 	Draws  uint64 `json:"draws"`
 	Radius uint64 `json:"radius"` // bits of the float64
+	// Quantization is left out of images of float32.
+	Quantization Quantization `json:"quantization,omitempty"`
+	Codes        int          `json:"code_bytes,omitempty"` // codes and digests
 }
 
 const (
@@ -59,20 +62,23 @@ func order() uint32 {
 
 // check compares the sections with the size of the whole, before memory is taken for them.
 func (h *imageHead) check(bytes int64) error {
-	for _, n := range []int{h.Slots, h.IDs, h.Twins, h.Upper} {
+	for _, n := range []int{h.Slots, h.IDs, h.Twins, h.Upper, h.Codes} {
 		if n < 0 || int64(n) > bytes {
 			return fmt.Errorf("image of %d slots and %d bytes: %w", h.Slots, bytes, ErrCorrupt)
 		}
 	}
-	slot := 1 + 1 + 8 + 2 + 4 + 4*(2*h.M+1) + 4*h.Stride
-	if int64(h.Slots) > bytes/int64(slot) || int64(slot)*int64(h.Slots)+int64(h.IDs)+int64(h.Twins)+4*int64(h.Upper) != bytes {
+	slot := 1 + 1 + 8 + 2 + 4 + 4*(2*h.M+1)
+	if h.Quantization != QuantizationInt8Disk {
+		slot += 4 * h.Stride
+	}
+	if int64(h.Slots) > bytes/int64(slot) || int64(slot)*int64(h.Slots)+int64(h.IDs)+int64(h.Twins)+4*int64(h.Upper)+int64(h.Codes) != bytes {
 		return fmt.Errorf("image of %d slots and %d bytes: %w", h.Slots, bytes, ErrCorrupt)
 	}
 	return nil
 }
 
 // bytesOf is the memory of a slice.
-func bytesOf[T uint16 | uint32 | int32 | uint64 | float32](s []T) []byte {
+func bytesOf[T uint16 | uint32 | int32 | uint64 | float32 | float64 | [16]byte](s []T) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(s))), len(s)*int(unsafe.Sizeof(*new(T))))
 }
 
@@ -102,7 +108,13 @@ func (g *graph) writeImage(w io.Writer) (imageHead, error) {
 		upper = append(upper, g.upper[i]...)
 	}
 	h.IDs, h.Twins, h.Upper = len(ids), len(twins), len(upper)
-	for _, section := range [][]byte{states, levels, bytesOf(seqs), bytesOf(lengths), ids, twins, bytesOf(g.inLinks), bytesOf(upper), bytesOf(g.links), bytesOf(g.vectors)} {
+	sections := [][]byte{states, levels, bytesOf(seqs), bytesOf(lengths), ids, twins, bytesOf(g.inLinks), bytesOf(upper), bytesOf(g.links), bytesOf(g.vectors)}
+	if g.codes != nil {
+		codes := g.codeSections()
+		h.Quantization, h.Codes = g.opt.Quantization, sizeOf(codes)
+		sections = append(sections, codes...)
+	}
+	for _, section := range sections {
 		if _, err := w.Write(section); err != nil {
 			return h, err
 		}
@@ -110,14 +122,33 @@ func (g *graph) writeImage(w io.Writer) (imageHead, error) {
 	return h, nil
 }
 
+// codeSections is the memory of codes and digests.
+func (g *graph) codeSections() [][]byte {
+	s := g.codes.sections(len(g.state))
+	if g.disk != nil {
+		s = append(s, bytesOf(g.disk.digests))
+	}
+	return s
+}
+
+func sizeOf(sections [][]byte) (n int) {
+	for _, s := range sections {
+		n += len(s)
+	}
+	return n
+}
+
 // readImage makes the graph of an image. What it returns has been checked so far that no search and no write can fail on it.
-func readImage(ctx context.Context, h imageHead, from *sumReader, o Options) (*graph, error) {
-	g := newGraph(o)
+func readImage(ctx context.Context, h imageHead, from *sumReader, o Options, disk vectorReader) (*graph, error) {
+	g := newGraph(o, disk)
 	if h.Order != order() {
 		return nil, fmt.Errorf("image of a machine with another byte order: %w", ErrFormat)
 	}
 	if h.Dim != g.dim || h.Stride != g.stride || h.Metric != g.metric || h.M != o.M {
 		return nil, fmt.Errorf("image of dimension %d, stride %d, metric %d, m %d: %w", h.Dim, h.Stride, h.Metric, h.M, ErrCorrupt)
+	}
+	if want := g.opt.Quantization; h.Quantization != want && (h.Quantization != "" || want != QuantizationFloat32) || g.codes != nil && h.Codes/max(1, h.Slots) < h.Dim {
+		return nil, fmt.Errorf("image of quantization %q with %d bytes of codes: %w", h.Quantization, h.Codes, ErrCorrupt)
 	}
 	if err := h.check(from.bytes); err != nil {
 		return nil, err
@@ -137,8 +168,16 @@ func readImage(ctx context.Context, h imageHead, from *sumReader, o Options) (*g
 	var named error
 	var naming sync.WaitGroup
 	naming.Go(func() { named = g.setPoints(h.Points, seqs, lengths, ids, twins) })
-	g.links, g.vectors = make([]uint32, n*(2*o.M+1)), make([]float32, n*g.stride)
+	g.links = make([]uint32, n*(2*o.M+1))
+	if g.disk == nil {
+		g.vectors = make([]float32, n*g.stride)
+	} else {
+		g.disk.digests = make([][16]byte, n)
+	}
 	err := from.read(ctx, bytesOf(g.links), bytesOf(g.vectors))
+	if err == nil {
+		err = g.readCodes(ctx, from, h.Codes)
+	}
 	naming.Wait()
 	if err == nil {
 		err = named
@@ -150,24 +189,20 @@ func readImage(ctx context.Context, h imageHead, from *sumReader, o Options) (*g
 	if err := g.checkLinks(); err != nil {
 		return nil, err
 	}
-	g.encodeAll()
 	return g, nil
 }
 
-// encodeAll makes the codes of all slots.
-func (g *graph) encodeAll() {
+// readCodes reads codes and digests, if the graph has any.
+func (g *graph) readCodes(ctx context.Context, from *sumReader, bytes int) error {
 	if g.codes == nil {
-		return
+		return nil
 	}
-	g.codes.grow(len(g.state))()
-	const block = 1 << 12
-	workers(g.opt.Threads, (len(g.state)+block-1)/block, func(b int) {
-		for i := b * block; i < min((b+1)*block, len(g.state)); i++ {
-			if g.state[i] != free {
-				g.codes.put(uint32(i), g.vector(uint32(i)))
-			}
-		}
-	})
+	g.codes.grow(len(g.state), nil, g.stride)()
+	codes := g.codeSections()
+	if n := sizeOf(codes); n != bytes {
+		return fmt.Errorf("image with %d bytes of codes, want %d: %w", bytes, n, ErrCorrupt)
+	}
+	return from.read(ctx, codes...)
 }
 
 // setSlots sets states and upper layers.

@@ -13,7 +13,8 @@ import (
 // newPoint is a point to insert, with its prepared row.
 type newPoint struct {
 	member
-	row []float32
+	row    []float32
+	digest [16]byte // of the vector, where vectors are on disk
 }
 
 // plan is what becomes of one point, or of one slot that the sweep repairs, in a round.
@@ -71,6 +72,9 @@ func (g *graph) insertRound(points []newPoint) {
 	if g.lives == 0 {
 		g.mu.Lock()
 		g.reset()
+		if g.codes != nil {
+			g.codes.fit(rowsOf(points), g.stride)
+		}
 		g.mu.Unlock()
 	}
 	plans := g.rounds.start(len(points))
@@ -80,6 +84,9 @@ func (g *graph) insertRound(points []newPoint) {
 	g.parallel(len(plans), func(w *walk, i int) { g.lookAround(w, &plans[i]) })
 	g.seat(plans)
 	fresh := g.rounds.fresh
+	if g.codes != nil {
+		g.parallel(len(fresh), func(w *walk, i int) { w.code.put(fresh[i].slot, fresh[i].row) })
+	}
 	g.parallel(len(fresh), func(w *walk, i int) { g.chooseAmongPeers(w, i) })
 	g.link(fresh)
 
@@ -99,15 +106,48 @@ func (g *graph) insertRound(points []newPoint) {
 	}
 }
 
+// rowsOf returns the rows of points, one after the other.
+func rowsOf(points []newPoint) (rows []float32) {
+	for _, p := range points {
+		rows = append(rows, p.row...)
+	}
+	return rows
+}
+
 // changed drops the points whose vector is stored already.
 func (g *graph) changed(points []newPoint) []newPoint {
-	return slices.DeleteFunc(points, func(p newPoint) bool {
+	var same []newPoint
+	points = slices.DeleteFunc(points, func(p newPoint) bool {
 		slot, ok := g.slotOf[p.id]
-		if ok = ok && slices.Equal(g.vector(slot), p.row); ok {
-			g.find(slot, p.id).tag = p.tag
+		if ok = ok && g.equal(slot, &p); ok {
+			same = append(same, p)
 		}
 		return ok
 	})
+	if len(same) > 0 {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		for _, p := range same {
+			g.find(g.slotOf[p.id], p.id).tag = p.tag
+		}
+	}
+	return points
+}
+
+// equal reports whether a slot has the vector of a point.
+func (g *graph) equal(slot uint32, p *newPoint) bool {
+	if g.disk != nil {
+		return g.disk.digests[slot] == p.digest
+	}
+	return slices.Equal(g.vector(slot), p.row)
+}
+
+// holds reports whether a slot has this vector.
+func (g *graph) holds(slot uint32, v []float32) bool {
+	if g.disk != nil {
+		return g.disk.digests[slot] == digestOf(v)
+	}
+	return slices.Equal(g.vector(slot)[:g.dim], v)
 }
 
 // lookAround finds the candidates of a new point in the graph as it is (algorithm 1, first half), and a slot with an equal
@@ -135,7 +175,7 @@ func (g *graph) lookAround(w *walk, p *plan) {
 		if k.distance() > self {
 			return
 		}
-		if k.distance() == self && g.state[k.slot()] != condemned && slices.Equal(g.vector(k.slot()), p.row) {
+		if k.distance() == self && g.state[k.slot()] != condemned && g.equal(k.slot(), &p.newPoint) {
 			p.slot, p.twin = k.slot(), true
 			return
 		}
@@ -167,7 +207,11 @@ func (g *graph) seat(plans []plan) {
 		}
 		r.first[h] = i
 		p.slot = g.take(p.level)
-		copy(g.vector(p.slot), p.row)
+		if g.disk == nil {
+			copy(g.vector(p.slot), p.row)
+		} else {
+			g.disk.digests[p.slot] = p.digest
+		}
 		r.fresh = append(r.fresh, p)
 		r.peers = append(r.peers, p.slot)
 	}

@@ -14,15 +14,29 @@ func (g *graph) grow(n int) {
 		return
 	}
 	size := max(old+n, old+old/2, 64)
-	vectors := append(make([]float32, 0, size*g.stride), g.vectors...)
+	vectors := g.vectors
+	var digests [][16]byte
+	if g.disk == nil {
+		vectors = append(make([]float32, 0, size*g.stride), g.vectors...)
+	} else {
+		digests = append(make([][16]byte, 0, size), g.disk.digests...)
+	}
 	links := append(make([]uint32, 0, size*(2*g.opt.M+1)), g.links...)
 	upper := append(make([][]uint32, 0, size), g.upper...)
 	state := append(make([]slotState, 0, size), g.state...)
 	owner := append(make([]member, 0, size), g.owner...)
 	ordOf := append(make([]uint32, 0, size), g.ordOf...)
 	g.inLinks = append(make([]int32, 0, size), g.inLinks...)
+	swap := func() {}
+	if g.codes != nil {
+		swap = g.codes.grow(size, g.vectors, g.stride)
+	}
 	g.mu.Lock()
+	swap()
 	g.vectors, g.links, g.upper, g.state, g.owner, g.ordOf = vectors, links, upper, state, owner, ordOf
+	if g.disk != nil {
+		g.disk.digests = digests
+	}
 	g.mu.Unlock()
 }
 
@@ -41,11 +55,16 @@ func (g *graph) lift(rows []float32) {
 		}
 	}
 	g.liftTo(rows)
-	if g.radius > old && len(g.vectors) > 0 {
+	if g.radius > old && len(g.state) > 0 {
 		vectors := append(make([]float32, 0, cap(g.vectors)), g.vectors...)
 		g.liftTo(vectors)
+		swap := func() {}
+		if g.codes != nil {
+			swap = g.codes.relift(g.radius)
+		}
 		g.mu.Lock()
 		g.vectors = vectors
+		swap()
 		g.mu.Unlock()
 	}
 }
@@ -53,8 +72,13 @@ func (g *graph) lift(rows []float32) {
 func (g *graph) liftTo(rows []float32) {
 	for i := 0; i < len(rows); i += g.stride {
 		norm := length(rows[i : i+g.dim])
-		rows[i+g.dim] = float32(math.Sqrt(max(0, g.radius*g.radius-norm*norm)))
+		rows[i+g.dim] = liftOf(g.radius, norm)
 	}
+}
+
+// liftOf is what a vector of this length lacks to the radius.
+func liftOf(radius, norm float64) float32 {
+	return float32(math.Sqrt(max(0, radius*radius-norm*norm)))
 }
 
 func length(v []float32) float64 {
@@ -77,7 +101,11 @@ func (g *graph) take(level int) uint32 {
 		g.ordOf = append(g.ordOf, noOrdinal)
 		g.upper = append(g.upper, nil)
 		g.inLinks = append(g.inLinks, 0)
-		g.vectors = g.vectors[:len(g.vectors)+g.stride]
+		if g.disk == nil {
+			g.vectors = g.vectors[:len(g.vectors)+g.stride]
+		} else {
+			g.disk.digests = g.disk.digests[:len(g.disk.digests)+1]
+		}
 		g.links = g.links[:len(g.links)+2*g.opt.M+1]
 	}
 	g.state[slot] = pending
@@ -103,6 +131,9 @@ func (g *graph) reset() {
 	clear(g.links)
 	g.vectors, g.links, g.upper, g.state, g.owner = g.vectors[:0], g.links[:0], g.upper[:0], g.state[:0], g.owner[:0]
 	g.ordOf, g.inLinks = g.ordOf[:0], g.inLinks[:0]
+	if g.disk != nil {
+		g.disk.digests = g.disk.digests[:0]
+	}
 	clear(g.more)
 	clear(g.slotOf)
 	g.free, g.sweepAt, g.top, g.lives, g.hidden = g.free[:0], -1, -1, 0, 0

@@ -41,6 +41,11 @@ type walk struct {
 	cands   []key     // of choose
 	nearest nearest   // of an exact search
 	hits    []Hit
+	// where vectors are on disk:
+	row     []float32 // the one just read
+	members []member  // to read
+	known   []bool    // of these: read
+	moved   []movedPoint
 }
 
 func (g *graph) getWalk() *walk {
@@ -51,6 +56,9 @@ func (g *graph) getWalk() *walk {
 	w := &walk{query: make([]float32, g.stride), near: make([]uint32, n), dist: make([]float32, n)}
 	if g.codes != nil {
 		w.code = g.codes.query()
+	}
+	if g.disk != nil {
+		w.row = make([]float32, g.stride)
 	}
 	return w
 }

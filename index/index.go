@@ -117,6 +117,9 @@ func (o *Options) Validate() error {
 	if _, err := ParseQuantization(string(o.Quantization)); err != nil {
 		return err
 	}
+	if o.Engine != EngineGraph && o.Quantization != QuantizationFloat32 {
+		return fmt.Errorf("quantization %s: %w: engine %s has %s only; use engine %s", o.Quantization, ErrInvalid, o.Engine, QuantizationFloat32, EngineGraph)
+	}
 	switch {
 	case !o.Metric.valid():
 		return fmt.Errorf("metric %d: %w: use Cosine, L2 or Dot", int(o.Metric), ErrInvalid)
@@ -141,12 +144,15 @@ func New(o Options) (Index, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
+	if o.Quantization == QuantizationInt8Disk {
+		return nil, fmt.Errorf("quantization %s: %w: it reads vectors from a store: use Store.Create, or %s", o.Quantization, ErrInvalid, QuantizationInt8)
+	}
 	switch o.Engine {
 	case EngineFlat:
 		return newFlat(o), nil
 	case EngineCoder:
 		return newCoder(o), nil
 	default:
-		return newGraph(o), nil
+		return newGraph(o, nil), nil
 	}
 }

@@ -49,7 +49,7 @@ func (c *Collection) load(txn *badger.Txn) error {
 		c.saved.Sequence = 0
 	}
 	c.catalogue = newCatalogue()
-	if c.engine, err = newEngine(o); err != nil {
+	if c.engine, err = c.newEngine(o); err != nil {
 		return err
 	}
 	all, err := c.readPoints(txn, func(member, *pointRecord) (bool, error) { return true, nil })
@@ -89,7 +89,7 @@ func (c *Collection) loadSnapshot(txn *badger.Txn, o Options, points int) (inser
 			return true, nil
 		}
 		slot, ok := g.slotOf[m.id]
-		if !ok || g.find(slot, m.id).tag != m.tag || !slices.Equal(g.vector(slot)[:g.dim], p.vector(row)) {
+		if !ok || g.find(slot, m.id).tag != m.tag || !g.holds(slot, p.vector(row)) {
 			return false, fmt.Errorf("point %q of write %d is not, or is another, in the snapshot of write %d: %w", m.id, p.seq, c.saved.Sequence, ErrCorrupt)
 		}
 		return false, nil

@@ -13,10 +13,15 @@ type Quantization string
 const (
 	// QuantizationFloat32 compares the vectors themselves, the default.
 	QuantizationFloat32 Quantization = "float32"
+	// QuantizationInt8 compares codes of a byte a component, kept beside the vectors: faster, for a quarter more memory.
+	QuantizationInt8 Quantization = "int8"
+	// QuantizationInt8Disk compares the same codes and keeps no vectors in memory: the best candidates are read from the store. For
+	// collections of a Store only.
+	QuantizationInt8Disk Quantization = "int8-disk"
 )
 
 // quantizations are all that there are.
-var quantizations = []Quantization{QuantizationFloat32}
+var quantizations = []Quantization{QuantizationFloat32, QuantizationInt8, QuantizationInt8Disk}
 
 // String returns the quantisation's name.
 func (q Quantization) String() string { return string(q) }
@@ -26,9 +31,14 @@ func ParseQuantization(s string) (Quantization, error) {
 	if slices.Contains(quantizations, Quantization(s)) {
 		return Quantization(s), nil
 	}
+	return "", fmt.Errorf("quantization %q: %w: use one of %s", s, ErrInvalid, QuantizationNames())
+}
+
+// QuantizationNames lists what ParseQuantization reads, for people.
+func QuantizationNames() string {
 	names := make([]string, len(quantizations))
 	for i, q := range quantizations {
 		names[i] = q.String()
 	}
-	return "", fmt.Errorf("quantization %q: %w: use one of %s", s, ErrInvalid, strings.Join(names, ", "))
+	return strings.Join(names, ", ")
 }

@@ -119,9 +119,12 @@ func (s space) scanChosen(ctx context.Context, q, arena []float32, chosen *selec
 	return ctx.Err()
 }
 
+// accepts reports whether a row at this distance may be among the nearest.
+func (h *nearest) accepts(d float32) bool { return len(h.dist) < h.k || d <= h.dist[0] }
+
 func (h *nearest) addAll(rows []uint32, dist []float32) {
 	for i, row := range rows {
-		if len(h.dist) < h.k || dist[i] <= h.dist[0] {
+		if h.accepts(dist[i]) {
 			h.add(row, dist[i])
 		}
 	}

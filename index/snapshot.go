@@ -160,7 +160,7 @@ func (c *Collection) readSnapshot(txn *badger.Txn, o Options) (*graph, error) {
 	if err != nil {
 		return nil, err
 	}
-	g, err := readImage(context.Background(), m.Image, r, o)
+	g, err := readImage(context.Background(), m.Image, r, o, c)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", filepath.Base(f.Name()), err)
 	}

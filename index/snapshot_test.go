@@ -20,9 +20,14 @@ import (
 // snapshotted makes a store with one collection and a current snapshot, closes it, and returns the points.
 func snapshotted(t *testing.T, dir string, metric Metric) (c *Collection, model map[string]Point) {
 	t.Helper()
+	return snapshottedAs(t, dir, Config{Dimension: 12, Metric: metric})
+}
+
+func snapshottedAs(t *testing.T, dir string, config Config) (c *Collection, model map[string]Point) {
+	t.Helper()
 	s, err := Open(dir, StoreOptions{})
 	must(t, err)
-	c, err = s.Create("c", Config{Dimension: 12, Metric: metric})
+	c, err = s.Create("c", config)
 	must(t, err)
 	model = map[string]Point{}
 	var points []Point
@@ -54,9 +59,10 @@ func openWarned(t *testing.T, dir string) (*Store, *Collection, string) {
 }
 
 func TestSnapshotRestoresTheGraph(t *testing.T) {
-	for _, metric := range []Metric{Cosine, L2, Dot} {
+	for i := range 3 * len(quantizations) {
+		metric, quantization := Metric(i%3), quantizations[i/3]
 		dir := t.TempDir()
-		c, model := snapshotted(t, dir, metric)
+		c, model := snapshottedAs(t, dir, Config{Dimension: 12, Metric: metric, Quantization: quantization})
 		before := c.engine.(*graph)
 		s, c, warned := openWarned(t, dir)
 		after := c.engine.(*graph)
@@ -66,7 +72,10 @@ func TestSnapshotRestoresTheGraph(t *testing.T) {
 		if !slices.Equal(before.vectors, after.vectors) || !slices.EqualFunc(before.owner, after.owner, sameMember) || before.radius != after.radius ||
 			!maps.Equal(before.slotOf, after.slotOf) || !slices.Equal(before.inLinks, after.inLinks) || !slices.Equal(before.state, after.state) ||
 			before.entry != after.entry || before.draws != after.draws || before.lives != after.lives || before.hidden != after.hidden {
-			t.Errorf("%v: the graph has changed", metric)
+			t.Errorf("%v %v: the graph has changed", metric, quantization)
+		}
+		if before.codes != nil && !slices.EqualFunc(before.codeSections(), after.codeSections(), bytes.Equal) {
+			t.Errorf("%v %v: the codes have changed", metric, quantization)
 		}
 		for i := range before.state {
 			for layer := range before.level(uint32(i)) + 1 {
@@ -83,8 +92,14 @@ func TestSnapshotRestoresTheGraph(t *testing.T) {
 
 // TestSnapshotBeforeTheLastWrites opens a store whose snapshot is older than its points, as after a crash.
 func TestSnapshotBeforeTheLastWrites(t *testing.T) {
+	for _, q := range quantizations {
+		t.Run(q.String(), func(t *testing.T) { snapshotBeforeTheLastWrites(t, q) })
+	}
+}
+
+func snapshotBeforeTheLastWrites(t *testing.T, q Quantization) {
 	dir := t.TempDir()
-	_, model := snapshotted(t, dir, Cosine)
+	_, model := snapshottedAs(t, dir, Config{Dimension: 12, Quantization: q})
 	s, c, _ := openWarned(t, dir)
 	var later []Point
 	for i := 850; i < 1000; i++ { // some new, some changed
@@ -309,8 +324,9 @@ func readerOf(t testing.TB, body []byte) *sumReader {
 // FuzzReadImage reads images whose checksum is right and whose content is not. What is accepted has to be a sound graph.
 func FuzzReadImage(f *testing.F) {
 	const dim = 3
-	for _, metric := range []Metric{Cosine, Dot} {
-		g := graphOf(f, Options{Dimension: dim, Metric: metric, M: 2, EfConstruction: 4})
+	for i := range uint8(4) {
+		metric := Metric(i % 2 * 2)
+		g := graphOf(f, Options{Dimension: dim, Metric: metric, M: 2, EfConstruction: 4, Quantization: quantizations[i/2]})
 		v := clusters(rand.New(rand.NewPCG(1, 1)), 60, dim, 3, 0.5)
 		v = append(v, v[:5]...)
 		tags := make([]tag, len(v))
@@ -320,16 +336,16 @@ func FuzzReadImage(f *testing.F) {
 		must(f, g.put(numbered(len(v)), v, tags))
 		must(f, g.Delete(numbered(20)))
 		head, body := imageOf(f, g)
-		f.Add(head, body, uint8(metric))
+		f.Add(head, body, uint8(metric)+i/2*3)
 	}
 	f.Fuzz(func(t *testing.T, head, body []byte, metric uint8) {
 		var h imageHead
 		if len(body) > 1<<16 || json.Unmarshal(head, &h) != nil {
 			return
 		}
-		o := Options{Dimension: dim, Metric: Metric(metric % 3), M: 2, EfConstruction: 4, Threads: 1}
+		o := Options{Dimension: dim, Metric: Metric(metric % 3), M: 2, EfConstruction: 4, Threads: 1, Quantization: quantizations[metric/3%2]}
 		o.SetDefaults()
-		g, err := readImage(ctx, h, readerOf(t, body), o)
+		g, err := readImage(ctx, h, readerOf(t, body), o, nil)
 		if err != nil {
 			if !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrFormat) {
 				t.Fatal(err)

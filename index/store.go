@@ -172,7 +172,7 @@ func (s *Store) Create(name string, c Config) (*Collection, error) {
 	}
 	col := &Collection{store: s, name: name, record: collectionRecord{Config: c}, catalogue: newCatalogue()}
 	var err error
-	if col.engine, err = newEngine(o); err != nil {
+	if col.engine, err = col.newEngine(o); err != nil {
 		return nil, err
 	}
 	err = s.db.Update(func(txn *badger.Txn) error {

@@ -31,6 +31,7 @@ type benchRecall struct {
 	source         benchmarks.Source
 	options        benchmarks.Options
 	engines        []string
+	quantizations  []string
 	queries        string
 	mnist, fashion string
 	metric         string
@@ -58,6 +59,7 @@ ranks vectors of unit length as cosine does; --metric says otherwise.`,
   akin bench recall --dataset fashion-mnist --data fashion/ --raw --engine graph,flat
   akin bench recall --dataset gmm --points 50000 --dimension 96 --ef 32,64,128
   akin bench recall --dataset gmm --engine graph --peer ./hnswlib
+  akin bench recall --dataset gmm --engine graph --quantization float32,int8
   akin bench recall --dataset embeddings.npy --queries questions.npy --metric cosine --plot recall.png
   akin bench recall --dataset base.bvecs --queries query.bvecs --truth groundtruth.ivecs`,
 		Args: cobra.NoArgs,
@@ -66,6 +68,7 @@ ranks vectors of unit length as cosine does; --metric says otherwise.`,
 	f.StringVar(&b.source.Name, "dataset", benchmarks.MNIST, "mnist, fashion-mnist, gmm or a file")
 	f.IntVar(&b.options.K, "k", benchmarks.DefaultK, "neighbours of a query")
 	f.StringSliceVar(&b.engines, "engine", []string{"graph", "coder", "flat"}, "engines, separated by commas")
+	f.StringSliceVar(&b.quantizations, "quantization", []string{"float32"}, "of the graph: "+index.QuantizationNames()+", separated by commas")
 	f.StringVar(&b.queries, "queries", "", fmt.Sprintf("how many queries (default %d), or a file of queries for a data set that is a file", benchmarks.DefaultQueries))
 	f.StringVar(&b.source.TruthFile, "truth", "", ".ivecs file with the nearest rows of each query, instead of searching for them")
 	f.StringVar(&b.metric, "metric", "", "cosine, l2 or dot (default: that of the data set)")
@@ -151,6 +154,13 @@ func (b *benchRecall) check(given func(flag string) bool) error {
 			return err
 		}
 		b.options.Engines = append(b.options.Engines, e)
+	}
+	for _, name := range b.quantizations {
+		q, err := index.ParseQuantization(strings.TrimSpace(name))
+		if err != nil {
+			return err
+		}
+		b.options.Quantizations = append(b.options.Quantizations, q)
 	}
 	if len(b.engines) == 0 {
 		return errors.New("--engine names none: use some of graph, coder, flat")

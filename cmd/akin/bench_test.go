@@ -39,7 +39,7 @@ func TestBenchRecallTable(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, stdout)
 		}
 	}
-	if !strings.Contains(stderr, "graph: built") || !strings.Contains(stderr, "plot: recall-gmm-k10.svg") {
+	if !strings.Contains(stderr, "graph (float32): built") || !strings.Contains(stderr, "plot: recall-gmm-k10.svg") {
 		t.Errorf("progress: %s", stderr)
 	}
 	if len(files) != 1 || files[0] != "recall-gmm-k10.svg" {
@@ -161,7 +161,7 @@ func (s *stopAt) Write(b []byte) (int, error) {
 }
 
 func TestBenchInterrupted(t *testing.T) {
-	for _, text := range []string{"loaded", "exact neighbours", "graph: built", "round 1"} {
+	for _, text := range []string{"loaded", "exact neighbours", "graph (float32): built", "round 1"} {
 		dir := t.TempDir()
 		t.Chdir(dir)
 		ctx, cancel := context.WithCancel(context.Background())

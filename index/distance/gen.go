@@ -1,7 +1,8 @@
 //go:build ignore
 
 // Command gen writes kernels_amd64.s and kernels_amd64.go: inner product and squared Euclidean distance, of a pair and of
-// one query against rows of an arena, for AVX-512 and AVX2. Run it by "go generate ./index/distance".
+// one query against rows of an arena, for AVX-512 and AVX2; gen_codes.go has those of codes. Run it by
+// "go generate ./index/distance".
 package main
 
 import (
@@ -60,11 +61,17 @@ func main() {
 		o("DATA ·firstLanes+%d(SB)/4, $0x%08x", 4*i, v)
 	}
 	o("GLOBL ·firstLanes(SB), RODATA|NOPTR, $64\n")
+	o("// The mask of the last n of 16 bytes lies n bytes from the start.")
+	for i := range 4 {
+		o("DATA ·lastBytes+%d(SB)/8, $0x%016x", 8*i, uint64(i/2)*(1<<64-1))
+	}
+	o("GLOBL ·lastBytes(SB), RODATA|NOPTR, $32\n")
 	for _, s := range isas {
 		for _, m := range metrics {
 			pair(s, m)
 			rows(s, m)
 		}
+		codeRows(s)
 	}
 	unseen()
 	insert()

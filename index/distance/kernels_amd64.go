@@ -56,6 +56,26 @@ func l2x512(a, b *float32, n int) (ret float32)
 //go:noescape
 func l2Rows512(q, arena *float32, dim, stride, limit int, rows *uint32, n int, out *float32, next *uint32) (ok bool)
 
+// codeRows512 equals, bit for bit:
+//
+//	prefetch(next[:48])
+//	for j, r := range rows[:n] {
+//		if int(r)*stride > limit {
+//			return false
+//		}
+//		row := arena[int(r)*stride:][:stride]
+//		sum := -shift
+//		for i := range dim {
+//			sum += int32(q[i]) * int32(row[i])
+//		}
+//		scale, bias := float32s(row[stride-8:])
+//		out[j] = float32(float32(scale*mul)*float32(sum)) + bias + add
+//	}
+//	return true
+//
+//go:noescape
+func codeRows512(q *int8, arena *byte, dim, stride, limit int, rows *uint32, n int, out *float32, next *uint32, shift int32, mul, add float32) (ok bool)
+
 // dot256 equals, up to the order of the sum:
 //
 //	for i := range n {
@@ -107,6 +127,26 @@ func l2x256(a, b *float32, n int) (ret float32)
 //
 //go:noescape
 func l2Rows256(q, arena *float32, dim, stride, limit int, rows *uint32, n int, out *float32, next *uint32) (ok bool)
+
+// codeRows256 equals, bit for bit:
+//
+//	prefetch(next[:48])
+//	for j, r := range rows[:n] {
+//		if int(r)*stride > limit {
+//			return false
+//		}
+//		row := arena[int(r)*stride:][:stride]
+//		sum := -shift
+//		for i := range dim {
+//			sum += int32(q[i]) * int32(row[i])
+//		}
+//		scale, bias := float32s(row[stride-8:])
+//		out[j] = float32(float32(scale*mul)*float32(sum)) + bias + add
+//	}
+//	return true
+//
+//go:noescape
+func codeRows256(q *int8, arena *byte, dim, stride, limit int, rows *uint32, n int, out *float32, next *uint32, shift int32, mul, add float32) (ok bool)
 
 // unseenScalar equals:
 //

@@ -23,6 +23,13 @@ DATA ·firstLanes+56(SB)/4, $0x00000000
 DATA ·firstLanes+60(SB)/4, $0x00000000
 GLOBL ·firstLanes(SB), RODATA|NOPTR, $64
 
+// The mask of the last n of 16 bytes lies n bytes from the start.
+DATA ·lastBytes+0(SB)/8, $0x0000000000000000
+DATA ·lastBytes+8(SB)/8, $0x0000000000000000
+DATA ·lastBytes+16(SB)/8, $0xffffffffffffffff
+DATA ·lastBytes+24(SB)/8, $0xffffffffffffffff
+GLOBL ·lastBytes(SB), RODATA|NOPTR, $32
+
 // dot512 equals, up to the order of the sum:
 //
 // 	for i := range n {
@@ -537,6 +544,211 @@ bad:
 	VZEROUPPER
 	RET
 
+// codeRows512 equals, bit for bit:
+// 	prefetch(next[:48])
+// 	for j, r := range rows[:n] {
+// 		if int(r)*stride > limit {
+// 			return false
+// 		}
+// 		row := arena[int(r)*stride:][:stride]
+// 		sum := -shift
+// 		for i := range dim {
+// 			sum += int32(q[i]) * int32(row[i])
+// 		}
+// 		scale, bias := float32s(row[stride-8:])
+// 		out[j] = float32(float32(scale*mul)*float32(sum)) + bias + add
+// 	}
+// 	return true
+//
+// func codeRows512(q *int8, arena *byte, dim, stride, limit int, rows *uint32, n int, out *float32, next *uint32, shift int32, mul, add float32) (ok bool)
+TEXT ·codeRows512(SB), NOSPLIT|NOFRAME, $0-89
+	MOVQ q+0(FP), DI
+	MOVQ arena+8(FP), SI
+	MOVQ dim+16(FP), R10
+	MOVQ stride+24(FP), R11
+	MOVQ rows+40(FP), DX
+	MOVQ n+48(FP), R9
+	MOVQ out+56(FP), R8
+	MOVQ next+64(FP), AX
+	MOVQ R10, CX
+	ANDQ $63, CX
+	MOVQ $1, BX
+	SHLQ CX, BX
+	DECQ BX
+	KMOVQ BX, K1
+	TESTQ AX, AX
+	JZ blocks
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+blocks:
+	MOVQ limit+32(FP), R12
+	MOVQ $32, R14
+	CMPQ R9, R14
+	CMOVQLT R9, R14
+	MOVQ $512, R15
+	CMPQ R11, R15
+	CMOVQLT R11, R15
+	XORQ BX, BX
+check:
+	MOVL (DX)(BX*4), AX
+	IMULQ R11, AX
+	CMPQ AX, R12
+	JGT bad
+	ADDQ SI, AX
+	PREFETCHT0 -1(AX)(R11*1)
+	LEAQ (AX)(R15*1), CX
+fetch:
+	PREFETCHT0 (AX)
+	ADDQ $64, AX
+	CMPQ AX, CX
+	JLT fetch
+	INCQ BX
+	CMPQ BX, R14
+	JLT check
+	SUBQ R14, R9
+group:
+	MOVL (DX), AX
+	IMULQ R11, AX
+	ADDQ SI, AX
+	MOVQ AX, BX
+	MOVQ AX, R12
+	MOVQ AX, R13
+	CMPQ R14, $2
+	JLT sums
+	MOVL 4(DX), BX
+	IMULQ R11, BX
+	ADDQ SI, BX
+	CMPQ R14, $3
+	JLT sums
+	MOVL 8(DX), R12
+	IMULQ R11, R12
+	ADDQ SI, R12
+	CMPQ R14, $4
+	JLT sums
+	MOVL 12(DX), R13
+	IMULQ R11, R13
+	ADDQ SI, R13
+sums:
+	VPXORQ Z0, Z0, Z0
+	VPXORQ Z1, Z1, Z1
+	VPXORQ Z2, Z2, Z2
+	VPXORQ Z3, Z3, Z3
+	VPXORQ Z4, Z4, Z4
+	VPXORQ Z5, Z5, Z5
+	VPXORQ Z6, Z6, Z6
+	VPXORQ Z7, Z7, Z7
+	XORQ R15, R15
+	MOVQ R10, CX
+	SUBQ $128, CX
+	JL one
+two:
+	VMOVDQU64 0(DI)(R15*1), Z8
+	VMOVDQU64 0(AX)(R15*1), Z10
+	VPDPBUSD Z8, Z10, Z0
+	VMOVDQU64 0(BX)(R15*1), Z11
+	VPDPBUSD Z8, Z11, Z1
+	VMOVDQU64 0(R12)(R15*1), Z12
+	VPDPBUSD Z8, Z12, Z2
+	VMOVDQU64 0(R13)(R15*1), Z13
+	VPDPBUSD Z8, Z13, Z3
+	VMOVDQU64 64(DI)(R15*1), Z9
+	VMOVDQU64 64(AX)(R15*1), Z10
+	VPDPBUSD Z9, Z10, Z4
+	VMOVDQU64 64(BX)(R15*1), Z11
+	VPDPBUSD Z9, Z11, Z5
+	VMOVDQU64 64(R12)(R15*1), Z12
+	VPDPBUSD Z9, Z12, Z6
+	VMOVDQU64 64(R13)(R15*1), Z13
+	VPDPBUSD Z9, Z13, Z7
+	ADDQ $128, R15
+	SUBQ $128, CX
+	JGE two
+one:
+	ADDQ $64, CX
+	JL tail
+	VMOVDQU64 (DI)(R15*1), Z8
+	VMOVDQU64 (AX)(R15*1), Z10
+	VPDPBUSD Z8, Z10, Z0
+	VMOVDQU64 (BX)(R15*1), Z11
+	VPDPBUSD Z8, Z11, Z1
+	VMOVDQU64 (R12)(R15*1), Z12
+	VPDPBUSD Z8, Z12, Z2
+	VMOVDQU64 (R13)(R15*1), Z13
+	VPDPBUSD Z8, Z13, Z3
+	ADDQ $64, R15
+	SUBQ $64, CX
+tail:
+	ADDQ $64, CX
+	JZ reduce
+	VMOVDQU8.Z (DI)(R15*1), K1, Z8
+	VMOVDQU8.Z (AX)(R15*1), K1, Z10
+	VPDPBUSD Z8, Z10, Z4
+	VMOVDQU8.Z (BX)(R15*1), K1, Z11
+	VPDPBUSD Z8, Z11, Z5
+	VMOVDQU8.Z (R12)(R15*1), K1, Z12
+	VPDPBUSD Z8, Z12, Z6
+	VMOVDQU8.Z (R13)(R15*1), K1, Z13
+	VPDPBUSD Z8, Z13, Z7
+reduce:
+	VPADDD Z4, Z0, Z0
+	VPADDD Z5, Z1, Z1
+	VPADDD Z6, Z2, Z2
+	VPADDD Z7, Z3, Z3
+	VEXTRACTI64X4 $1, Z0, Y4
+	VPADDD Y4, Y0, Y0
+	VEXTRACTI64X4 $1, Z1, Y5
+	VPADDD Y5, Y1, Y1
+	VEXTRACTI64X4 $1, Z2, Y6
+	VPADDD Y6, Y2, Y2
+	VEXTRACTI64X4 $1, Z3, Y7
+	VPADDD Y7, Y3, Y3
+	VPHADDD Y1, Y0, Y0
+	VPHADDD Y3, Y2, Y2
+	VPHADDD Y2, Y0, Y0
+	VEXTRACTI128 $1, Y0, X1
+	VPADDD X1, X0, X0
+	VMOVSD -8(AX)(R11*1), X2
+	VMOVHPS -8(BX)(R11*1), X2, X2
+	VMOVSD -8(R12)(R11*1), X3
+	VMOVHPS -8(R13)(R11*1), X3, X3
+	VSHUFPS $0x88, X3, X2, X4
+	VSHUFPS $0xDD, X3, X2, X5
+	VBROADCASTSS shift+72(FP), X6
+	VBROADCASTSS mul+76(FP), X7
+	VBROADCASTSS add+80(FP), X8
+	VPSUBD X6, X0, X0
+	VCVTDQ2PS X0, X0
+	VMULPS X7, X4, X4
+	VMULPS X4, X0, X0
+	VADDPS X5, X0, X0
+	VADDPS X8, X0, X0
+	SUBQ $4, R14
+	JL last
+	VMOVUPS X0, (R8)
+	ADDQ $16, R8
+	ADDQ $16, DX
+	TESTQ R14, R14
+	JNZ group
+	TESTQ R9, R9
+	JNZ blocks
+	JMP done
+last:
+	VMOVSS X0, (R8)
+	CMPQ R14, $-2
+	JLT done
+	VEXTRACTPS $1, X0, 4(R8)
+	JEQ done
+	VEXTRACTPS $2, X0, 8(R8)
+done:
+	MOVB $1, ok+88(FP)
+	VZEROUPPER
+	RET
+bad:
+	MOVB $0, ok+88(FP)
+	VZEROUPPER
+	RET
+
 // dot256 equals, up to the order of the sum:
 //
 // 	for i := range n {
@@ -1028,6 +1240,217 @@ done:
 	RET
 bad:
 	MOVB $0, ok+72(FP)
+	VZEROUPPER
+	RET
+
+// codeRows256 equals, bit for bit:
+// 	prefetch(next[:48])
+// 	for j, r := range rows[:n] {
+// 		if int(r)*stride > limit {
+// 			return false
+// 		}
+// 		row := arena[int(r)*stride:][:stride]
+// 		sum := -shift
+// 		for i := range dim {
+// 			sum += int32(q[i]) * int32(row[i])
+// 		}
+// 		scale, bias := float32s(row[stride-8:])
+// 		out[j] = float32(float32(scale*mul)*float32(sum)) + bias + add
+// 	}
+// 	return true
+//
+// func codeRows256(q *int8, arena *byte, dim, stride, limit int, rows *uint32, n int, out *float32, next *uint32, shift int32, mul, add float32) (ok bool)
+TEXT ·codeRows256(SB), NOSPLIT|NOFRAME, $0-89
+	MOVQ q+0(FP), DI
+	MOVQ arena+8(FP), SI
+	MOVQ dim+16(FP), R10
+	MOVQ stride+24(FP), R11
+	MOVQ rows+40(FP), DX
+	MOVQ n+48(FP), R9
+	MOVQ out+56(FP), R8
+	MOVQ next+64(FP), AX
+	TESTQ AX, AX
+	JZ blocks
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+blocks:
+	MOVQ limit+32(FP), R12
+	MOVQ $32, R14
+	CMPQ R9, R14
+	CMOVQLT R9, R14
+	MOVQ $512, R15
+	CMPQ R11, R15
+	CMOVQLT R11, R15
+	XORQ BX, BX
+check:
+	MOVL (DX)(BX*4), AX
+	IMULQ R11, AX
+	CMPQ AX, R12
+	JGT bad
+	ADDQ SI, AX
+	PREFETCHT0 -1(AX)(R11*1)
+	LEAQ (AX)(R15*1), CX
+fetch:
+	PREFETCHT0 (AX)
+	ADDQ $64, AX
+	CMPQ AX, CX
+	JLT fetch
+	INCQ BX
+	CMPQ BX, R14
+	JLT check
+	SUBQ R14, R9
+group:
+	MOVL (DX), AX
+	IMULQ R11, AX
+	ADDQ SI, AX
+	MOVQ AX, BX
+	MOVQ AX, R12
+	MOVQ AX, R13
+	CMPQ R14, $2
+	JLT sums
+	MOVL 4(DX), BX
+	IMULQ R11, BX
+	ADDQ SI, BX
+	CMPQ R14, $3
+	JLT sums
+	MOVL 8(DX), R12
+	IMULQ R11, R12
+	ADDQ SI, R12
+	CMPQ R14, $4
+	JLT sums
+	MOVL 12(DX), R13
+	IMULQ R11, R13
+	ADDQ SI, R13
+sums:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	XORQ R15, R15
+	MOVQ R10, CX
+	SUBQ $32, CX
+	JL one
+two:
+	VPMOVSXBW 0(DI)(R15*1), Y8
+	VPMOVZXBW 0(AX)(R15*1), Y10
+	VPMADDWD Y8, Y10, Y10
+	VPADDD Y10, Y0, Y0
+	VPMOVZXBW 0(BX)(R15*1), Y11
+	VPMADDWD Y8, Y11, Y11
+	VPADDD Y11, Y1, Y1
+	VPMOVZXBW 0(R12)(R15*1), Y12
+	VPMADDWD Y8, Y12, Y12
+	VPADDD Y12, Y2, Y2
+	VPMOVZXBW 0(R13)(R15*1), Y13
+	VPMADDWD Y8, Y13, Y13
+	VPADDD Y13, Y3, Y3
+	VPMOVSXBW 16(DI)(R15*1), Y9
+	VPMOVZXBW 16(AX)(R15*1), Y10
+	VPMADDWD Y9, Y10, Y10
+	VPADDD Y10, Y4, Y4
+	VPMOVZXBW 16(BX)(R15*1), Y11
+	VPMADDWD Y9, Y11, Y11
+	VPADDD Y11, Y5, Y5
+	VPMOVZXBW 16(R12)(R15*1), Y12
+	VPMADDWD Y9, Y12, Y12
+	VPADDD Y12, Y6, Y6
+	VPMOVZXBW 16(R13)(R15*1), Y13
+	VPMADDWD Y9, Y13, Y13
+	VPADDD Y13, Y7, Y7
+	ADDQ $32, R15
+	SUBQ $32, CX
+	JGE two
+one:
+	ADDQ $16, CX
+	JL tail
+	VPMOVSXBW (DI)(R15*1), Y8
+	VPMOVZXBW (AX)(R15*1), Y10
+	VPMADDWD Y8, Y10, Y10
+	VPADDD Y10, Y0, Y0
+	VPMOVZXBW (BX)(R15*1), Y11
+	VPMADDWD Y8, Y11, Y11
+	VPADDD Y11, Y1, Y1
+	VPMOVZXBW (R12)(R15*1), Y12
+	VPMADDWD Y8, Y12, Y12
+	VPADDD Y12, Y2, Y2
+	VPMOVZXBW (R13)(R15*1), Y13
+	VPMADDWD Y8, Y13, Y13
+	VPADDD Y13, Y3, Y3
+	ADDQ $16, R15
+	SUBQ $16, CX
+tail:
+	ADDQ $16, CX
+	JZ reduce
+	LEAQ ·lastBytes(SB), R15
+	VMOVDQU (R15)(CX*1), X9
+	LEAQ -16(R10), R15
+	VPAND (DI)(R15*1), X9, X9
+	VPMOVSXBW X9, Y8
+	VPMOVZXBW (AX)(R15*1), Y10
+	VPMADDWD Y8, Y10, Y10
+	VPADDD Y10, Y4, Y4
+	VPMOVZXBW (BX)(R15*1), Y11
+	VPMADDWD Y8, Y11, Y11
+	VPADDD Y11, Y5, Y5
+	VPMOVZXBW (R12)(R15*1), Y12
+	VPMADDWD Y8, Y12, Y12
+	VPADDD Y12, Y6, Y6
+	VPMOVZXBW (R13)(R15*1), Y13
+	VPMADDWD Y8, Y13, Y13
+	VPADDD Y13, Y7, Y7
+reduce:
+	VPADDD Y4, Y0, Y0
+	VPADDD Y5, Y1, Y1
+	VPADDD Y6, Y2, Y2
+	VPADDD Y7, Y3, Y3
+	VPHADDD Y1, Y0, Y0
+	VPHADDD Y3, Y2, Y2
+	VPHADDD Y2, Y0, Y0
+	VEXTRACTI128 $1, Y0, X1
+	VPADDD X1, X0, X0
+	VMOVSD -8(AX)(R11*1), X2
+	VMOVHPS -8(BX)(R11*1), X2, X2
+	VMOVSD -8(R12)(R11*1), X3
+	VMOVHPS -8(R13)(R11*1), X3, X3
+	VSHUFPS $0x88, X3, X2, X4
+	VSHUFPS $0xDD, X3, X2, X5
+	VBROADCASTSS shift+72(FP), X6
+	VBROADCASTSS mul+76(FP), X7
+	VBROADCASTSS add+80(FP), X8
+	VPSUBD X6, X0, X0
+	VCVTDQ2PS X0, X0
+	VMULPS X7, X4, X4
+	VMULPS X4, X0, X0
+	VADDPS X5, X0, X0
+	VADDPS X8, X0, X0
+	SUBQ $4, R14
+	JL last
+	VMOVUPS X0, (R8)
+	ADDQ $16, R8
+	ADDQ $16, DX
+	TESTQ R14, R14
+	JNZ group
+	TESTQ R9, R9
+	JNZ blocks
+	JMP done
+last:
+	VMOVSS X0, (R8)
+	CMPQ R14, $-2
+	JLT done
+	VEXTRACTPS $1, X0, 4(R8)
+	JEQ done
+	VEXTRACTPS $2, X0, 8(R8)
+done:
+	MOVB $1, ok+88(FP)
+	VZEROUPPER
+	RET
+bad:
+	MOVB $0, ok+88(FP)
 	VZEROUPPER
 	RET
 

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/cpu"
 )
 
-//go:generate go run gen.go
+//go:generate go run gen.go gen_codes.go
 
 // supported lists the tiers of this machine, fastest first.
 func supported() []tier {
@@ -21,6 +21,9 @@ func supported() []tier {
 	}
 	return append(t, generic)
 }
+
+// hasVNNI: sums of byte products in one instruction, which the oldest machines with AVX-512 lack.
+var hasVNNI = cpu.X86.HasAVX512VNNI
 
 // The switches call the assembly directly: through a function variable every argument would escape to the heap.
 
@@ -76,4 +79,16 @@ func (t tier) unseen(list []uint32, stamps []uint16, gen uint16, near []uint32) 
 		return unseenGeneric(list, stamps, gen, near)
 	}
 	return unseenScalar(&list[0], len(list), unsafe.SliceData(stamps), len(stamps), gen, &near[0])
+}
+
+// codeRows gives the same bits on every tier.
+func (t tier) codeRows(q *CodeQuery, arena []byte, stride, limit int, rows []uint32, out []float32, next *uint32) bool {
+	code, shift := q.Code, 128*q.Sum
+	switch {
+	case t == avx512 && hasVNNI:
+		return codeRows512(unsafe.SliceData(code), unsafe.SliceData(arena), len(code), stride, limit, &rows[0], len(rows), &out[0], next, shift, q.Mul, q.Add)
+	case t >= avx2 && len(code) >= 16: // the kernel takes registers of 16 components
+		return codeRows256(unsafe.SliceData(code), unsafe.SliceData(arena), len(code), stride, limit, &rows[0], len(rows), &out[0], next, shift, q.Mul, q.Add)
+	}
+	return codeRowsGeneric(q, arena, stride, limit, rows, out)
 }

@@ -22,3 +22,7 @@ func (tier) insert(keys []uint64, n, ef int, rows []uint32, dist []float32) (len
 func (tier) unseen(list []uint32, stamps []uint16, gen uint16, near []uint32) int {
 	return unseenGeneric(list, stamps, gen, near)
 }
+
+func (tier) codeRows(q *CodeQuery, arena []byte, stride, limit int, rows []uint32, out []float32, _ *uint32) bool {
+	return codeRowsGeneric(q, arena, stride, limit, rows, out)
+}
