@@ -55,22 +55,25 @@ const (
 	MaxLayers      = 256     //
 	MaxParameters  = 1 << 28 // float32 weights of one network
 	MaxDimension   = 4096    // of the embedding
-	MaxActivations = 1 << 24 // float32 of all layers for one item
+	MaxActivations = 1 << 25 // float32 of all layers for one item
 )
 
-// Default returns the image network of akin: convolutions with pooling, 16, 32 and then 64 filters wide, until a side is below 6
-// pixels, then a linear layer to dimension.
+// Default returns the image network of akin: normalised 3×3 convolutions in stages that end in 2×2 pooling, 16, 32 and then 64 filters
+// wide, one in the first stage and two in each later one, until a side is below 6 pixels; then a linear layer to dimension.
 func Default(input Size, dimension int) Network {
 	n := Network{Input: input}
-	for h, w, filters := input.Height, input.Width, 16; ; h, w, filters = h/2, w/2, min(2*filters, 64) {
-		pool := min(h, w) >= 6
-		if !pool && len(n.Layers) > 0 {
-			break
+	conv := func(filters int, pool bool) {
+		n.Layers = append(n.Layers, Layer{Kind: KindConv, Filters: filters, Kernel: 3, Norm: true, ReLU: true, Pool: pool})
+	}
+	h, w, filters := input.Height, input.Width, 16
+	if min(h, w) < 6 {
+		conv(filters, false)
+	}
+	for ; min(h, w) >= 6; h, w, filters = h/2, w/2, min(2*filters, 64) {
+		if len(n.Layers) > 0 {
+			conv(filters, false)
 		}
-		n.Layers = append(n.Layers, Layer{Kind: KindConv, Filters: filters, Kernel: 3, ReLU: true, Pool: pool})
-		if !pool {
-			break
-		}
+		conv(filters, true)
 	}
 	n.Layers = append(n.Layers, Layer{Kind: KindLinear, Units: dimension}, Layer{Kind: KindNormalize})
 	return n
