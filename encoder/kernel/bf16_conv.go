@@ -7,8 +7,8 @@ import (
 
 // bf16Conv is what a convCore needs to multiply in bf16. Forward and the input gradient read a rounded copy of the bordered image, or of
 // dz, exactly as float32 does. The sum of the weight gradient goes over pixels, so there A is the image transposed and B is dz in pairs
-// of pixels. Both are laid out in rows of pitch pixels, so that a tap is a shift of A; where A has a border or whatever else lies
-// there, B is zero:
+// of pixels. Both are laid out in rows of pitch pixels, so that a tap is a shift of A; beside the pixels of B there are zeros. Without a
+// stride, and with no wider a border than the filter needs, the rows of x and dz have the same pitch and are taken as one:
 //
 //	A [plane][Channels][images][rows · pitch]   one plane a phase of the taps: with a stride, those of a phase see the same pixels
 //	B [images][pixels / 2][Filters] pairs       panel by panel
@@ -21,10 +21,11 @@ type bf16Conv struct {
 	ones   []float32
 	floor  [2][1]float32 // of no ReLU, and of ReLU
 
-	pitch  int // pixels of a row, even
-	pixels int // pixels of an image, a multiple of 2·pairStep
-	plane  int // bf16 of an image of a plane
-	images int // that are summed up at once: small ones alone would not fill the pipeline
+	flat   bool // images are taken as one row
+	pitch  int  // pixels of a row, even if not flat
+	pixels int  // pixels of an image, a multiple of 2·pairStep
+	plane  int  // bf16 of an image of a plane
+	images int  // that are summed up at once: small ones alone would not fill the pipeline
 }
 
 // bf16Group is one group's scratch.
@@ -101,10 +102,10 @@ func (b *bf16Conv) convolve(c *convCore, g *convGroup, x, bias, out []float32, o
 func (b *bf16Conv) prepareBackward(c *convCore) {
 	reach := (c.Kernel - 1) / c.Stride // of the taps of a phase, in pixels of its plane
 	b.pitch = c.conved.w + reach
-	if c.Stride == 1 {
-		b.pitch = c.conved.w + c.Pad() // the border at the end of a row is that at the start of the next
+	b.flat = c.Stride == 1 && c.InPad == c.Pad()
+	if !b.flat {
+		b.pitch += b.pitch % 2
 	}
-	b.pitch += b.pitch % 2
 	b.pixels = 2 * filled(c.conved.h*b.pitch)
 	b.plane = 2 * filled((c.conved.h+reach)*b.pitch)
 	b.images = max(1, min(enoughPixels/b.pixels, (c.Batch+len(c.groups)-1)/len(c.groups)))
@@ -174,22 +175,28 @@ func (b *bf16Conv) inputGrad(c *convCore, g *convGroup, dx []float32, flags int)
 func (b *bf16Conv) weightGrad(c *convCore, of *convGroup, x []float32) {
 	g, s := &of.bf16, c.Stride
 	at := g.filled * b.pixels / 2
+	rows, pixels := c.conved.h, c.conved.w
+	if b.flat {
+		rows, pixels = 1, (rows-1)*b.pitch+pixels
+	}
 	for j := 0; j < c.Filters; j += bf16Panel {
 		cols := min(bf16Panel, c.Filters-j)
 		to := g.pairs[j*b.images*b.pixels/2+at*cols:]
-		for r := range c.conved.h {
-			b.tier.pairRows(to[r*b.pitch/2*cols:], of.dz[c.dzOrigin()+r*c.dzRow()+j:], c.Filters, c.conved.w, cols)
+		for r := range rows {
+			b.tier.pairRows(to[r*b.pitch/2*cols:], of.dz[c.dzOrigin()+r*c.dzRow()+j:], c.Filters, pixels, cols)
 		}
 	}
 	phases := min(s, c.Kernel)
 	for py := range phases {
 		for px := range phases {
 			plane := g.xt[(py*phases+px)*c.Channels*b.channel()+g.filled*b.plane:]
-			// In x, whose rows are longer than a pitch's where the border is wider than the filter needs.
-			cols := min(b.pitch, (c.Width+c.Pad()+c.InPad-px+s-1)/s)
-			for r := range c.conved.h + (c.Kernel-1-py)/s {
+			rows, pixels := c.conved.h+(c.Kernel-1-py)/s, c.conved.w+(c.Kernel-1-px)/s
+			if b.flat {
+				rows, pixels = 1, rows*b.pitch
+			}
+			for r := range rows {
 				from := c.corner() + (py+r*s)*c.xRow() + px*c.Channels
-				b.tier.transposeRows(plane[r*b.pitch:], x[from:], b.channel(), s*c.Channels, cols, c.Channels)
+				b.tier.transposeRows(plane[r*b.pitch:], x[from:], b.channel(), s*c.Channels, pixels, c.Channels)
 			}
 		}
 	}

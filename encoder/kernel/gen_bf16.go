@@ -96,17 +96,23 @@ func transposeBF16() {
 	o("TEXT ·transposeBF16(SB), NOSPLIT|NOFRAME, $0-40")
 	o("\tMOVQ dst+0(FP), DI\n\tMOVQ src+8(FP), SI\n\tMOVQ dstRow+16(FP), R8\n\tMOVQ srcRow+24(FP), R9\n\tMOVQ n+32(FP), CX\n\tXORQ R10, R10\n\tVMOVDQU64 interleave<>(SB), Z31")
 	o("\tMOVQ $-1, AX\n\tSHLQ CX, AX\n\tNOTQ AX\n\tKMOVD AX, K1")
-	step := func(i int) { o("\tCMPQ CX, $%d\n\tCMOVQLE R10, R9\n\tADDQ R9, SI", i) } // the last row again instead of one behind it
-	for i := range 16 {
-		if i > 0 {
-			step(2 * i)
+	load := func(step func(i int)) {
+		for i := range 16 {
+			if i > 0 {
+				step(2 * i)
+			}
+			o("\tVMOVUPS (SI), Z16")
+			step(2*i + 1)
+			o("\tVMOVUPS (SI), Z17")
+			round2(18, 17, 16)
+			o("\tVPERMW Z18, Z31, Z%d", i)
 		}
-		o("\tVMOVUPS (SI), Z16")
-		step(2*i + 1)
-		o("\tVMOVUPS (SI), Z17")
-		round2(18, 17, 16)
-		o("\tVPERMW Z18, Z31, Z%d", i)
 	}
+	o("\tCMPQ CX, $32\n\tJLT transposeBF16_part")
+	load(func(int) { o("\tADDQ R9, SI") })
+	o("\tJMP transposeBF16_pairs\ntransposeBF16_part:")
+	load(func(i int) { o("\tCMPQ CX, $%d\n\tCMOVQLE R10, R9\n\tADDQ R9, SI", i) }) // the last row again instead of one behind it
+	o("transposeBF16_pairs:")
 	for i := 0; i < 16; i += 2 { // dwords
 		o("\tVUNPCKLPS Z%d, Z%d, Z%d\n\tVUNPCKHPS Z%d, Z%d, Z%d", i+1, i, 16+i, i+1, i, 17+i)
 	}

@@ -165,10 +165,10 @@ func (r *cpuResidual) Backward(n int, x Buffer, params []Buffer, y, dy, dx Buffe
 		dskip = r.first.xPlane(to)
 	}
 	r.second.backward(nil, params[normParams:2*normParams], floats(y), floats(dy), dskip, r.dmid, false, grads[normParams:2*normParams])
-	if r.projection != nil {
-		r.projection.backward(floats(x), params[2*normParams:], nil, r.dskip, plane{}, to, false, grads[2*normParams:])
+	r.first.backward(floats(x), params[:normParams], nil, r.dmid, plane{}, to, direct, grads[:normParams])
+	if r.projection != nil { // after the first, which reaches all of dx: a projection with a stride does not
+		r.projection.backward(floats(x), params[2*normParams:], nil, r.dskip, plane{}, to, r.InputGrad, grads[2*normParams:])
 	}
-	r.first.backward(floats(x), params[:normParams], nil, r.dmid, plane{}, to, r.InputGrad, grads[:normParams])
 }
 
 // cpuFoldedResidual is a block for inference: the second convolution adds onto the skip.
