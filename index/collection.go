@@ -133,7 +133,7 @@ func (c *Collection) Get(ids ...string) ([]Point, error) {
 	}
 	defer c.store.gate.leave()
 	points := make([]Point, len(ids))
-	err := c.store.db.View(func(txn *badger.Txn) error {
+	err := c.store.view(func(txn *badger.Txn) error {
 		for i, id := range ids {
 			item, err := txn.Get(pointKey(recordPoint, c.record.Number, id))
 			if errors.Is(err, badger.ErrKeyNotFound) {
@@ -160,7 +160,15 @@ func (c *Collection) Each(ctx context.Context, f func(Point) error) error {
 		return err
 	}
 	defer c.store.gate.leave()
-	return c.store.db.View(func(txn *badger.Txn) error {
+	call := func(p Point) error {
+		defer func() {
+			if p := recover(); p != nil {
+				panic(callersPanic{p})
+			}
+		}()
+		return f(p)
+	}
+	return c.store.view(func(txn *badger.Txn) error {
 		return c.eachItem(txn, func(id string, item *badger.Item) error {
 			if err := ctx.Err(); err != nil {
 				return err
@@ -169,7 +177,7 @@ func (c *Collection) Each(ctx context.Context, f func(Point) error) error {
 			if err != nil {
 				return fmt.Errorf("collection %q: %w", c.name, err)
 			}
-			return f(p)
+			return call(p)
 		})
 	})
 }
@@ -201,7 +209,7 @@ func (c *Collection) read(txn *badger.Txn, item *badger.Item, id string) (p Poin
 	if err != nil || !record.hasRaw {
 		return p, err
 	}
-	p.Raw, err = c.readRaw(txn, id)
+	p.Raw, err = c.readRaw(txn, id, record.bareRaw)
 	return p, err
 }
 
@@ -215,7 +223,7 @@ func (c *Collection) SetDetector(d *Detector) error {
 	defer c.mu.Unlock()
 	key := numberKey(recordDetector, c.record.Number)
 	if d == nil {
-		if err := c.store.db.Update(func(txn *badger.Txn) error { return txn.Delete(key) }); err != nil {
+		if err := c.store.update(func(txn *badger.Txn) error { return txn.Delete(key) }); err != nil {
 			return fmt.Errorf("collection %q: removing the detector: %w", c.name, err)
 		}
 		c.detector.Store(nil)
@@ -228,7 +236,7 @@ func (c *Collection) SetDetector(d *Detector) error {
 	if err != nil {
 		return err
 	}
-	if err := c.store.db.Update(func(txn *badger.Txn) error { return txn.Set(key, record) }); err != nil {
+	if err := c.store.update(func(txn *badger.Txn) error { return txn.Set(key, record) }); err != nil {
 		return fmt.Errorf("collection %q: storing the detector: %w", c.name, err)
 	}
 	c.detector.Store(d)
@@ -254,7 +262,7 @@ func (c *Collection) Detector() *Detector { return c.detector.Load() }
 
 // entries reads what a point can be filtered by from its record.
 func (c *Collection) entries(id string) (out []entry, err error) {
-	err = c.store.db.View(func(txn *badger.Txn) error {
+	err = c.store.view(func(txn *badger.Txn) error {
 		item, err := txn.Get(pointKey(recordPoint, c.record.Number, id))
 		if errors.Is(err, badger.ErrKeyNotFound) { // a Delete is on its way from the store to the catalogue
 			return nil

@@ -42,6 +42,13 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	if dir := os.Getenv(envDamageDir); dir != "" {
+		if err := damageChild(dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	os.Exit(m.Run())
 }
 
@@ -55,7 +62,17 @@ type crashOp struct {
 func crashOpAt(seed uint64, n int) (op crashOp) {
 	const ids = 700
 	r := rand.New(rand.NewPCG(seed, uint64(n)))
-	switch k := r.IntN(10); {
+	switch k := r.IntN(12); {
+	case k == 10: // labels and payloads change, vectors do not
+		for _, i := range r.Perm(ids)[:1+r.IntN(20)] {
+			p := somePoint(i, 0, crashDim)
+			p.Label, p.Payload = fmt.Sprint("step ", n), map[string]any{"step": float64(n)}
+			op.upsert = append(op.upsert, p)
+		}
+	case k == 11: // a large batch
+		for _, i := range r.Perm(ids)[:r.IntN(ids/5)] {
+			op.delete = append(op.delete, somePoint(i, 0, crashDim).ID)
+		}
 	case k < 5:
 		points := map[string]Point{} // ids differ within an operation
 		for range 1 + r.IntN(25) {
@@ -109,6 +126,15 @@ func crashChild(dir, seedText, firstText string) error {
 	if err != nil {
 		return err
 	}
+	go func() { // as Snapshot does, but all the time; ends with the process
+		for {
+			if err := s.reclaim(); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(1)
+			}
+			time.Sleep(2 * time.Millisecond)
+		}
+	}()
 	for ; ; n++ {
 		op := crashOpAt(seed, n)
 		fmt.Printf("begin %d\n", n)

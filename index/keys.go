@@ -70,19 +70,15 @@ func getSealed(txn *badger.Txn, key []byte, k recordKind) ([]byte, error) {
 	return content, nil
 }
 
-// deletePrefix deletes all keys with a prefix, in several transactions. keep, if not nil, spares keys.
-func deletePrefix(db *badger.DB, prefix []byte, keep func(key []byte) bool) error {
+// deletePrefix deletes all keys with a prefix, in several transactions.
+func deletePrefix(db *badger.DB, prefix []byte) error {
 	batch := db.NewWriteBatch()
 	defer batch.Cancel()
 	err := db.View(func(txn *badger.Txn) error {
 		it := txn.NewIterator(badger.IteratorOptions{Prefix: prefix})
 		defer it.Close()
 		for it.Rewind(); it.Valid(); it.Next() {
-			key := it.Item().KeyCopy(nil)
-			if keep != nil && keep(key) {
-				continue
-			}
-			if err := batch.Delete(key); err != nil {
+			if err := batch.Delete(it.Item().KeyCopy(nil)); err != nil {
 				return err
 			}
 		}

@@ -42,7 +42,7 @@ func (c *Collection) load(txn *badger.Txn) error {
 		}
 		if err != nil {
 			log.Warn("snapshot cannot be used, the graph is built from the points", "error", err)
-			if err := deletePrefix(c.store.db, numberKey(recordChunk, c.record.Number), nil); err != nil {
+			if err := deletePrefix(c.store.db, numberKey(recordChunk, c.record.Number)); err != nil {
 				return err
 			}
 		}
@@ -132,7 +132,7 @@ func (c *Collection) fillCatalogue() error {
 	}
 	began := time.Now()
 	c.enterAll(c.engine.(*graph)) // no other engine has snapshots
-	err := c.store.db.View(func(txn *badger.Txn) error {
+	err := c.store.view(func(txn *badger.Txn) error {
 		_, err := c.readPoints(txn, func(m member, _ *pointRecord) (bool, error) {
 			if !c.engine.has(m.id) {
 				return false, fmt.Errorf("point %q is not in the snapshot: %w", m.id, ErrCorrupt)

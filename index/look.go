@@ -37,7 +37,7 @@ func (c *Collection) Look(what Fields, ids ...string) ([]Record, error) {
 	}
 	defer c.store.gate.leave()
 	records := make([]Record, len(ids))
-	err := c.store.db.View(func(txn *badger.Txn) error {
+	err := c.store.view(func(txn *badger.Txn) error {
 		var key []byte
 		for i, id := range ids {
 			key = append(appendNumber(key[:0], recordPoint, c.record.Number), id...)
@@ -61,13 +61,13 @@ func (c *Collection) Look(what Fields, ids ...string) ([]Record, error) {
 }
 
 func (c *Collection) look(txn *badger.Txn, item *badger.Item, what Fields, id string, out *Record) error {
-	hasRaw := false
+	hasRaw, bare := false, false
 	err := item.Value(func(b []byte) error {
 		p, err := decodePoint(b, id, c.record.Config.Dimension)
 		if err != nil {
 			return err
 		}
-		out.ID, hasRaw = id, p.hasRaw
+		out.ID, hasRaw, bare = id, p.hasRaw, p.bareRaw
 		if what&FieldLabel != 0 {
 			out.Label = string(p.label)
 		}
@@ -82,15 +82,24 @@ func (c *Collection) look(txn *badger.Txn, item *badger.Item, what Fields, id st
 	if err != nil || what&FieldRaw == 0 || !hasRaw {
 		return err
 	}
-	out.Raw, err = c.readRaw(txn, id)
+	out.Raw, err = c.readRaw(txn, id, bare)
 	return err
 }
 
 // readRaw returns the raw input of a point that has one.
-func (c *Collection) readRaw(txn *badger.Txn, id string) ([]byte, error) {
+func (c *Collection) readRaw(txn *badger.Txn, id string, bare bool) ([]byte, error) {
+	wrong := func(err error) error { return fmt.Errorf("point %q: raw input: %w: %w", id, ErrCorrupt, err) }
 	item, err := txn.Get(pointKey(recordRaw, c.record.Number, id))
 	if err != nil {
-		return nil, fmt.Errorf("point %q: raw input: %w: %w", id, ErrCorrupt, err)
+		return nil, wrong(err)
 	}
-	return item.ValueCopy(nil)
+	// Where the value log is damaged badger gives nothing, and no error.
+	b, err := item.ValueCopy(nil)
+	if err != nil || bare {
+		return b, err
+	}
+	if b, err = unseal(b, kindRaw, id); err != nil {
+		return nil, wrong(err)
+	}
+	return b, nil
 }

@@ -37,6 +37,7 @@ type Point struct {
 // and its raw input is a value of its own, so that reading all vectors does not read all images.
 type pointRecord struct {
 	hasRaw  bool
+	bareRaw bool // it is not sealed
 	seq     uint64
 	row     []byte // components, 4 bytes each
 	label   []byte
@@ -98,7 +99,7 @@ func decodePoint(b []byte, id string, dim int) (pointRecord, error) {
 		return pointRecord{}, fmt.Errorf("point %q: %w", id, err)
 	}
 	r := reader{b: content}
-	p := pointRecord{hasRaw: r.uint8()&flagRaw != 0, seq: r.uint64()}
+	p := pointRecord{bareRaw: b[1] == 1, hasRaw: r.uint8()&flagRaw != 0, seq: r.uint64()}
 	n := int(r.uint16())
 	p.row, p.label, p.payload = r.bytes(4*n), r.text(), r.text()
 	if r.bad || n != dim || len(r.b) > 0 {

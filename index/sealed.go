@@ -14,6 +14,8 @@ import (
 //	store     1  2026-11  keys as in keys.go
 //	config    1  2026-11  JSON of the collection's number and Config
 //	point     1  2026-11  flags, sequence number, vector, label, payload as JSON
+//	          2  2026-11  the same; its raw input is a sealed record. Version 1, with a raw input that is not, is read
+//	raw       1  2026-11  the raw input of a point
 //	sequence  1  2026-11  the collection's last sequence number
 //	          2  2026-11  and the number of its points; version 1 is read
 //	manifest  1  2026-11  JSON of a snapshot in chunks of badger, without vectors: the graph is built from the points instead
@@ -25,6 +27,7 @@ const (
 	kindStore    recordKind = 'S'
 	kindConfig   recordKind = 'C'
 	kindPoint    recordKind = 'P'
+	kindRaw      recordKind = 'R'
 	kindSequence recordKind = 'Q'
 	kindManifest recordKind = 'M'
 	kindDetector recordKind = 'D'
@@ -32,7 +35,7 @@ const (
 
 // version is what this akin writes of a kind.
 func (k recordKind) version() byte {
-	if k == kindSequence || k == kindManifest {
+	if k == kindPoint || k == kindSequence || k == kindManifest {
 		return 2
 	}
 	return 1

@@ -105,7 +105,7 @@ func (c *Collection) setManifest(m manifest) error {
 	}
 	key := numberKey(recordManifest, c.record.Number)
 	record := seal(append(newRecord(kindManifest, len(content)), content...), string(key))
-	return c.store.db.Update(func(txn *badger.Txn) error { return txn.Set(key, record) })
+	return c.store.update(func(txn *badger.Txn) error { return txn.Set(key, record) })
 }
 
 // removeSnapshots deletes the snapshot files that match: older ones, and those that a crash cut short.

@@ -99,7 +99,7 @@ func (s *Store) load() error {
 		return err
 	}
 	generations := map[uint32]uint64{}
-	err := s.db.View(func(txn *badger.Txn) error {
+	err := s.view(func(txn *badger.Txn) error {
 		it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte{prefixConfig}})
 		defer it.Close()
 		for it.Rewind(); it.Valid(); it.Next() {
@@ -128,7 +128,7 @@ func (s *Store) load() error {
 
 // checkFormat accepts an empty database and one of this format.
 func (s *Store) checkFormat() error {
-	return s.db.Update(func(txn *badger.Txn) error {
+	return s.update(func(txn *badger.Txn) error {
 		content, err := getSealed(txn, []byte(keyFormat), kindStore)
 		switch {
 		case err != nil:
@@ -175,7 +175,7 @@ func (s *Store) Create(name string, c Config) (*Collection, error) {
 	if col.engine, err = col.newEngine(o); err != nil {
 		return nil, err
 	}
-	err = s.db.Update(func(txn *badger.Txn) error {
+	err = s.update(func(txn *badger.Txn) error {
 		number, err := getSealed(txn, []byte(keyNext), kindSequence)
 		if err != nil {
 			return err
@@ -243,7 +243,7 @@ func (s *Store) Drop(name string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	// One transaction drops it for good; a crash after it leaves records that the next Open deletes.
-	err := s.db.Update(func(txn *badger.Txn) error {
+	err := s.update(func(txn *badger.Txn) error {
 		if err := txn.Set(numberKey(prefixDropped, c.record.Number), nil); err != nil {
 			return err
 		}
@@ -263,7 +263,7 @@ func (s *Store) Drop(name string) error {
 // sweepDropped deletes the records of dropped collections.
 func (s *Store) sweepDropped() error {
 	var numbers []uint32
-	err := s.db.View(func(txn *badger.Txn) error {
+	err := s.view(func(txn *badger.Txn) error {
 		it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte{prefixDropped}})
 		defer it.Close()
 		for it.Rewind(); it.Valid(); it.Next() {
@@ -278,11 +278,11 @@ func (s *Store) sweepDropped() error {
 	}
 	for _, n := range numbers {
 		for _, prefix := range recordsOfCollection {
-			if err := deletePrefix(s.db, numberKey(prefix, n), nil); err != nil {
+			if err := deletePrefix(s.db, numberKey(prefix, n)); err != nil {
 				return err
 			}
 		}
-		if err := deletePrefix(s.db, numberKey(prefixDropped, n), nil); err != nil {
+		if err := deletePrefix(s.db, numberKey(prefixDropped, n)); err != nil {
 			return err
 		}
 	}

@@ -72,7 +72,7 @@ func (c *Collection) upsertPart(points []Point, payloads [][]byte, rows []float3
 	fresh := map[string]bool{} // ids that are not stored yet
 	ids, vectors, tags := make([]string, len(points)), make([][]float32, len(points)), make([]tag, len(points))
 	entries := make([][]entry, len(points))
-	err := c.store.db.Update(func(txn *badger.Txn) error {
+	err := c.store.update(func(txn *badger.Txn) error {
 		for i := range points {
 			p := &points[i]
 			ids[i], vectors[i], tags[i].seq = p.ID, rows[i*s.stride:i*s.stride+s.dim], c.sequence+uint64(i)+1
@@ -85,7 +85,7 @@ func (c *Collection) upsertPart(points []Point, payloads [][]byte, rows []float3
 			}
 			key, rawKey := pointKey(recordPoint, number, p.ID), pointKey(recordRaw, number, p.ID)
 			if len(p.Raw) > 0 {
-				if err := txn.Set(rawKey, p.Raw); err != nil {
+				if err := txn.Set(rawKey, seal(append(newRecord(kindRaw, len(p.Raw)), p.Raw...), p.ID)); err != nil {
 					return err
 				}
 			} else if err := c.deleteRaw(txn, key, rawKey, p.ID); err != nil {
@@ -209,7 +209,7 @@ func (c *Collection) deletePart(ids []string) error {
 	}
 	var gone []string
 	seen := map[string]bool{}
-	err := c.store.db.Update(func(txn *badger.Txn) error {
+	err := c.store.update(func(txn *badger.Txn) error {
 		for _, id := range ids {
 			if seen[id] || !c.engine.has(id) {
 				continue
