@@ -2,6 +2,7 @@ package index
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/fb"
+	"github.com/dgraph-io/badger/v4/options"
 	"github.com/dgraph-io/badger/v4/table"
 )
 
@@ -52,8 +54,8 @@ func checkFiles(dir string, every bool) error {
 	if err != nil {
 		return err
 	}
-	for _, id := range tables {
-		if err := checkTable(table.NewFilename(id, dir), every); err != nil {
+	for _, t := range tables {
+		if err := checkTable(table.NewFilename(t.id, dir), t.plain, every); err != nil {
 			return err
 		}
 	}
@@ -75,8 +77,14 @@ func checkFiles(dir string, every bool) error {
 	return nil
 }
 
+// tableFile is a table that is in use. Only those of other programs are compressed.
+type tableFile struct {
+	id    uint64
+	plain bool
+}
+
 // checkManifest returns the tables that are in use.
-func checkManifest(dir string) ([]uint64, error) {
+func checkManifest(dir string) ([]tableFile, error) {
 	path := filepath.Join(dir, badger.ManifestFilename)
 	damaged := func(what string) error { return &fileError{path, what, -1} }
 	f, err := os.Open(path)
@@ -109,17 +117,17 @@ func checkManifest(dir string) ([]uint64, error) {
 			}
 		}
 	}
-	ids := make([]uint64, 0, len(m.Tables))
-	for id := range m.Tables {
-		ids = append(ids, id)
+	files := make([]tableFile, 0, len(m.Tables))
+	for id, t := range m.Tables {
+		files = append(files, tableFile{id, t.Compression == options.None})
 	}
-	slices.Sort(ids)
-	return ids, nil
+	slices.SortFunc(files, func(a, b tableFile) int { return cmp.Compare(a.id, b.id) })
+	return files, nil
 }
 
 // checkTable checks the foot of a table, from its end: length of the checksum u32, checksum, length of the index u32, index. Then
 // the last block, or every one.
-func checkTable(path string, every bool) error {
+func checkTable(path string, plain, every bool) error {
 	damaged := func(what string, args ...any) error { return &fileError{path, fmt.Sprintf(what, args...), -1} }
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -162,6 +170,9 @@ func checkTable(path string, every bool) error {
 	}
 	if len(index) < 8 || !bytes.Equal(sum, checksumOf(index)) {
 		return damaged("has an index that fails its checksum")
+	}
+	if !plain {
+		return nil
 	}
 	blocks := fb.GetRootAsTableIndex(index, 0)
 	first := blocks.OffsetsLength() - 1
