@@ -57,6 +57,7 @@ func searchBatch(ctx context.Context, search func(context.Context, []float32, in
 	}
 	sum := 0
 	for i, q := range queries {
+		q.Params.RecallTarget = 0 // for the search to judge
 		if _, err := q.Params.candidates(q.K); err != nil {
 			return nil, &BatchError{i, err}
 		}

@@ -28,6 +28,8 @@ type Collection struct {
 	mu       sync.Mutex // one write at a time: record first, then index
 	sequence uint64     // of the last write; guarded by mu
 	detector atomic.Pointer[Detector]
+	curve    atomic.Pointer[curve] // replaced by holders of mu
+	shadow   shadow
 
 	snapshots sync.Mutex // one snapshot at a time; taken before mu
 	saved     manifest   // the last snapshot; guarded by snapshots
@@ -106,6 +108,19 @@ func (c *Collection) Search(ctx context.Context, q []float32, k int, p Params) (
 
 // search is Search for callers inside the gate.
 func (c *Collection) search(ctx context.Context, q []float32, k int, p Params) ([]Hit, error) {
+	plan, err := c.Plan(k, p)
+	if err != nil {
+		return nil, err
+	}
+	hits, err := c.find(ctx, q, k, plan.Params)
+	if err == nil {
+		c.shadowed(q, k, plan.Params, hits)
+	}
+	return hits, err
+}
+
+// find is search without a plan.
+func (c *Collection) find(ctx context.Context, q []float32, k int, p Params) ([]Hit, error) {
 	if p.Filter == nil {
 		return c.engine.Search(ctx, q, k, p)
 	}

@@ -22,6 +22,12 @@
 // links of a graph up to a sequence number; Open restores it, puts the points back and inserts later ones. A snapshot that is
 // missing, torn or damaged costs the time of a rebuild, which is logged, and no data.
 //
+// # Recall
+//
+// Params.RecallTarget finds the EF by itself: a collection measures how much of the nearest its graph finds at which EF, with its
+// own points (MeasureRecall, Plan), again and again as it changes. StoreOptions.ShadowRate has a share of the searches answered
+// exactly as well; Collection.Recall tells the share they found, with its interval.
+//
 // # Caveats
 //
 // With Cosine vectors are stored at unit length: Get does not return the length they had. With Dot the recall of a graph is

@@ -36,6 +36,7 @@ type walk struct {
 	front   []key     // of a walk with a filter: a heap of slots whose neighbours are to be looked at
 	visited []uint16  // slot was seen in this generation
 	gen     uint16
+	without uint32    // 1 + a slot of layer 0 that is not walked, 0 for none
 	near    []uint32  // slots of one kernel call
 	dist    []float32 // and their distances
 	cands   []key     // of choose
@@ -73,6 +74,9 @@ func (w *walk) begin(slots int) {
 	if w.gen == 0 {
 		clear(w.visited)
 		w.gen = 1
+	}
+	if w.without > 0 {
+		w.visited[w.without-1] = w.gen
 	}
 }
 

@@ -46,11 +46,16 @@ type Params struct {
 	// ScoreThreshold leaves out hits with a worse Hit.Score: a smaller one, or with L2 a larger one. With it a graph search
 	// looks at as much as it takes to find all that is within, up to k hits. nil leaves out none.
 	ScoreThreshold *float32
+	// RecallTarget, in (0, 1), makes a Collection choose EF, or Exact, so that this share of the k nearest is found on
+	// average, as far as it can tell: Collection.Plan says what it chooses. 0 leaves EF as it is. An Index by itself refuses it
+	// with ErrInvalid.
+	RecallTarget float64
 	// Filter says which points may be found; nil for all. Only a Collection knows what points carry: an Index by itself
 	// refuses a filter with ErrInvalid.
 	Filter *Filter
 
-	chosen *selection // what a collection made of Filter
+	chosen  *selection // what a collection made of Filter
+	without string     // a point of a graph that the walk does not see; "" for none
 }
 
 // Index finds the stored vectors nearest to a query. All methods are safe for

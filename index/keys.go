@@ -18,6 +18,7 @@ import (
 //	r NUMBER ID                     its raw input
 //	q NUMBER                        the last sequence number
 //	d NUMBER                        the detector
+//	e NUMBER                        the curve of recall over ef
 //	m NUMBER                        the manifest of the snapshot
 //	s NUMBER …                      a chunk of a snapshot of manifest version 1; deleted when it is found
 const (
@@ -31,12 +32,13 @@ const (
 	recordRaw      = 'r'
 	recordSequence = 'q'
 	recordDetector = 'd'
+	recordCurve    = 'e'
 	recordManifest = 'm'
 	recordChunk    = 's'
 )
 
 // recordsOfCollection are the prefixes that a NUMBER follows.
-var recordsOfCollection = []byte{recordPoint, recordRaw, recordSequence, recordDetector, recordManifest, recordChunk}
+var recordsOfCollection = []byte{recordPoint, recordRaw, recordSequence, recordDetector, recordCurve, recordManifest, recordChunk}
 
 func numberKey(prefix byte, number uint32) []byte {
 	return appendNumber(make([]byte, 0, 5), prefix, number)

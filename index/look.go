@@ -36,6 +36,11 @@ func (c *Collection) Look(what Fields, ids ...string) ([]Record, error) {
 		return nil, err
 	}
 	defer c.store.gate.leave()
+	return c.look(what, ids...)
+}
+
+// look is Look for callers inside the gate.
+func (c *Collection) look(what Fields, ids ...string) ([]Record, error) {
 	records := make([]Record, len(ids))
 	err := c.store.view(func(txn *badger.Txn) error {
 		var key []byte
@@ -46,7 +51,7 @@ func (c *Collection) Look(what Fields, ids ...string) ([]Record, error) {
 				continue
 			}
 			if err == nil {
-				err = c.look(txn, item, what, id, &records[i])
+				err = c.lookAt(txn, item, what, id, &records[i])
 			}
 			if err != nil {
 				return err
@@ -60,7 +65,7 @@ func (c *Collection) Look(what Fields, ids ...string) ([]Record, error) {
 	return records, nil
 }
 
-func (c *Collection) look(txn *badger.Txn, item *badger.Item, what Fields, id string, out *Record) error {
+func (c *Collection) lookAt(txn *badger.Txn, item *badger.Item, what Fields, id string, out *Record) error {
 	hasRaw, bare := false, false
 	err := item.Value(func(b []byte) error {
 		p, err := decodePoint(b, id, c.record.Config.Dimension)

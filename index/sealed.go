@@ -21,6 +21,7 @@ import (
 //	manifest  1  2026-11  JSON of a snapshot in chunks of badger, without vectors: the graph is built from the points instead
 //	          2  2026-11  JSON of a snapshot in a file (snapshot.go, graph_image.go)
 //	detector  1  2026-11  clusters and calibration (detector_codec.go)
+//	curve     1  2026-11  JSON of recall over ef, by k (curve.go)
 type recordKind byte
 
 const (
@@ -31,6 +32,7 @@ const (
 	kindSequence recordKind = 'Q'
 	kindManifest recordKind = 'M'
 	kindDetector recordKind = 'D'
+	kindCurve    recordKind = 'E'
 )
 
 // version is what this akin writes of a kind.

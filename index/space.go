@@ -150,6 +150,9 @@ func (p Params) candidates(k int) (int, error) {
 	if k < 1 || k > MaxK {
 		return 0, fmt.Errorf("k %d: %w: use 1 to %d", k, ErrInvalid, MaxK)
 	}
+	if p.RecallTarget != 0 {
+		return 0, fmt.Errorf("recall target %v: %w: only a Collection knows its recall, give an index an ef", p.RecallTarget, ErrInvalid)
+	}
 	if p.EF < 0 || p.EF > MaxEF {
 		return 0, fmt.Errorf("ef %d: %w: use 1 to %d, or 0 for max(%d, k)", p.EF, ErrInvalid, MaxEF, DefaultEF)
 	}

@@ -34,6 +34,9 @@ type Config struct {
 type StoreOptions struct {
 	Threads int          // workers for building graphs, default GOMAXPROCS
 	Logger  *slog.Logger // rebuilds and repairs are told here; nil discards
+	// ShadowRate is the share of the searches, in [0, 1], that are answered exactly, too, in the background, so that
+	// Collection.Recall knows how much they find. 0, the default, is none.
+	ShadowRate float64
 }
 
 // Store is a directory of collections: one badger database, open in one process at a time. All methods are safe for
@@ -46,6 +49,9 @@ type Store struct {
 
 	mu          sync.Mutex // creating, dropping, looking up
 	collections map[string]*Collection
+
+	measuring *background // of curves
+	shadowing *background // searches that are asked exactly, too
 }
 
 const (
@@ -70,6 +76,9 @@ func Open(dir string, o StoreOptions) (*Store, error) {
 	if o.Threads < 0 || o.Threads > MaxThreads {
 		return nil, fmt.Errorf("threads %d: %w: use 1 to %d, or 0 for one a core", o.Threads, ErrInvalid, MaxThreads)
 	}
+	if !(o.ShadowRate >= 0 && o.ShadowRate <= 1) {
+		return nil, fmt.Errorf("shadow rate %v: %w: use 0 (none) to 1 (every search), 0.001 for example", o.ShadowRate, ErrInvalid)
+	}
 	db, err := openBadger(dir, badger.DefaultOptions(dir).
 		WithSyncWrites(true). // an acknowledged write survives a power cut too
 		WithDetectConflicts(false).
@@ -84,7 +93,7 @@ func Open(dir string, o StoreOptions) (*Store, error) {
 		}
 		return nil, fmt.Errorf("store %q: %w", dir, err)
 	}
-	s := &Store{dir: dir, db: db, opt: o, collections: map[string]*Collection{}}
+	s := &Store{dir: dir, db: db, opt: o, collections: map[string]*Collection{}, measuring: newBackground(1), shadowing: newBackground(shadowWorkers)}
 	if err := s.load(); err != nil {
 		return nil, errors.Join(fmt.Errorf("store %q: %w", dir, err), db.Close())
 	}
@@ -291,6 +300,8 @@ func (s *Store) sweepDropped() error {
 
 // Close waits for running calls, writes the snapshots that are out of date and closes the store. Later calls give ErrClosed.
 func (s *Store) Close() error {
+	s.measuring.cancel()
+	s.shadowing.cancel()
 	if !s.gate.close() {
 		return nil
 	}

@@ -39,6 +39,7 @@ func (c *Collection) Upsert(ctx context.Context, points []Point) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	defer c.drifted()
 	for first := 0; first < len(points); {
 		part := 0
 		for size := 0; first+part < len(points) && part < MaxAtomicPoints; part++ {
@@ -144,6 +145,7 @@ func (c *Collection) Delete(ctx context.Context, ids []string) error {
 	defer c.store.gate.leave()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	defer c.drifted()
 	return c.deleteParts(ctx, ids)
 }
 
@@ -162,6 +164,7 @@ func (c *Collection) DeleteWhere(ctx context.Context, f *Filter) error {
 	defer c.store.gate.leave()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	defer c.drifted()
 	ids, err := c.matches(f)
 	if err != nil {
 		return fmt.Errorf("collection %q: %w", c.name, err)

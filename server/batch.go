@@ -49,8 +49,12 @@ func (s *Server) searchBatch(ctx context.Context, c *fiber.Ctx) (any, error) {
 		return nil, err
 	}
 	queries := make([]index.Query, len(vectors))
+	recalls := make([]*recallAnswer, len(vectors))
 	for i := range queries {
-		if queries[i], err = req.searches[i].query(vectors[i]); err != nil {
+		if queries[i], err = req.searches[i].query(vectors[i]); err == nil {
+			recalls[i], err = plan(col, &queries[i])
+		}
+		if err != nil {
 			return nil, inSearch(i, err)
 		}
 	}
@@ -66,6 +70,7 @@ func (s *Server) searchBatch(ctx context.Context, c *fiber.Ctx) (any, error) {
 		if results[i], err = s.found(col, &req.searches[i], queries[i], hits[i]); err != nil {
 			return nil, inSearch(i, err)
 		}
+		results[i].recallAnswer = recalls[i]
 	}
 	return results, nil
 }

@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/akin-search/akin/index"
 )
 
 func TestSearchBatch(t *testing.T) {
@@ -76,5 +78,57 @@ func TestSearchBatchInputs(t *testing.T) {
 		if want := fmt.Sprintf("c%d", i%4); *f.Points[0].Label != want {
 			t.Errorf("search %d finds class %s, want %s", i, *f.Points[0].Label, want)
 		}
+	}
+}
+
+// TestRecallTarget: the answer says how the target was met.
+func TestRecallTarget(t *testing.T) {
+	var store *index.Store
+	ts := start(t, func(o *Options) { store = o.Store })
+	col, err := store.Collection("digits")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := col.MeasureRecall(t.Context(), 10); err != nil {
+		t.Fatal(err)
+	}
+	var walked, few struct {
+		EF     int     `json:"ef_used"`
+		Recall float64 `json:"recall_estimate"`
+		Reason string  `json:"exact_reason"`
+		Points []any
+	}
+	ts.ok("POST", "/search", `{"query":`+axis0+`,"params":{"recall_target":0.9}}`, &walked)
+	if walked.EF < 8 || walked.Recall < 0.9 || walked.Recall >= 1 || walked.Reason != "" || len(walked.Points) != 10 {
+		t.Errorf("%+v", walked)
+	}
+	ts.ok("POST", "/search", `{"query":`+axis0+`,"params":{"recall_target":0.9},"limit":150}`, &few)
+	if few.EF != 0 || few.Recall != 1 || !strings.Contains(few.Reason, "200 points are few") || len(few.Points) != 150 {
+		t.Errorf("%+v", few)
+	}
+	a := ts.do("POST", "/collections/digits/points/query/batch", "application/json",
+		`{"searches":[{"query":`+axis0+`},{"query":`+axis0+`,"params":{"recall_target":0.9}},{"query":1,"params":{"recall_target":0.9}},{"query":1,"params":{"recall_target":0.9,"exact":true}}]}`)
+	if a.status != http.StatusOK || strings.Count(a.body, `"ef_used"`) != 3 || strings.Count(a.body, `"recall_estimate":1`) != 1 || strings.Contains(a.body, "exact_reason") {
+		t.Errorf("batch: %d %s", a.status, a.body)
+	}
+	for body, want := range map[string]string{
+		`{"query":1,"params":{"recall_target":1}}`:               "params.recall_target: 1: use a number between 0 and 1",
+		`{"query":1,"params":{"recall_target":0}}`:               "params.recall_target: 0: use",
+		`{"query":1,"params":{"recall_target":"high"}}`:          "params.recall_target: a string",
+		`{"query":1,"params":{"recall_target":0.9,"hnsw_ef":9}}`: "give one of them",
+	} {
+		if a := ts.do("POST", "/search", "application/json", body); a.status != http.StatusBadRequest || !strings.Contains(a.body, want) {
+			t.Errorf("%s: %d %s", body, a.status, a.body)
+		}
+	}
+	var info struct {
+		Recall struct {
+			Curve []struct{ K, Points int }
+			Live  []any
+		}
+	}
+	ts.ok("GET", "/collections/digits", "", &info)
+	if len(info.Recall.Curve) != 1 || info.Recall.Curve[0].K != 10 || info.Recall.Curve[0].Points != 200 || info.Recall.Live == nil {
+		t.Errorf("info %+v", info)
 	}
 }

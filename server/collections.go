@@ -22,10 +22,11 @@ type collectionSummary struct {
 // collectionInfo is one collection in full. Detector is null until one is fitted.
 type collectionInfo struct {
 	collectionSummary
-	Status   string        `json:"status"` // "green": Qdrant's word for all is well
-	Default  bool          `json:"default"`
-	Config   index.Config  `json:"config"`
-	Detector *detectorInfo `json:"detector"`
+	Status   string            `json:"status"` // "green": Qdrant's word for all is well
+	Default  bool              `json:"default"`
+	Config   index.Config      `json:"config"`
+	Detector *detectorInfo     `json:"detector"`
+	Recall   index.RecallStats `json:"recall"`
 }
 
 type detectorInfo struct {
@@ -57,7 +58,7 @@ func (s *Server) collectionInfo(_ context.Context, c *fiber.Ctx) (any, error) {
 	}
 	out := collectionInfo{
 		collectionSummary: collectionSummary{col.Name(), col.Len()},
-		Status:            "green", Default: col.Name() == s.opt.Default, Config: col.Config(),
+		Status:            "green", Default: col.Name() == s.opt.Default, Config: col.Config(), Recall: col.Recall(),
 	}
 	if d := col.Detector(); d != nil {
 		out.Detector = &detectorInfo{d.Classes(), d.Calibration(), d.MinAlpha()}

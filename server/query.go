@@ -67,7 +67,7 @@ func (r *reader) optionalFloat() (*float64, error) {
 // searchParams is index.Params under Qdrant's names.
 type searchParams struct{ index.Params }
 
-var paramsFields = []string{"hnsw_ef", "exact"}
+var paramsFields = []string{"hnsw_ef", "exact", "recall_target"}
 
 func (*searchParams) fields() []string { return paramsFields }
 
@@ -77,6 +77,11 @@ func (p *searchParams) read(field string, r *reader) (err error) {
 		p.EF, err = r.int(1, index.MaxEF)
 	case "exact":
 		p.Exact, err = r.bool()
+	case "recall_target":
+		p.RecallTarget, err = r.float64()
+		if err == nil && !(p.RecallTarget > 0 && p.RecallTarget < 1) {
+			err = badf("%v: use a number between 0 and 1, 0.99 for example, or exact", p.RecallTarget)
+		}
 	}
 	return err
 }
@@ -85,6 +90,14 @@ type searchResult struct {
 	Points  any      `json:"points"` // []foundPoint or []describedPoint
 	ModelID string   `json:"model_id"`
 	Anomaly *verdict `json:"anomaly,omitempty"`
+	*recallAnswer
+}
+
+// recallAnswer says how a search with a recall_target was answered.
+type recallAnswer struct {
+	EF     int     `json:"ef_used"`                // 0: it was exact
+	Recall float64 `json:"recall_estimate"`        // the least to be expected, at 95 % confidence
+	Reason string  `json:"exact_reason,omitempty"` // why it had to be exact
 }
 
 // foundPoint is a hit.
@@ -120,11 +133,30 @@ func (s *Server) search(ctx context.Context, c *fiber.Ctx) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	recall, err := plan(col, &query)
+	if err != nil {
+		return nil, err
+	}
 	hits, err := col.Search(ctx, query.Vector, query.K, query.Params)
 	if err != nil {
 		return nil, err
 	}
-	return s.found(col, &req, query, hits)
+	out, err := s.found(col, &req, query, hits)
+	out.recallAnswer = recall
+	return out, err
+}
+
+// plan settles a query that has a recall target, so that the answer can say how; nil for one that has none.
+func plan(col *index.Collection, q *index.Query) (*recallAnswer, error) {
+	if q.Params.RecallTarget == 0 {
+		return nil, nil
+	}
+	p, err := col.Plan(q.K, q.Params)
+	if err != nil {
+		return nil, err
+	}
+	q.Params = p.Params
+	return &recallAnswer{p.Params.EF, p.Recall, p.Reason}, nil
 }
 
 // query makes the search of a request whose subject has that vector.

@@ -115,6 +115,9 @@ the same items, which the model never saw, are kept aside.`,
 		if err := in.calibrate(c.Context(), held, seed); err != nil {
 			return err
 		}
+		if err := col.MeasureRecall(c.Context(), defaultHits); err != nil { // so that --recall-target can be used at once
+			return err
+		}
 		out := ingested{Collection: w.collection, ModelID: e.ModelID(), Points: col.Len(), Calibration: in.held, Dimension: e.Dimension(),
 			EmbedSeconds: in.embedding.Seconds(), IndexSeconds: in.indexing.Seconds()}
 		out.Skipped = in.skipped

@@ -20,6 +20,9 @@ type found struct {
 	Label string  `json:"label,omitempty"`
 }
 
+// defaultHits is how many points a search returns unless told.
+const defaultHits = 10
+
 func newSearch(a *app) *cobra.Command {
 	var w workspace
 	var id string
@@ -39,9 +42,10 @@ func newSearch(a *app) *cobra.Command {
 	w.flags(c)
 	w.collectionFlag(c)
 	c.Flags().StringVar(&id, "id", "", "search by this point instead of an image")
-	c.Flags().IntVar(&k, "k", 10, "hits")
+	c.Flags().IntVar(&k, "k", defaultHits, "hits")
 	c.Flags().IntVar(&p.EF, "ef", 0, "candidates of the graph search; 0 means the larger of 64 and k")
 	c.Flags().BoolVar(&p.Exact, "exact", false, "compare with every point")
+	c.Flags().Float64Var(&p.RecallTarget, "recall-target", 0, "find this share of the nearest on average, as the collection has measured it, 0.99 for example; stands in for --ef (default none)")
 	c.Flags().Float32Var(&threshold, "score-threshold", 0, "leave out hits with a smaller score (default none)")
 	c.Flags().StringVar(&filter, "filter", "", "only points that pass this filter, JSON as in POST /search; the key @label is the label")
 	c.RunE = func(c *cobra.Command, args []string) error {
@@ -66,9 +70,12 @@ func newSearch(a *app) *cobra.Command {
 		err = w.withCollection(a, e.ModelID(), func(col *index.Collection) error {
 			var q []float32
 			if id != "" {
-				points, err := col.Get(id)
+				points, err := col.Look(index.FieldVector, id)
 				if err != nil {
 					return err
+				}
+				if points[0].ID == "" {
+					return fmt.Errorf("collection %q: point %q: %w", col.Name(), id, index.ErrNotFound)
 				}
 				q = points[0].Vector
 			} else {
@@ -81,6 +88,17 @@ func newSearch(a *app) *cobra.Command {
 					return fmt.Errorf("%s: %w", args[0], err)
 				}
 				q = v[0]
+			}
+			if p.RecallTarget != 0 {
+				plan, err := col.Plan(k, p)
+				if err != nil {
+					return err
+				}
+				if p = plan.Params; plan.Reason != "" {
+					a.status("exact search: %s", plan.Reason)
+				} else if !p.Exact {
+					a.status("recall of %.4f or more with --ef %d", plan.Recall, p.EF)
+				}
 			}
 			got, err := col.Search(c.Context(), q, k, p)
 			if err != nil {

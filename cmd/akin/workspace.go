@@ -22,6 +22,7 @@ type workspace struct {
 	model      string
 	collection string
 	threads    int
+	shadowRate float64 // of akin serve
 }
 
 const defaultCollection = "default"
@@ -58,7 +59,7 @@ func (w *workspace) store(a *app) (*index.Store, error) {
 	if err := os.MkdirAll(w.dir, 0o755); err != nil {
 		return nil, err
 	}
-	s, err := index.Open(filepath.Join(w.dir, "db"), index.StoreOptions{Threads: w.threads, Logger: a.logger()})
+	s, err := index.Open(filepath.Join(w.dir, "db"), index.StoreOptions{Threads: w.threads, Logger: a.logger(), ShadowRate: w.shadowRate})
 	if errors.Is(err, index.ErrLocked) {
 		return nil, fmt.Errorf("%w: is akin serve running on it? Ask that one over HTTP, or stop it first (%w)", index.ErrLocked, err)
 	}
