@@ -225,9 +225,11 @@ func (g *graph) Search(ctx context.Context, q []float32, k int, p Params) ([]Hit
 	if p.Exact || g.lives <= ef*scanFactor {
 		return g.exact(ctx, w, k)
 	}
-	if slot, ok := g.slotOf[p.without]; ok {
-		w.without = slot + 1
-		defer func() { w.without = 0 }()
+	if p.without != "" {
+		if slot, ok := g.slotOf[p.without]; ok {
+			w.without = slot + 1
+			defer func() { w.without = 0 }()
+		}
 	}
 	if err := g.walkDown(ctx, w, ef); err != nil {
 		return nil, err
