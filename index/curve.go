@@ -128,7 +128,7 @@ func (c *Collection) measure(ctx context.Context, k int) error {
 	}
 	key := numberKey(recordCurve, c.record.Number)
 	record := seal(append(newRecord(kindCurve, len(content)), content...), string(key))
-	if err := c.store.db.Update(func(txn *badger.Txn) error { return txn.Set(key, record) }); err != nil {
+	if err := c.store.update(func(txn *badger.Txn) error { return txn.Set(key, record) }); err != nil {
 		return err
 	}
 	c.curve.Store(next)
