@@ -18,6 +18,21 @@
 //   - at holds the qps at recall 0.95 and 0.99, read off the curve. With a peer (peers/README.md), another library in a process of
 //     its own that takes turns with our engines, times_peer is the ratio to it.
 //   - build_seconds depends on the threads, which the report names; builds has the processor time as well. bytes_per_vector counts vectors and links, not ids.
+//   - rss_bytes is the resident set of the whole process after the build of that engine: data, truth and the engines before it
+//     included. Ask for one engine to know its own. 0 where the system does not say, which a line of progress tells.
+//   - max_recall is the highest of the curve: more than that no ef buys.
+//
+// Runbooks measure a graph in use, at one ef, and hold one figure to a bar:
+//
+//	churn       recall lost after 5 rounds of deleting 30 % and inserting it again: at most 0.003. After a round the points are
+//	            the same as before, so that every round compares with the fresh graph, on the same queries.
+//	filter      recall lost by the worst of twelve filters of 50 to 0.1 %: at most 0.01. overlap says how many of the unfiltered
+//	            neighbours pass: how near, how far or how random the points really lie.
+//	cold-start  median seconds from Open to the first right answer, each in a new process, the files dropped from the page cache
+//	            as far as the system lets a program do that: at most 1.
+//	mixed       p99 of searches beside writes over that of searches alone, the median over rounds: at most 3. Latencies are by
+//	            the wall clock, so other work on the machine disturbs them. recall is about the points that stay; those that
+//	            come and go count when the writer has stopped (final_recall). A hit that was deleted before is an error.
 //
 // Caveats:
 //   - The data and all engines are in memory at once.

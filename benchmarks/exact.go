@@ -27,14 +27,16 @@ type truth struct {
 	data    Data
 	k       int
 	edge    []float64 // per query; rounding included
+	nearest [][]int32 // per query the k nearest rows, in no order
 	norms   []float64 // lengths of the points, for Cosine and Dot
 	longest float64   // of norms
+	// passes says whether a row may be a hit of a query; nil where all may.
+	passes func(query, row int) bool
 }
 
-// findTruth compares every query with every point in float32, and decides between the nearest in float64. Where the data comes with
-// a truth it compares only the first queries with every point, to see whether that truth is this data's.
-func findTruth(ctx context.Context, d Data, k, threads int) (*truth, error) {
-	t := &truth{data: d, k: k, edge: make([]float64, len(d.Queries))}
+// newTruth returns a truth that knows distances, and no edges yet.
+func newTruth(d Data, k int) *truth {
+	t := &truth{data: d, k: k, edge: make([]float64, len(d.Queries)), nearest: make([][]int32, len(d.Queries))}
 	if d.Metric != index.L2 {
 		t.norms = make([]float64, len(d.Base))
 		for i, v := range d.Base {
@@ -42,6 +44,13 @@ func findTruth(ctx context.Context, d Data, k, threads int) (*truth, error) {
 		}
 		t.longest = slices.Max(t.norms)
 	}
+	return t
+}
+
+// findTruth compares every query with every point in float32, and decides between the nearest in float64. Where the data comes with
+// a truth it compares only the first queries with every point, to see whether that truth is this data's.
+func findTruth(ctx context.Context, d Data, k, threads int) (*truth, error) {
+	t := newTruth(d, k)
 	scanned := len(d.Queries)
 	if d.Truth != nil {
 		scanned = min(scanned, truthQueries)
@@ -73,7 +82,7 @@ func findTruth(ctx context.Context, d Data, k, threads int) (*truth, error) {
 			return nil, fmt.Errorf("%s: %w: the truth file puts neighbour %d of query %d at %.9g by %v, a scan at %.9g: it belongs to other data or another metric; leave it out",
 				d.Name, ErrData, k, i, edge, d.Metric, t.edge[i])
 		}
-		t.edge[i] = edge
+		t.edge[i], t.nearest[i] = edge, rows[:k]
 	}
 	return t, nil
 }
@@ -115,7 +124,7 @@ func (t *truth) scan(ctx context.Context, from, to int) {
 		for j, c := range h {
 			rows[j] = int32(c.row)
 		}
-		t.edge[from+i] = t.edgeOf(from+i, rows)
+		t.edge[from+i], t.nearest[from+i] = t.edgeOf(from+i, rows), rows
 	}
 }
 
@@ -151,6 +160,9 @@ func (t *truth) recall(query int, hits []index.Hit) (float64, error) {
 		row, err := strconv.Atoi(h.ID)
 		if err != nil || row < 0 || row >= len(t.data.Base) || seen[row] {
 			return 0, fmt.Errorf("query %d: hit %q is no point, or came twice", query, h.ID)
+		}
+		if t.passes != nil && !t.passes(query, row) {
+			return 0, fmt.Errorf("query %d: hit %q does not pass its filter", query, h.ID)
 		}
 		seen[row] = true
 		if t.distance(query, row) <= t.edge[query] {

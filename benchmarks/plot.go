@@ -89,6 +89,7 @@ var engineStyles = []struct {
 	{color.RGBA{R: 0xcc, G: 0x79, B: 0xa7, A: 0xff}, draw.CrossGlyph{}},
 	{color.RGBA{R: 0xe6, G: 0x9f, B: 0x00, A: 0xff}, draw.RingGlyph{}},
 	{color.RGBA{R: 0x56, G: 0xb4, B: 0xe9, A: 0xff}, draw.SquareGlyph{}},
+	{color.RGBA{R: 0x00, G: 0x00, B: 0x00, A: 0xff}, draw.TriangleGlyph{}},
 }
 
 var (

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/akin-search/akin/index"
@@ -89,6 +88,9 @@ func (o *Options) Validate() error {
 		}
 		if slices.Contains(o.Quantizations[:i], q) {
 			return fmt.Errorf("quantization %s twice: %w: name each once", q, ErrInvalid)
+		}
+		if q != index.QuantizationFloat32 && !slices.Contains(o.Engines, index.EngineGraph) {
+			return fmt.Errorf("quantization %s: %w: only engine %s has it; measure that too", q, ErrInvalid, index.EngineGraph)
 		}
 	}
 	switch {
@@ -212,7 +214,7 @@ func buildAll(ctx context.Context, d Data, other *peer, core int, r *Report, o O
 			var b Build
 			var bytes float64
 			if i < count {
-				ix, built, err := build(ctx, d, e, t, o)
+				ix, built, err := build(ctx, d, index.Options{Engine: e.Engine, Quantization: e.Quantization, Seed: o.Seed, Threads: t}, o.Progress)
 				if err != nil {
 					return nil, fmt.Errorf("engine %s: %w", e.Engine, err)
 				}
@@ -242,17 +244,16 @@ func buildAll(ctx context.Context, d Data, other *peer, core int, r *Report, o O
 // buildBatch is the points of one Upsert: few enough that an interruption does not wait long.
 const buildBatch = 4096
 
-// build fills an index on a number of threads and measures its Upserts.
-func build(ctx context.Context, d Data, e *EngineReport, threads int, o Options) (index.Index, Build, error) {
-	ix, err := index.New(index.Options{Engine: e.Engine, Metric: d.Metric, Dimension: d.Dimension(), Seed: o.Seed, Threads: threads,
-		Quantization: e.Quantization})
+// build fills an index for the data and measures its Upserts. Every few seconds it tells how far it is.
+func build(ctx context.Context, d Data, o index.Options, progress func(line string)) (index.Index, Build, error) {
+	o.Metric, o.Dimension = d.Metric, d.Dimension()
+	o.SetDefaults()
+	name := (&EngineReport{Engine: o.Engine, Quantization: o.Quantization}).name()
+	ix, err := index.New(o)
 	if err != nil {
 		return nil, Build{}, err
 	}
-	ids := make([]string, len(d.Base))
-	for i := range ids {
-		ids[i] = strconv.Itoa(i)
-	}
+	ids := numbered(len(d.Base))
 	runtime.GC() // of what came before
 	used, err := cpuTime()
 	if err != nil {
@@ -269,10 +270,10 @@ func build(ctx context.Context, d Data, e *EngineReport, threads int, o Options)
 			return nil, Build{}, err
 		}
 		if now := time.Now(); now.Sub(said) > 5*time.Second {
-			o.Progress(fmt.Sprintf("%s: %d of %d points in %.0f s", e.name(), to, len(ids), now.Sub(start).Seconds()))
+			progress(fmt.Sprintf("%s: %d of %d points in %.0f s", name, to, len(ids), now.Sub(start).Seconds()))
 			said = now
 		}
 	}
 	end, err := cpuTime()
-	return ix, newBuild(threads, time.Since(start), end-used), err
+	return ix, newBuild(o.Threads, time.Since(start), end-used), err
 }

@@ -150,6 +150,8 @@ func TestOptionsRefused(t *testing.T) {
 		{Options{EF: []int{index.MaxEF + 1}}, ErrInvalid, "use 1 to 100000"},
 		{Options{Engines: []index.Engine{"hnsw"}}, index.ErrInvalid, "use graph, flat or coder"},
 		{Options{Engines: []index.Engine{"flat", "flat"}}, ErrInvalid, "engine flat twice"},
+		{Options{Quantizations: []index.Quantization{"int1"}}, index.ErrInvalid, `quantization "int1"`},
+		{Options{Quantizations: []index.Quantization{"float32", "float32"}}, ErrInvalid, "quantization float32 twice"},
 		{Options{Threads: -1}, ErrInvalid, "threads -1"},
 		{Options{Rounds: -1}, ErrInvalid, "rounds -1"},
 	} {

@@ -21,7 +21,7 @@ func newBench(a *app) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newBenchRecall(a), newBenchTrain(a), newBenchEncode(a), newBenchGemm(a))
+	c.AddCommand(newBenchRecall(a), newBenchTrain(a), newBenchEncode(a), newBenchGemm(a), newBenchCold(a))
 	return c
 }
 
@@ -35,6 +35,8 @@ type benchRecall struct {
 	queries        string
 	mnist, fashion string
 	metric         string
+	runbookName    string
+	dir            string
 	plot           string
 }
 
@@ -53,7 +55,9 @@ and takes longer; flat is exact and has none.
 Data sets: mnist; fashion-mnist; gmm, a Gaussian mixture (--points, --dimension, --seed); or a file:
 .fvecs, .bvecs, .npy (floats or bytes, two dimensions), .idx (images). Digits and clothes are reduced to 64 dimensions by
 principal components and compared by cosine; --raw leaves them at 784 pixels, by L2. gmm and files are compared by L2, which
-ranks vectors of unit length as cosine does; --metric says otherwise.`,
+ranks vectors of unit length as cosine does; --metric says otherwise.
+
+` + runbookHelp,
 		Example: `  akin bench recall
   akin bench recall --dataset mnist --k 10 --engine graph,coder,flat --json
   akin bench recall --dataset fashion-mnist --data fashion/ --raw --engine graph,flat
@@ -61,7 +65,10 @@ ranks vectors of unit length as cosine does; --metric says otherwise.`,
   akin bench recall --dataset gmm --engine graph --peer ./hnswlib
   akin bench recall --dataset gmm --engine graph --quantization float32,int8
   akin bench recall --dataset embeddings.npy --queries questions.npy --metric cosine --plot recall.png
-  akin bench recall --dataset base.bvecs --queries query.bvecs --truth groundtruth.ivecs`,
+  akin bench recall --dataset base.bvecs --queries query.bvecs --truth groundtruth.ivecs
+  akin bench recall --runbook churn
+  akin bench recall --runbook filter --dataset gmm --points 100000 --json
+  akin bench recall --runbook cold-start --points 1000000`,
 		Args: cobra.NoArgs,
 	}
 	f := c.Flags()
@@ -73,7 +80,7 @@ ranks vectors of unit length as cosine does; --metric says otherwise.`,
 	f.StringVar(&b.source.TruthFile, "truth", "", ".ivecs file with the nearest rows of each query, instead of searching for them")
 	f.StringVar(&b.metric, "metric", "", "cosine, l2 or dot (default: that of the data set)")
 	f.IntVar(&b.source.Limit, "limit", 0, "index only the first N points; 0 means all")
-	f.IntSliceVar(&b.options.EF, "ef", benchmarks.DefaultEF(), "candidates of a search, separated by commas; below k counts as k")
+	f.IntSliceVar(&b.options.EF, "ef", benchmarks.DefaultEF(), fmt.Sprintf("candidates of a search, separated by commas; below k counts as k; a runbook uses one (default %d)", benchmarks.RunbookEF))
 	f.IntVar(&b.source.Points, "points", 0, fmt.Sprintf("points of gmm (default %d)", benchmarks.DefaultPoints))
 	f.IntVar(&b.source.Dimension, "dimension", 0, fmt.Sprintf("dimension of gmm (default %d)", benchmarks.DefaultDimension))
 	f.Uint64Var(&b.options.Seed, "seed", 0, "of gmm and of the engines")
@@ -83,13 +90,18 @@ ranks vectors of unit length as cosine does; --metric says otherwise.`,
 	f.BoolVar(&b.source.Raw, "raw", false, "leave mnist and fashion-mnist at 784 dimensions")
 	f.StringVar(&b.mnist, "mnist", "", "folder with the four files of mnist (default: the module cache)")
 	f.StringVar(&b.fashion, "data", "", "folder with the four files of fashion-mnist (default: that of Debian's package)")
+	f.StringVar(&b.dir, "dir", "", "folder in which a runbook makes its store, and deletes it (default: that of temporary files)")
 	f.StringVar(&b.plot, "plot", "", `.svg or .png file for the plot, "" for none (default recall-DATASET-kK.svg)`)
+	f.StringVar(&b.runbookName, "runbook", "", "measure the graph in use instead of curves: "+strings.Join(runbookNames(), ", "))
 	c.RunE = func(c *cobra.Command, _ []string) error { return b.run(c) }
 	return c
 }
 
 func (b *benchRecall) run(c *cobra.Command) error {
 	given := c.Flags().Changed
+	if err := b.prepareRunbook(given); err != nil {
+		return err
+	}
 	if err := b.check(given); err != nil {
 		return err
 	}
@@ -104,6 +116,9 @@ func (b *benchRecall) run(c *cobra.Command) error {
 		return err
 	}
 	b.status("%s: loaded in %.1f s", data.Name, time.Since(start).Seconds())
+	if b.runbookName != "" {
+		return b.runbook(c.Context(), data)
+	}
 	if !given("plot") {
 		b.plot = fmt.Sprintf("recall-%s-k%d.svg", data.Name, b.options.K)
 		if err := benchmarks.CheckPlot(b.plot); err != nil {
@@ -164,6 +179,9 @@ func (b *benchRecall) check(given func(flag string) bool) error {
 	}
 	if len(b.engines) == 0 {
 		return errors.New("--engine names none: use some of graph, coder, flat")
+	}
+	if len(b.quantizations) == 0 {
+		return fmt.Errorf("--quantization names none: use some of %s", index.QuantizationNames())
 	}
 	if err := b.options.Validate(); err != nil {
 		return err

@@ -112,6 +112,8 @@ func TestBenchRefused(t *testing.T) {
 		{[]string{"recall", "mnist"}, `unknown command "mnist"`},
 		{[]string{"recall", "--engine", "graph,faiss"}, `engine "faiss": invalid value: use graph, flat or coder`},
 		{[]string{"recall", "--engine", ""}, "--engine names none"},
+		{[]string{"recall", "--quantization", "int1"}, `quantization "int1"`},
+		{[]string{"recall", "--quantization", ""}, "--quantization names none"},
 		{[]string{"recall", "--engine", "flat,flat"}, "engine flat twice"},
 		{[]string{"recall", "--dataset", "sift"}, "use mnist, fashion-mnist, gmm, or the path of"},
 		{[]string{"recall", "--k", "0"}, "use 1 to 10000"},
@@ -134,6 +136,13 @@ func TestBenchRefused(t *testing.T) {
 		{[]string{"recall", "--dataset", "gmm", "--truth", "t.ivecs"}, "name a file of queries too"},
 		{[]string{"recall", "--mnist", "nowhere"}, "nowhere"},
 		{[]string{"recall", "--plot", "p.gif"}, ".svg or .png"},
+		{[]string{"recall", "--runbook", "chrun"}, `runbook "chrun": invalid option: use churn, filter, cold-start, mixed`},
+		{[]string{"recall", "--runbook", "churn", "--engine", "coder"}, "--engine: a runbook measures the graph alone"},
+		{[]string{"recall", "--runbook", "churn", "--plot", "p.svg"}, "--plot: a runbook"},
+		{[]string{"recall", "--runbook", "churn", "--ef", "10,20"}, "2 values of --ef"},
+		{[]string{"recall", "--runbook", "mixed", "--dataset", "gmm", "--points", "200", "--dir", "nowhere"}, "nowhere"},
+		{[]string{"recall", "--dir", "nowhere"}, "it goes with --runbook"},
+		{[]string{"cold-start"}, "the question on standard input"},
 		{[]string{"recall", "--plot", "nowhere/p.svg"}, "there is no folder"},
 	} {
 		stdout, stderr, code, files := runBench(t, context.Background(), c.args...)
