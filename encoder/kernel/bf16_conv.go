@@ -6,12 +6,15 @@ import (
 )
 
 // bf16Conv is what a convCore needs to multiply in bf16. Forward and the input gradient read a rounded copy of the bordered image, or of
-// dz, exactly as float32 does. The sum of the weight gradient goes over pixels, so there A is the image transposed and B is dz in pairs
-// of pixels. Both are laid out in rows of pitch pixels, so that a tap is a shift of A; beside the pixels of B there are zeros. Without a
-// stride, and with no wider a border than the filter needs, the rows of x and dz have the same pitch and are taken as one:
+// dz, exactly as float32 does. The sum of the weight gradient goes over pixels, so there A is dz transposed and B is the image in pairs
+// of pixels, and what comes out is the gradient transposed. Both are laid out in rows of pitch pixels, so that a tap is a shift of B;
+// beside the pixels of A there are zeros. Without a stride, and with no wider a border than the filter needs, the rows of x and dz have
+// the same pitch and are taken as one.
 //
-//	A [plane][Channels][images][rows · pitch]   one plane a phase of the taps: with a stride, those of a phase see the same pixels
-//	B [images][pixels / 2][Filters] pairs       panel by panel
+//	A [Filters][images][pixels]
+//	B [plane][2][images][pixels / 2][Channels] pairs   panel by panel; the second half's pairs start at odd pixels, for odd shifts
+//
+// With a stride there is a plane for each phase of the taps: those of a phase see the same pixels.
 type bf16Conv struct {
 	tier *bf16Tier
 
@@ -23,15 +26,15 @@ type bf16Conv struct {
 
 	flat   bool // images are taken as one row
 	pitch  int  // pixels of a row, even if not flat
-	pixels int  // pixels of an image, a multiple of 2·pairStep
-	plane  int  // bf16 of an image of a plane
+	pixels int  // of an image in A, a multiple of 2·pairStep
+	plane  int  // pixels of an image in a plane of B, also even
 	images int  // that are summed up at once: small ones alone would not fill the pipeline
 }
 
 // bf16Group is one group's scratch.
 type bf16Group struct {
 	x, dz  []uint16 // one image, rounded
-	xt     []uint16 // A of the weight gradient
+	dzT    []uint16 // A of the weight gradient
 	pairs  []uint32 // and B
 	filled int      // images in them
 }
@@ -109,11 +112,11 @@ func (b *bf16Conv) prepareBackward(c *convCore) {
 	b.pixels = 2 * filled(c.conved.h*b.pitch)
 	b.plane = 2 * filled((c.conved.h+reach)*b.pitch)
 	b.images = max(1, min(enoughPixels/b.pixels, (c.Batch+len(c.groups)-1)/len(c.groups)))
+	planes := min(c.Stride, c.Kernel) * min(c.Stride, c.Kernel)
 	for i := range c.groups {
 		g := &c.groups[i].bf16
-		planes := min(c.Stride, c.Kernel) * min(c.Stride, c.Kernel)
-		g.xt = alignedBF16(planes*c.Channels*b.channel() + 2*b.pixels + c.Kernel)
-		g.pairs = alignedPairs(b.images * b.pixels / 2 * c.Filters)
+		g.dzT = alignedBF16(c.Filters * b.filter())
+		g.pairs = alignedPairs(planes*b.planePairs(c) + (b.pixels+c.Kernel)*bf16Panel) // the last taps read on behind their image
 		if c.InputGrad {
 			g.dz = alignedBF16(len(c.groups[i].dz) + 2*pairStep)
 		}
@@ -123,9 +126,12 @@ func (b *bf16Conv) prepareBackward(c *convCore) {
 	}
 }
 
-// channel is the bf16 from one channel of a plane to the next: an odd number of cache lines, so that the rows of a tile do not fall into
-// the same sets of the cache.
-func (b *bf16Conv) channel() int { return (b.images*b.plane/(2*pairStep) | 1) * 2 * pairStep }
+// filter is the bf16 from one filter of A to the next: an odd number of cache lines, so that the rows of a tile do not fall into the same
+// sets of the cache.
+func (b *bf16Conv) filter() int { return (b.images*b.pixels/(2*pairStep) | 1) * 2 * pairStep }
+
+// planePairs are the pairs of a plane of B, whose halves are as long, panel by panel of channels.
+func (b *bf16Conv) planePairs(c *convCore) int { return 2 * b.images * b.plane / 2 * c.Channels }
 
 // flip makes the phases' filters of w: pairs of filters are neighbours in w.
 func (b *bf16Conv) flip(c *convCore, w []float32) {
@@ -174,29 +180,33 @@ func (b *bf16Conv) inputGrad(c *convCore, g *convGroup, dx []float32, flags int)
 // weightGrad takes one image's x and dz up, and sums when enough are there.
 func (b *bf16Conv) weightGrad(c *convCore, of *convGroup, x []float32) {
 	g, s := &of.bf16, c.Stride
-	at := g.filled * b.pixels / 2
 	rows, pixels := c.conved.h, c.conved.w
-	if b.flat {
+	if c.dzRow() == b.pitch*c.Filters {
 		rows, pixels = 1, (rows-1)*b.pitch+pixels
 	}
-	for j := 0; j < c.Filters; j += bf16Panel {
-		cols := min(bf16Panel, c.Filters-j)
-		to := g.pairs[j*b.images*b.pixels/2+at*cols:]
-		for r := range rows {
-			b.tier.pairRows(to[r*b.pitch/2*cols:], of.dz[c.dzOrigin()+r*c.dzRow()+j:], c.Filters, pixels, cols)
-		}
+	for r := range rows {
+		b.tier.transposeRows(g.dzT[g.filled*b.pixels+r*b.pitch:], of.dz[c.dzOrigin()+r*c.dzRow():], b.filter(), c.Filters, pixels, c.Filters)
 	}
 	phases := min(s, c.Kernel)
 	for py := range phases {
 		for px := range phases {
-			plane := g.xt[(py*phases+px)*c.Channels*b.channel()+g.filled*b.plane:]
 			rows, pixels := c.conved.h+(c.Kernel-1-py)/s, c.conved.w+(c.Kernel-1-px)/s
 			if b.flat {
 				rows, pixels = 1, rows*b.pitch
 			}
-			for r := range rows {
-				from := c.corner() + (py+r*s)*c.xRow() + px*c.Channels
-				b.tier.transposeRows(plane[r*b.pitch:], x[from:], b.channel(), s*c.Channels, pixels, c.Channels)
+			halves := 1
+			if px+s < c.Kernel { // a tap of this phase is shifted
+				halves = 2
+			}
+			for j := 0; j < c.Channels; j += bf16Panel {
+				cols := min(bf16Panel, c.Channels-j)
+				for odd := range halves {
+					to := g.pairs[b.at(c, py*phases+px, odd, j)+g.filled*b.plane/2*cols:]
+					for r := range rows {
+						from := c.corner() + (py+r*s)*c.xRow() + (px+odd*s)*c.Channels + j
+						b.tier.pairRows(to[r*b.pitch/2*cols:], x[from:], s*c.Channels, pixels-odd, cols)
+					}
+				}
 			}
 		}
 	}
@@ -205,25 +215,43 @@ func (b *bf16Conv) weightGrad(c *convCore, of *convGroup, x []float32) {
 	}
 }
 
-// sumWeightGrad adds the images that were taken up to the group's dw.
+// at is the place in B of a plane's half from channel j on.
+func (b *bf16Conv) at(c *convCore, plane, odd, j int) int {
+	return plane*b.planePairs(c) + (odd*c.Channels+j)*b.images*b.plane/2
+}
+
+// sumWeightGrad adds the images that were taken up to the group's dw, transposed: [Kernel][Kernel][Filters][Channels].
 func (b *bf16Conv) sumWeightGrad(c *convCore, of *convGroup) {
 	g, t, s := &of.bf16, &of.tile, c.Stride
 	if g.filled == 0 {
 		return
 	}
 	phases := min(s, c.Kernel)
-	*t = tile{ars: 2 * b.channel(), acs: 4, aseg: 2 * (b.plane - b.pixels), crs: 4 * c.Filters, kc: b.pixels / 2, segs: g.filled, flags: tileAdd}
-	for j := 0; j < c.Filters; j += bf16Panel {
-		cols := min(bf16Panel, c.Filters-j)
-		t.b, t.brs = unsafe.Pointer(&g.pairs[j*b.images*b.pixels/2]), 4*cols
+	*t = tile{ars: 2 * b.filter(), acs: 4, crs: 4 * c.Channels, kc: b.pixels / 2, segs: g.filled, flags: tileAdd}
+	t.a = unsafe.Pointer(&g.dzT[0])
+	for j := 0; j < c.Channels; j += bf16Panel {
+		cols := min(bf16Panel, c.Channels-j)
+		t.brs, t.bseg = 4*cols, 4*cols*(b.plane-b.pixels)/2
 		for ky := range c.Kernel {
 			for kx := range c.Kernel {
-				t.a = unsafe.Pointer(&g.xt[(ky%s*phases+kx%s)*c.Channels*b.channel()+ky/s*b.pitch+kx/s])
+				shift := ky/s*b.pitch + kx/s
+				t.b = unsafe.Pointer(&g.pairs[b.at(c, ky%s*phases+kx%s, shift%2, j)+shift/2*cols])
 				t.c = unsafe.Pointer(&of.dw[(ky*c.Kernel+kx)*c.Channels*c.Filters+j])
-				b.tier.run(t, bf16Channels, cols, c.Channels/bf16Channels, 2*bf16Channels*b.channel(), 4*bf16Channels*c.Filters)
+				b.tier.run(t, bf16Channels, cols, c.Filters/bf16Channels, 2*bf16Channels*b.filter(), 4*bf16Channels*c.Channels)
 			}
 		}
 	}
 	*t = tile{}
 	g.filled = 0
+}
+
+// sumWeightGrads adds up the groups' dw in their order and transposes them to dw.
+func (b *bf16Conv) sumWeightGrads(c *convCore, parts int, dw []float32) {
+	sum, size := c.groups[0].dw, c.Channels*c.Filters
+	for i := 1; i < parts; i++ {
+		c.dev.tier.add(sum, c.groups[i].dw)
+	}
+	for at := 0; at < len(sum); at += size {
+		packTransposed(dw[at:at+size], sum[at:at+size], c.Channels, c.Channels, c.Filters)
+	}
 }

@@ -263,6 +263,10 @@ func (c *convCore) clearPhase(dx []float32, ph *phase) {
 
 // sumWeightGrads adds up the groups' dw in their order.
 func (c *convCore) sumWeightGrads(parts int, dw []float32) {
+	if c.bf16 != nil {
+		c.bf16.sumWeightGrads(c, parts, dw)
+		return
+	}
 	copy(dw, c.groups[0].dw)
 	for i := 1; i < parts; i++ {
 		c.dev.tier.add(dw, c.groups[i].dw)
