@@ -24,6 +24,7 @@ type catalogue struct {
 	free      []uint32
 	all, wide ordinals
 	fields    map[string]*field
+	filed     int       // postings of all points
 	scratch   sync.Pool // of *bitmap
 }
 
@@ -53,7 +54,7 @@ func newCatalogue() *catalogue {
 
 // start begins anew with points whose values put will enter. Their ordinals are their places.
 func (c *catalogue) start(ids []string) {
-	c.all, c.wide, c.free, c.fields = ordinals{}, ordinals{}, nil, map[string]*field{}
+	c.all, c.wide, c.free, c.fields, c.filed = ordinals{}, ordinals{}, nil, map[string]*field{}, 0
 	c.ids, c.valuesOf = ids, make([][]posting, len(ids))
 	c.ordinalOf = make(map[string]uint32, len(ids))
 	for i, id := range ids {
@@ -146,6 +147,7 @@ func (c *catalogue) file(ord uint32, entries []entry) {
 		}
 	}
 	c.valuesOf[ord] = postings
+	c.filed += len(postings)
 }
 
 // clear takes the values of a point out.
@@ -163,5 +165,6 @@ func (c *catalogue) clear(ord uint32) {
 			delete(c.fields, f.path)
 		}
 	}
+	c.filed -= len(c.valuesOf[ord])
 	c.valuesOf[ord] = nil
 }

@@ -27,6 +27,7 @@ type Collection struct {
 
 	mu       sync.Mutex // one write at a time: record first, then index
 	sequence uint64     // of the last write; guarded by mu
+	idBytes  int        // of all ids; guarded by mu
 	detector atomic.Pointer[Detector]
 	curve    atomic.Pointer[curve] // replaced by holders of mu
 	shadow   shadow
@@ -46,6 +47,8 @@ type engine interface {
 	has(id string) bool
 	// put is Upsert with a tag for each id; with nil for none.
 	put(ids []string, vectors [][]float32, tags []tag) error
+	// footprint is the memory that it has, in bytes, when so many vectors have come.
+	footprint(more int) int64
 }
 
 func (c *Collection) newEngine(o Options) (engine, error) {

@@ -23,6 +23,8 @@ var (
 	ErrAlpha = errors.New("alpha out of range")
 	// ErrNotCalibrated: a detector without clusters or calibration scores.
 	ErrNotCalibrated = errors.New("not calibrated")
+	// ErrFull: a write, or a store, that takes more memory than StoreOptions.MaxMemory.
+	ErrFull = errors.New("memory limit reached")
 	// ErrClosed: the store was closed.
 	ErrClosed = errors.New("store is closed")
 	// ErrLocked: another process, or another Store of this one, has the directory open.

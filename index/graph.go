@@ -32,6 +32,7 @@ type graph struct {
 	rounds  rounds     // scratch of the writer
 	free    []uint32   // slots to use again; the writer's
 	draws   uint64     // levels drawn so far; the writer's
+	most    int        // slots that grow may make room for in advance, 0 for any; the writer's
 	sweepAt int        // next slot to sweep, −1 when no sweep is on; the writer's
 	inLinks []int32    // links of layer 0 that lead to a slot; the writer's
 

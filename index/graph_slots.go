@@ -14,6 +14,9 @@ func (g *graph) grow(n int) {
 		return
 	}
 	size := max(old+n, old+old/2, 64)
+	if g.most > 0 {
+		size = max(old+n, min(size, g.most))
+	}
 	vectors := g.vectors
 	var digests [][16]byte
 	if g.disk == nil {

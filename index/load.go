@@ -40,8 +40,12 @@ func (c *Collection) load(txn *badger.Txn) error {
 	if o.Engine == EngineGraph {
 		inserted, gone, err := c.loadSnapshot(txn, o, points)
 		if err == nil && c.engine != nil {
+			c.engine.(*graph).members(func(m member) { c.idBytes += len(m.id) })
 			log.Debug("graph loaded from its snapshot", "points", c.Len(), "inserted", inserted, "gone", gone, "time", time.Since(began))
 			return nil
+		}
+		if errors.Is(err, ErrFull) {
+			return err
 		}
 		if err != nil {
 			log.Warn("snapshot cannot be used, the graph is built from the points", "error", err)
@@ -50,6 +54,9 @@ func (c *Collection) load(txn *badger.Txn) error {
 			}
 		}
 		c.saved.Sequence = 0
+	}
+	if err := c.wouldFit(o, max(0, points), max(0, points), 0); err != nil {
+		return err
 	}
 	c.catalogue = newCatalogue()
 	if c.engine, err = c.newEngine(o); err != nil {
@@ -61,6 +68,9 @@ func (c *Collection) load(txn *badger.Txn) error {
 	}
 	if err := c.insert(all); err != nil {
 		return err
+	}
+	for _, p := range all {
+		c.idBytes += len(p.id)
 	}
 	c.filed.Store(true)
 	log.Info("index built from the points", "points", c.Len(), "time", time.Since(began))

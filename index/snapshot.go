@@ -151,6 +151,9 @@ func (c *Collection) readSnapshot(txn *badger.Txn, o Options) (*graph, error) {
 	if m.Sequence > c.sequence {
 		return nil, fmt.Errorf("snapshot of write %d, the last write is %d: %w", m.Sequence, c.sequence, ErrCorrupt)
 	}
+	if err := c.wouldFit(o, m.Image.Slots, m.Image.Points, m.Image.IDs+m.Image.Twins); err != nil {
+		return nil, err
+	}
 	f, err := os.Open(c.store.snapshotPath(c.record.Number, m.Generation))
 	if err != nil {
 		return nil, err

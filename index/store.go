@@ -37,6 +37,10 @@ type StoreOptions struct {
 	// ShadowRate is the share of the searches, in [0, 1], that are answered exactly, too, in the background, so that
 	// Collection.Recall knows how much they find. 0, the default, is none.
 	ShadowRate float64
+	// MaxMemory bounds the memory of all collections, in bytes: vectors, links, codes, ids, and what filters are answered
+	// from. A write that would exceed it is ErrFull before anything is stored, a store that exceeds it is not opened. While
+	// arenas grow, up to two thirds come on top for a moment; badger takes up to 200 MiB besides. 0 means no limit.
+	MaxMemory int64
 }
 
 // Store is a directory of collections: one badger database, open in one process at a time. All methods are safe for
@@ -46,6 +50,8 @@ type Store struct {
 	db   *badger.DB
 	opt  StoreOptions
 	gate gate
+
+	budget budget
 
 	mu          sync.Mutex // creating, dropping, looking up
 	collections map[string]*Collection
@@ -79,6 +85,9 @@ func Open(dir string, o StoreOptions) (*Store, error) {
 	if !(o.ShadowRate >= 0 && o.ShadowRate <= 1) {
 		return nil, fmt.Errorf("shadow rate %v: %w: use 0 (none) to 1 (every search), 0.001 for example", o.ShadowRate, ErrInvalid)
 	}
+	if o.MaxMemory < 0 {
+		return nil, fmt.Errorf("memory limit %d: %w: use a number of bytes, or 0 for none", o.MaxMemory, ErrInvalid)
+	}
 	db, err := openBadger(dir, badger.DefaultOptions(dir).
 		WithSyncWrites(true). // an acknowledged write survives a power cut too
 		WithDetectConflicts(false).
@@ -93,7 +102,8 @@ func Open(dir string, o StoreOptions) (*Store, error) {
 		}
 		return nil, fmt.Errorf("store %q: %w", dir, err)
 	}
-	s := &Store{dir: dir, db: db, opt: o, collections: map[string]*Collection{}, measuring: newBackground(1), shadowing: newBackground(shadowWorkers)}
+	s := &Store{dir: dir, db: db, opt: o, collections: map[string]*Collection{}, measuring: newBackground(1), shadowing: newBackground(shadowWorkers),
+		budget: budget{limit: o.MaxMemory, used: map[*Collection]int64{}}}
 	if err := s.load(); err != nil {
 		return nil, errors.Join(fmt.Errorf("store %q: %w", dir, err), db.Close())
 	}
@@ -123,6 +133,9 @@ func (s *Store) load() error {
 			}
 			if err := c.load(txn); err != nil {
 				return fmt.Errorf("collection %q: %w", c.name, err)
+			}
+			if err := c.countMemory(); err != nil {
+				return err
 			}
 			s.collections[c.name] = c
 			generations[c.record.Number] = c.saved.Generation
@@ -263,6 +276,7 @@ func (s *Store) Drop(name string) error {
 	}
 	c.dropped.Store(true)
 	delete(s.collections, name)
+	s.budget.drop(c)
 	if err := s.sweepDropped(); err != nil {
 		return err
 	}

@@ -28,11 +28,16 @@ func (c *Collection) Upsert(ctx context.Context, points []Point) error {
 	defer c.store.gate.leave()
 	s := newSpace(c.record.Config.Metric, c.record.Config.Dimension)
 	rows, payloads := make([]float32, len(points)*s.stride), make([][]byte, len(points))
+	entries, values := make([][]entry, len(points)), 0
 	for i := range points {
 		var err error
 		if payloads[i], err = points[i].check(); err != nil {
 			return err
 		}
+		if entries[i], err = entriesOf(points[i].Label, payloads[i]); err != nil {
+			return err
+		}
+		values += len(entries[i])
 		if err := s.prepare(rows[i*s.stride:(i+1)*s.stride], points[i].Vector); err != nil {
 			return fmt.Errorf("id %q: %w", points[i].ID, err)
 		}
@@ -40,6 +45,12 @@ func (c *Collection) Upsert(ctx context.Context, points []Point) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	defer c.drifted()
+	if err := c.fillCatalogue(); err != nil {
+		return fmt.Errorf("collection %q: %w", c.name, err)
+	}
+	if err := c.makeRoom(points, values); err != nil {
+		return fmt.Errorf("collection %q: %w", c.name, err)
+	}
 	for first := 0; first < len(points); {
 		part := 0
 		for size := 0; first+part < len(points) && part < MaxAtomicPoints; part++ {
@@ -52,7 +63,7 @@ func (c *Collection) Upsert(ctx context.Context, points []Point) error {
 		end := first + part
 		err := ctx.Err()
 		if err == nil {
-			err = c.upsertPart(points[first:end], payloads[first:end], rows[first*s.stride:end*s.stride], s)
+			err = c.upsertPart(points[first:end], payloads[first:end], entries[first:end], rows[first*s.stride:end*s.stride], s)
 		}
 		if err != nil {
 			return fmt.Errorf("collection %q: %d of %d points stored: %w", c.name, first, len(points), err)
@@ -62,25 +73,17 @@ func (c *Collection) Upsert(ctx context.Context, points []Point) error {
 	return nil
 }
 
-func (c *Collection) upsertPart(points []Point, payloads [][]byte, rows []float32, s space) error {
+func (c *Collection) upsertPart(points []Point, payloads [][]byte, entries [][]entry, rows []float32, s space) error {
 	if c.dropped.Load() {
 		return ErrNotFound
-	}
-	if err := c.fillCatalogue(); err != nil {
-		return err
 	}
 	number := c.record.Number
 	fresh := map[string]bool{} // ids that are not stored yet
 	ids, vectors, tags := make([]string, len(points)), make([][]float32, len(points)), make([]tag, len(points))
-	entries := make([][]entry, len(points))
 	err := c.store.update(func(txn *badger.Txn) error {
 		for i := range points {
 			p := &points[i]
 			ids[i], vectors[i], tags[i].seq = p.ID, rows[i*s.stride:i*s.stride+s.dim], c.sequence+uint64(i)+1
-			var err error
-			if entries[i], err = entriesOf(p.Label, payloads[i]); err != nil {
-				return err
-			}
 			if !c.engine.has(p.ID) {
 				fresh[p.ID] = true
 			}
@@ -102,6 +105,9 @@ func (c *Collection) upsertPart(points []Point, payloads [][]byte, rows []float3
 		return err
 	}
 	c.sequence += uint64(len(points))
+	for id := range fresh {
+		c.idBytes += len(id)
+	}
 	for i, ord := range c.catalogue.put(ids, entries) {
 		tags[i].ordinal = ord
 	}
@@ -239,5 +245,11 @@ func (c *Collection) deletePart(ids []string) error {
 	// The catalogue last: it gives ordinals to others, which searches of the engine must not meet before.
 	err = c.engine.Delete(gone)
 	c.catalogue.delete(gone)
+	for _, id := range gone {
+		c.idBytes -= len(id)
+	}
+	if err == nil {
+		err = c.countMemory() // never more than before
+	}
 	return err
 }

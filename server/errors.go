@@ -45,6 +45,7 @@ var statuses = []struct {
 	{err: index.ErrDimension, status: http.StatusBadRequest},
 	{err: index.ErrNotFinite, status: http.StatusBadRequest},
 	{err: index.ErrZeroVector, status: http.StatusBadRequest},
+	{err: index.ErrFull, status: http.StatusInsufficientStorage},
 	{err: index.ErrAlpha, status: http.StatusBadRequest},
 	{err: encoder.ErrInput, status: http.StatusBadRequest},
 	{err: errRequest, status: http.StatusBadRequest},

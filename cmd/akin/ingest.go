@@ -47,6 +47,7 @@ the same items, which the model never saw, are kept aside.`,
 	}
 	w.flags(c)
 	w.collectionFlag(c)
+	w.memoryFlag(c)
 	c.Flags().StringVar(&data, "data", "", dataHelp)
 	c.Flags().StringVar(&labels, "labels", "", "IDX file of labels, with an IDX file of images")
 	c.Flags().Float64Var(&holdout, "holdout", 0.1, "share of the items kept aside for calibration, 0 (no detector) to 0.5; default as in training")

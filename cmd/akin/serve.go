@@ -30,6 +30,7 @@ otherwise; there is no access control yet, so say otherwise only on a network th
 	}
 	w.flags(c)
 	w.collectionFlag(c)
+	w.memoryFlag(c)
 	c.Flags().StringVar(&addr, "addr", defaultAddr, "address to listen on")
 	c.Flags().Float64Var(&w.shadowRate, "shadow-rate", 0.001, "share of the searches that are answered exactly, too, in the background: GET /collections/NAME then tells the live recall; 0 is off")
 	c.RunE = func(c *cobra.Command, _ []string) (err error) {

@@ -22,7 +22,8 @@ type workspace struct {
 	model      string
 	collection string
 	threads    int
-	shadowRate float64 // of akin serve
+	shadowRate float64   // of akin serve
+	memory     byteCount // of the collections; 0 means no limit
 }
 
 const defaultCollection = "default"
@@ -35,6 +36,10 @@ func (w *workspace) flags(c *cobra.Command) {
 
 func (w *workspace) collectionFlag(c *cobra.Command) {
 	c.Flags().StringVar(&w.collection, "collection", defaultCollection, "collection of points")
+}
+
+func (w *workspace) memoryFlag(c *cobra.Command) {
+	c.Flags().Var(&w.memory, "max-memory", "memory of all collections, as in 2GiB or 800MiB: a write beyond it is refused; 0 means no limit")
 }
 
 func (w *workspace) modelPath() string {
@@ -59,7 +64,8 @@ func (w *workspace) store(a *app) (*index.Store, error) {
 	if err := os.MkdirAll(w.dir, 0o755); err != nil {
 		return nil, err
 	}
-	s, err := index.Open(filepath.Join(w.dir, "db"), index.StoreOptions{Threads: w.threads, Logger: a.logger(), ShadowRate: w.shadowRate})
+	s, err := index.Open(filepath.Join(w.dir, "db"), index.StoreOptions{Threads: w.threads, Logger: a.logger(), ShadowRate: w.shadowRate,
+		MaxMemory: int64(w.memory)})
 	if errors.Is(err, index.ErrLocked) {
 		return nil, fmt.Errorf("%w: is akin serve running on it? Ask that one over HTTP, or stop it first (%w)", index.ErrLocked, err)
 	}
