@@ -168,9 +168,9 @@ func readImage(ctx context.Context, h imageHead, from *sumReader, o Options, dis
 	var named error
 	var naming sync.WaitGroup
 	naming.Go(func() { named = g.setPoints(h.Points, seqs, lengths, ids, twins) })
-	g.links = make([]uint32, n*(2*o.M+1))
+	g.links = newArena[uint32](n * (2*o.M + 1))[:n*(2*o.M+1)]
 	if g.disk == nil {
-		g.vectors = make([]float32, n*g.stride)
+		g.vectors = newArena[float32](n * g.stride)[:n*g.stride]
 	} else {
 		g.disk.digests = make([][16]byte, n)
 	}

@@ -114,7 +114,7 @@ func (c *int8Codes) encode(out []byte, row, tmp []float32) {
 // grow makes room for more slots. While there are few, it also fits the codes anew, to all vectors so far.
 func (c *int8Codes) grow(slots int, vectors []float32, stride int) (swap func()) {
 	next := *c
-	next.rows = make([]byte, slots*c.width)
+	next.rows = newArena[byte](slots * c.width)[:slots*c.width]
 	if c.metric == Dot {
 		next.lift = append(make([]float32, 0, slots), c.lift...)[:slots]
 		next.norm = append(make([]float64, 0, slots), c.norm...)[:slots]

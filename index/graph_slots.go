@@ -20,11 +20,11 @@ func (g *graph) grow(n int) {
 	vectors := g.vectors
 	var digests [][16]byte
 	if g.disk == nil {
-		vectors = append(make([]float32, 0, size*g.stride), g.vectors...)
+		vectors = append(newArena[float32](size*g.stride), g.vectors...)
 	} else {
 		digests = append(make([][16]byte, 0, size), g.disk.digests...)
 	}
-	links := append(make([]uint32, 0, size*(2*g.opt.M+1)), g.links...)
+	links := append(newArena[uint32](size*(2*g.opt.M+1)), g.links...)
 	upper := append(make([][]uint32, 0, size), g.upper...)
 	state := append(make([]slotState, 0, size), g.state...)
 	owner := append(make([]member, 0, size), g.owner...)
@@ -59,7 +59,7 @@ func (g *graph) lift(rows []float32) {
 	}
 	g.liftTo(rows)
 	if g.radius > old && len(g.state) > 0 {
-		vectors := append(make([]float32, 0, cap(g.vectors)), g.vectors...)
+		vectors := append(newArena[float32](cap(g.vectors)), g.vectors...)
 		g.liftTo(vectors)
 		swap := func() {}
 		if g.codes != nil {
