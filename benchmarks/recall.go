@@ -2,7 +2,9 @@ package benchmarks
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"runtime"
 	"slices"
 	"time"
@@ -153,7 +155,9 @@ func Recall(ctx context.Context, d Data, o Options) (r Report, err error) {
 		Dataset: d.Name, K: o.K, Queries: len(d.Queries), Points: len(d.Base), Dimension: d.Dimension(),
 		Metric: d.Metric, CPU: distance.Tier(), Threads: o.Threads,
 	}
-	all, err := buildAll(ctx, d, other, core, &r, o)
+	var open closers
+	defer func() { err = errors.Join(err, open.Close()) }()
+	all, err := buildAll(ctx, d, other, core, &r, o, &open)
 	if err != nil {
 		return Report{}, cancelled(ctx, err)
 	}
@@ -188,7 +192,7 @@ func cancelled(ctx context.Context, err error) error {
 
 // buildAll builds every engine and the peer, in turns where they are built more than once, and fills r.Engines. The first of an
 // engine's indexes is the one to ask.
-func buildAll(ctx context.Context, d Data, other *peer, core int, r *Report, o Options) ([]contestant, error) {
+func buildAll(ctx context.Context, d Data, other *peer, core int, r *Report, o Options, open *closers) ([]contestant, error) {
 	threads := []int{o.Threads}
 	for _, e := range o.Engines {
 		if e != index.EngineGraph {
@@ -196,7 +200,7 @@ func buildAll(ctx context.Context, d Data, other *peer, core int, r *Report, o O
 			continue
 		}
 		for _, q := range o.Quantizations {
-			r.Engines = append(r.Engines, EngineReport{Engine: e, Quantization: q})
+			r.Engines = append(r.Engines, EngineReport{Engine: e, Quantization: q.Pick(e, d.Dimension())})
 		}
 	}
 	count := len(r.Engines) // without the peer
@@ -214,7 +218,7 @@ func buildAll(ctx context.Context, d Data, other *peer, core int, r *Report, o O
 			var b Build
 			var bytes float64
 			if i < count {
-				ix, built, err := build(ctx, d, index.Options{Engine: e.Engine, Quantization: e.Quantization, Seed: o.Seed, Threads: t}, o.Progress)
+				ix, built, err := buildOne(ctx, d, index.Options{Engine: e.Engine, Quantization: e.Quantization, Seed: o.Seed, Threads: t}, o.Progress, open)
 				if err != nil {
 					return nil, fmt.Errorf("engine %s: %w", e.Engine, err)
 				}
@@ -244,15 +248,44 @@ func buildAll(ctx context.Context, d Data, other *peer, core int, r *Report, o O
 // buildBatch is the points of one Upsert: few enough that an interruption does not wait long.
 const buildBatch = 4096
 
+// closers are indexes to close when all is measured.
+type closers []io.Closer
+
+func (c closers) Close() (err error) {
+	for _, x := range c {
+		err = errors.Join(err, x.Close())
+	}
+	return err
+}
+
+// buildOne is build, in a store where vectors are to stay on disk.
+func buildOne(ctx context.Context, d Data, o index.Options, progress func(line string), open *closers) (index.Index, Build, error) {
+	if o.Quantization != index.QuantizationInt8Disk {
+		return build(ctx, d, o, progress)
+	}
+	o.Metric, o.Dimension = d.Metric, d.Dimension()
+	s, err := newStored(o)
+	if err != nil {
+		return nil, Build{}, err
+	}
+	*open = append(*open, s)
+	return fill(ctx, d, s, o, progress)
+}
+
 // build fills an index for the data and measures its Upserts. Every few seconds it tells how far it is.
 func build(ctx context.Context, d Data, o index.Options, progress func(line string)) (index.Index, Build, error) {
 	o.Metric, o.Dimension = d.Metric, d.Dimension()
 	o.SetDefaults()
-	name := (&EngineReport{Engine: o.Engine, Quantization: o.Quantization}).name()
 	ix, err := index.New(o)
 	if err != nil {
 		return nil, Build{}, err
 	}
+	return fill(ctx, d, ix, o, progress)
+}
+
+// fill puts the data into an empty index.
+func fill(ctx context.Context, d Data, ix index.Index, o index.Options, progress func(line string)) (index.Index, Build, error) {
+	name := (&EngineReport{Engine: o.Engine, Quantization: o.Quantization}).name()
 	ids := numbered(len(d.Base))
 	runtime.GC() // of what came before
 	used, err := cpuTime()

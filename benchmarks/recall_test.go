@@ -124,6 +124,30 @@ func TestReportJSON(t *testing.T) {
 	}
 }
 
+// TestQuantizations: each is built, says its name and its bytes, and finds about as much as float32.
+func TestQuantizations(t *testing.T) {
+	quantizations := []index.Quantization{index.QuantizationFloat32, index.QuantizationInt8, index.QuantizationInt8Disk, index.QuantizationAuto}
+	d, err := Load(context.Background(), Source{Name: GMM, Points: 2000, Dimension: 64, Queries: 50})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := Recall(context.Background(), d, Options{EF: []int{64}, Rounds: 1, Engines: []index.Engine{index.EngineGraph}, Quantizations: quantizations})
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain := r.Engines[0]
+	for i, e := range r.Engines {
+		want := quantizations[i].Pick(index.EngineGraph, 64)
+		if e.Quantization != want || e.MaxRecall < plain.MaxRecall-0.01 {
+			t.Errorf("%s: %s with recall %v, float32 has %v", want, e.Quantization, e.MaxRecall, plain.MaxRecall)
+		}
+	}
+	vectors := 4.0 * 64
+	if links := plain.BytesPerVector - vectors; r.Engines[1].BytesPerVector > plain.BytesPerVector+0.3*vectors || r.Engines[2].BytesPerVector-links > 0.36*vectors {
+		t.Errorf("bytes a vector: float32 %v, int8 %v, int8-disk %v", plain.BytesPerVector, r.Engines[1].BytesPerVector, r.Engines[2].BytesPerVector)
+	}
+}
+
 func TestTable(t *testing.T) {
 	var b strings.Builder
 	if err := smallReport(t).WriteTable(&b); err != nil {

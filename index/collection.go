@@ -88,6 +88,9 @@ func (c *Collection) CheckModel(id string) error {
 // Len returns the number of points.
 func (c *Collection) Len() int { return c.engine.Len() }
 
+// Bytes returns the memory of vectors, codes and links in bytes, ids and what filters need not counted.
+func (c *Collection) Bytes() int64 { return c.engine.(Sized).Bytes() }
+
 // enter lets a call in while the store is open and the collection exists.
 func (c *Collection) enter() error {
 	if err := c.store.gate.enter(); err != nil {

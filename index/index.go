@@ -106,9 +106,7 @@ func (o *Options) SetDefaults() {
 	if o.EfConstruction == 0 {
 		o.EfConstruction = max(DefaultEfConstruction, o.M)
 	}
-	if o.Quantization == "" {
-		o.Quantization = QuantizationFloat32
-	}
+	o.Quantization = o.Quantization.Pick(o.Engine, o.Dimension)
 	if o.Threads == 0 {
 		o.Threads = min(runtime.GOMAXPROCS(0), MaxThreads)
 	}

@@ -18,9 +18,14 @@ const (
 	// QuantizationInt8Disk compares the same codes and keeps no vectors in memory: the best candidates are read from the store. For
 	// collections of a Store only.
 	QuantizationInt8Disk Quantization = "int8-disk"
+	// QuantizationAuto is what is fastest for the dimension: see Quantization.Pick.
+	QuantizationAuto Quantization = "auto"
 )
 
-// quantizations are all that there are.
+// codesFrom is the dimension from which on codes are faster than vectors (docs/decisions/0005-quantisation.md).
+const codesFrom = 32
+
+// quantizations are all that a graph can have.
 var quantizations = []Quantization{QuantizationFloat32, QuantizationInt8, QuantizationInt8Disk}
 
 // String returns the quantisation's name.
@@ -28,7 +33,7 @@ func (q Quantization) String() string { return string(q) }
 
 // ParseQuantization reads a quantisation's name; an unknown one is ErrInvalid.
 func ParseQuantization(s string) (Quantization, error) {
-	if slices.Contains(quantizations, Quantization(s)) {
+	if slices.Contains(quantizations, Quantization(s)) || Quantization(s) == QuantizationAuto {
 		return Quantization(s), nil
 	}
 	return "", fmt.Errorf("quantization %q: %w: use one of %s", s, ErrInvalid, QuantizationNames())
@@ -40,5 +45,16 @@ func QuantizationNames() string {
 	for i, q := range quantizations {
 		names[i] = q.String()
 	}
-	return strings.Join(names, ", ")
+	return strings.Join(append(names, QuantizationAuto.String()), ", ")
+}
+
+// Pick returns what auto, or nothing, stands for with this engine and dimension, and else the quantisation itself.
+func (q Quantization) Pick(e Engine, dimension int) Quantization {
+	switch {
+	case q == "" || q == QuantizationAuto && (e != EngineGraph || dimension < codesFrom):
+		return QuantizationFloat32
+	case q == QuantizationAuto:
+		return QuantizationInt8
+	}
+	return q
 }

@@ -26,7 +26,7 @@ type Config struct {
 	M              int    `json:"m"`
 	EfConstruction int    `json:"ef_construction"`
 	Seed           uint64 `json:"seed"`
-	// Quantization of EngineGraph; absent, as in collections of before, it is float32.
+	// Quantization of EngineGraph; absent, as in collections of before, it is float32. Create writes down what auto picks.
 	Quantization Quantization `json:"quantization,omitempty"`
 }
 

@@ -105,6 +105,12 @@ func TestOwnImages(t *testing.T) {
 	if in.Points+in.Calibration != 360 || in.Calibration < 70 || in.Dimension != 64 {
 		t.Errorf("ingested %+v, want 360 pictures, a fifth of them kept aside as in training", in)
 	}
+	if in.Quantization != "int8" || in.Bytes < 64 || in.Bytes > 1000 {
+		t.Errorf("ingested as %s with %v bytes a vector", in.Quantization, in.Bytes)
+	}
+	if code, _, errs := akin(t, "ingest", "--data", data, "--dir", dir, "--quantization", "float32"); code == 0 || !strings.Contains(errs, "has int8: add --replace") {
+		t.Errorf("another quantization for the same collection: exit code %d: %s", code, errs)
+	}
 	again := mustAkin[ingested](t, "ingest", "--data", data, "--dir", dir)
 	if again.Points != in.Points {
 		t.Errorf("ingesting again makes %d points of %d", again.Points, in.Points)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -24,13 +25,15 @@ type ingested struct {
 	MinAlpha     float64 `json:"min_alpha,omitempty"` // the smallest false-alarm rate that they support
 	Skipped      int     `json:"skipped"`             // items that could not be decoded
 	Dimension    int     `json:"dimension"`
+	Quantization string  `json:"quantization"`     // of the collection
+	Bytes        float64 `json:"bytes_per_vector"` // memory of vectors, codes and links
 	EmbedSeconds float64 `json:"embed_seconds"`
 	IndexSeconds float64 `json:"index_seconds"`
 }
 
 func newIngest(a *app) *cobra.Command {
 	var w workspace
-	var data, labels string
+	var data, labels, quantization string
 	var holdout float64
 	var seed uint64
 	var replace bool
@@ -52,10 +55,15 @@ the same items, which the model never saw, are kept aside.`,
 	c.Flags().StringVar(&labels, "labels", "", "IDX file of labels, with an IDX file of images")
 	c.Flags().Float64Var(&holdout, "holdout", 0.1, "share of the items kept aside for calibration, 0 (no detector) to 0.5; default as in training")
 	c.Flags().Uint64Var(&seed, "seed", 0, "of the choice of those items, and of the graph; default as in training")
+	c.Flags().StringVar(&quantization, "quantization", index.QuantizationAuto.String(), "of a new collection: "+index.QuantizationNames()+"; int8-disk keeps vectors out of memory")
 	c.Flags().BoolVar(&replace, "replace", false, "empty the collection first; it may then be of another model")
 	c.RunE = func(c *cobra.Command, _ []string) (err error) {
 		if err := checkHoldout(holdout); err != nil {
 			return err
+		}
+		quant, err := index.ParseQuantization(quantization)
+		if err != nil {
+			return fmt.Errorf("--quantization: %w", err)
 		}
 		e, err := w.encoder()
 		if err != nil {
@@ -95,13 +103,16 @@ the same items, which the model never saw, are kept aside.`,
 			}
 		}
 		if _, err := s.Collection(w.collection); errors.Is(err, index.ErrNotFound) {
-			if _, err := s.Create(w.collection, index.Config{Dimension: e.Dimension(), ModelID: e.ModelID(), Seed: seed}); err != nil {
+			if _, err := s.Create(w.collection, index.Config{Dimension: e.Dimension(), ModelID: e.ModelID(), Seed: seed, Quantization: quant}); err != nil {
 				return err
 			}
 		}
 		col, err := w.open(s, e.ModelID())
 		if err != nil {
 			return err
+		}
+		if have := col.Config().Quantization.Pick(index.EngineGraph, e.Dimension()); c.Flags().Changed("quantization") && have != quant.Pick(index.EngineGraph, e.Dimension()) {
+			return fmt.Errorf("--quantization %s: collection %q has %s: add --replace to fill it anew, or name another --collection", quant, w.collection, have)
 		}
 		in := ingester{app: a, encoder: e, collection: col}
 		if err := in.fill(c.Context(), rest); err != nil {
@@ -122,6 +133,8 @@ the same items, which the model never saw, are kept aside.`,
 		out := ingested{Collection: w.collection, ModelID: e.ModelID(), Points: col.Len(), Calibration: in.held, Dimension: e.Dimension(),
 			EmbedSeconds: in.embedding.Seconds(), IndexSeconds: in.indexing.Seconds()}
 		out.Skipped = in.skipped
+		out.Quantization = col.Config().Quantization.Pick(index.EngineGraph, e.Dimension()).String()
+		out.Bytes = math.Round(float64(col.Bytes()) / float64(max(1, col.Len())))
 		if det := col.Detector(); det != nil {
 			out.MinAlpha = det.MinAlpha()
 		}
@@ -137,8 +150,8 @@ the same items, which the model never saw, are kept aside.`,
 			if w.collection != defaultCollection {
 				next += " --collection " + w.collection
 			}
-			_, err := fmt.Fprintf(wr, "collection %s: %d points (embedding %.1f s, indexing %.1f s); %s\nnext: akin serve %s\n",
-				out.Collection, out.Points, out.EmbedSeconds, out.IndexSeconds, verdicts, next)
+			_, err := fmt.Fprintf(wr, "collection %s: %d points (embedding %.1f s, indexing %.1f s; %s, %.0f bytes a vector); %s\nnext: akin serve %s\n",
+				out.Collection, out.Points, out.EmbedSeconds, out.IndexSeconds, out.Quantization, out.Bytes, verdicts, next)
 			return err
 		})
 	}
