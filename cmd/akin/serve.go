@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 
 	"github.com/spf13/cobra"
@@ -22,7 +23,8 @@ func newServe(a *app) *cobra.Command {
 		Use:   "serve",
 		Short: "Answer over HTTP: POST /search and POST /anomaly",
 		Long: `Serve the collections of a folder over HTTP until Ctrl-C. It listens on the loopback interface only, unless --addr says
-otherwise; there is no access control yet, so say otherwise only on a network that you trust.`,
+otherwise; there is no access control yet, so say otherwise only on a network that you trust. An imported collection, which
+is of no model, is served without one where there is none: to vectors and ids.`,
 		Example: `  akin serve
   akin serve --dir akin-data --addr 127.0.0.1:8080
   curl -s -F input=@picture.png 127.0.0.1:7700/search`,
@@ -34,16 +36,23 @@ otherwise; there is no access control yet, so say otherwise only on a network th
 	c.Flags().StringVar(&addr, "addr", defaultAddr, "address to listen on")
 	c.Flags().Float64Var(&w.shadowRate, "shadow-rate", 0.001, "share of the searches that are answered exactly, too, in the background: GET /collections/NAME then tells the live recall; 0 is off")
 	c.RunE = func(c *cobra.Command, _ []string) (err error) {
-		e, err := w.encoder()
-		if err != nil {
-			return err
+		e, missing := w.encoder()
+		if missing != nil && !(errors.Is(missing, fs.ErrNotExist) && w.model == "" && w.hasStore()) {
+			return missing
 		}
 		s, err := w.store(a)
 		if err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, s.Close()) }()
-		col, err := w.open(s, e.ModelID())
+		model := "" // imported points are of none
+		if e != nil {
+			model = e.ModelID()
+		}
+		col, err := w.open(s, model)
+		if missing != nil && (errors.Is(err, index.ErrModel) || len(s.Names()) == 0) {
+			return missing
+		}
 		if err != nil {
 			return err
 		}
@@ -54,9 +63,13 @@ otherwise; there is no access control yet, so say otherwise only on a network th
 	return c
 }
 
-// serve answers until ctx is cancelled, which is no error; ready is called once it listens.
+// serve answers until ctx is cancelled, which is no error; ready is called once it listens. Without e it embeds nothing.
 func (a *app) serve(ctx context.Context, s *index.Store, collection string, e *encoder.Encoder, addr string, ready func(url string)) error {
-	srv, err := server.New(server.Options{Store: s, Default: collection, Encoder: e, Logger: a.logger()})
+	o := server.Options{Store: s, Default: collection, Logger: a.logger()}
+	if e != nil {
+		o.Encoder = e
+	}
+	srv, err := server.New(o)
 	if err != nil {
 		return err
 	}

@@ -72,9 +72,15 @@ func (w *workspace) store(a *app) (*index.Store, error) {
 	return s, err
 }
 
-// withCollection opens the store and the collection, which must hold vectors of model, and closes the store after f.
-func (w *workspace) withCollection(a *app, model string, f func(*index.Collection) error) (err error) {
-	if _, err := os.Stat(filepath.Join(w.dir, "db")); errors.Is(err, fs.ErrNotExist) {
+// hasStore reports whether the folder has collections, or could have.
+func (w *workspace) hasStore() bool {
+	_, err := os.Stat(filepath.Join(w.dir, "db"))
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// withStore opens the store, which must be there, and closes it after f.
+func (w *workspace) withStore(a *app, f func(*index.Store) error) (err error) {
+	if !w.hasStore() {
 		return fmt.Errorf("there are no collections in %s: run akin ingest, or name another folder by --dir", w.dir)
 	}
 	s, err := w.store(a)
@@ -82,19 +88,32 @@ func (w *workspace) withCollection(a *app, model string, f func(*index.Collectio
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	c, err := w.open(s, model)
-	if err != nil {
-		return err
-	}
-	return f(c)
+	return f(s)
 }
 
-// open returns the collection and refuses one of another model.
-func (w *workspace) open(s *index.Store, model string) (*index.Collection, error) {
+// withCollection opens the collection, which must hold vectors of model, and closes the store after f.
+func (w *workspace) withCollection(a *app, model string, f func(*index.Collection) error) error {
+	return w.withStore(a, func(s *index.Store) error {
+		c, err := w.open(s, model)
+		if err != nil {
+			return err
+		}
+		return f(c)
+	})
+}
+
+// find returns the collection, of any model.
+func (w *workspace) find(s *index.Store) (*index.Collection, error) {
 	c, err := s.Collection(w.collection)
 	if errors.Is(err, index.ErrNotFound) {
 		return nil, fmt.Errorf("%w: %s holds the collections %q: name one by --collection, or run akin ingest", err, w.dir, s.Names())
 	}
+	return c, err
+}
+
+// open returns the collection and refuses one of another model.
+func (w *workspace) open(s *index.Store, model string) (*index.Collection, error) {
+	c, err := w.find(s)
 	if err != nil {
 		return nil, err
 	}
