@@ -53,6 +53,7 @@ type cpuNormConv struct {
 	idx      []int32
 	source   *cpuNormConv // in a block: x is what this one would write
 	made     [][]float32  // then a scratch image of x, one a group
+	feeds    bool         // it is the source of another, which sums its gradients up while they are in the cache
 	dv       [][]float32  // scratch image: the gradient of the normalised values, one a group
 	sums     []normSums   // one a group
 	momentum float64
@@ -128,7 +129,7 @@ func (c *cpuNormConv) pixels() int {
 
 // takesFrom makes x what the source would write, of which only normalize is called.
 func (c *cpuNormConv) takesFrom(source *cpuNormConv) {
-	c.source = source
+	c.source, source.feeds = source, true
 	for range c.groups {
 		c.made = append(c.made, aligned(c.xImage()))
 	}
@@ -185,8 +186,7 @@ func (c *cpuNormConv) apply(y []float32, skip plane, scale, bias []float32) {
 
 func (c *cpuNormConv) convolveImages(group int) {
 	s := &c.sums[group]
-	clear(s.total)
-	clear(s.total2)
+	s.clear()
 	lo, hi := c.images(group, c.n)
 	for i := lo; i < hi; i++ {
 		z := c.z.of(i)
@@ -194,6 +194,11 @@ func (c *cpuNormConv) convolveImages(group int) {
 		c.dev.tier.sumChannels(s.image, s.image2, z, c.shift)
 		s.collect()
 	}
+}
+
+func (s *normSums) clear() {
+	clear(s.total)
+	clear(s.total2)
 }
 
 // collect moves an image's sums into the totals: those of a batch would lose digits in float32.
@@ -231,19 +236,26 @@ func (c *cpuNormConv) Backward(n int, x Buffer, params []Buffer, y, dy, dx Buffe
 	if c.InputGrad {
 		to = floats(dx)
 	}
-	c.backward(floats(x), params, floats(y), floats(dy), plane{}, to, false, grads)
+	c.expect(floats(x), floats(y), floats(dy), plane{}, to, false)
+	c.backward(params, grads)
 }
 
-// backward is Backward after normalize and apply. It overwrites dx, or adds to it. After a skip, it writes the gradient of skip·scale
-// to dskip; y is read then and where there is pooling.
-func (c *cpuNormConv) backward(x []float32, params []Buffer, y, dy []float32, dskip plane, dx []float32, addToDX bool, grads []Buffer) {
+// expect says what the next backward is of. It will overwrite dx, or add to it. After a skip, it will write the gradient of skip·scale to
+// dskip; y is read then and where there is pooling.
+func (c *cpuNormConv) expect(x, y, dy []float32, dskip plane, dx []float32, addToDX bool) {
+	c.x, c.y, c.dy, c.dskip, c.dx, c.addToDX = x, c.yPlane(y), c.yPlane(dy), dskip, dx, addToDX
+}
+
+// backward is Backward after normalize, apply and expect; that of a source follows the other's.
+func (c *cpuNormConv) backward(params, grads []Buffer) {
 	c.prepareBackward()
 	n := c.n
-	c.x, c.y, c.dy, c.dskip, c.dx, c.addToDX = x, c.yPlane(y), c.yPlane(dy), dskip, dx, addToDX
 	if c.InputGrad {
 		c.flipWeights(floats(params[0]))
 	}
-	c.dev.parallel(c.parts(n), c.gradSumsGroup)
+	if !c.feeds {
+		c.dev.parallel(c.parts(n), c.gradSumsGroup)
+	}
 	gamma, dgamma, dbeta := floats(params[1]), floats(grads[1]), floats(grads[2])
 	count := float64(n * c.pixels())
 	for f := range c.Filters {
@@ -283,29 +295,32 @@ func (c *cpuNormConv) passed() (a, b []float32) {
 }
 
 func (c *cpuNormConv) gradSums(group int) {
-	s := &c.sums[group]
-	clear(s.total)
-	clear(s.total2)
-	row := c.z.row
-	a, b := c.passed()
+	c.sums[group].clear()
 	lo, hi := c.images(group, c.n)
 	for i := lo; i < hi; i++ {
-		switch {
-		case c.Pool:
-			c.dev.tier.sumChannelGrads(s.image, s.image2, c.unpooled(group, i), c.z.of(i), active{})
-		case c.dskip.v != nil:
-			for r := range c.out.h {
-				dy, y := c.dy.at(i, r, row), c.y.at(i, r, row)
-				c.dev.tier.sumChannelGrads(s.image, s.image2, dy, c.z.at(i, r, row), active{y: y})
-				c.dev.tier.zeroWhereInactive(c.dskip.at(i, r, row), y, dy)
-			}
-		default:
-			for r := range c.out.h {
-				c.dev.tier.sumChannelGrads(s.image, s.image2, c.dy.at(i, r, row), c.z.at(i, r, row), active{a: a, b: b})
-			}
-		}
-		s.collect()
+		c.gradSum(group, i)
 	}
+}
+
+// gradSum adds one image to the group's sums.
+func (c *cpuNormConv) gradSum(group, i int) {
+	s, row := &c.sums[group], c.z.row
+	switch {
+	case c.Pool:
+		c.dev.tier.sumChannelGrads(s.image, s.image2, c.unpooled(group, i), c.z.of(i), active{})
+	case c.dskip.v != nil:
+		for r := range c.out.h {
+			dy, y := c.dy.at(i, r, row), c.y.at(i, r, row)
+			c.dev.tier.sumChannelGrads(s.image, s.image2, dy, c.z.at(i, r, row), active{y: y})
+			c.dev.tier.zeroWhereInactive(c.dskip.at(i, r, row), y, dy)
+		}
+	default:
+		a, b := c.passed()
+		for r := range c.out.h {
+			c.dev.tier.sumChannelGrads(s.image, s.image2, c.dy.at(i, r, row), c.z.at(i, r, row), active{a: a, b: b})
+		}
+	}
+	s.collect()
 }
 
 func (c *cpuNormConv) gradImages(group int) {
@@ -317,6 +332,9 @@ func (c *cpuNormConv) gradImages(group int) {
 		flags = tileAdd
 	}
 	a, b := c.passed()
+	if c.source != nil {
+		c.source.sums[group].clear()
+	}
 	lo, hi := c.images(group, c.n)
 	for i := lo; i < hi; i++ {
 		from, at := c.dy, i
@@ -332,6 +350,9 @@ func (c *cpuNormConv) gradImages(group int) {
 		c.weightGrad(g, c.image(group, i))
 		if c.InputGrad {
 			c.inputGrad(g, c.dx[i*c.xImage():], flags)
+		}
+		if c.source != nil {
+			c.source.gradSum(group, i)
 		}
 	}
 	c.endWeightGrad(g)

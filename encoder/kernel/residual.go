@@ -164,10 +164,13 @@ func (r *cpuResidual) Backward(n int, x Buffer, params []Buffer, y, dy, dx Buffe
 	if direct {
 		dskip = r.first.xPlane(to)
 	}
-	r.second.backward(nil, params[normParams:2*normParams], floats(y), floats(dy), dskip, r.dmid, false, grads[normParams:2*normParams])
-	r.first.backward(floats(x), params[:normParams], nil, r.dmid, plane{}, to, direct, grads[:normParams])
+	r.first.expect(floats(x), nil, r.dmid, plane{}, to, direct)
+	r.second.expect(nil, floats(y), floats(dy), dskip, r.dmid, false)
+	r.second.backward(params[normParams:2*normParams], grads[normParams:2*normParams])
+	r.first.backward(params[:normParams], grads[:normParams])
 	if r.projection != nil { // after the first, which reaches all of dx: a projection with a stride does not
-		r.projection.backward(floats(x), params[2*normParams:], nil, r.dskip, plane{}, to, r.InputGrad, grads[2*normParams:])
+		r.projection.expect(floats(x), nil, r.dskip, plane{}, to, r.InputGrad)
+		r.projection.backward(params[2*normParams:], grads[2*normParams:])
 	}
 }
 
