@@ -13,7 +13,7 @@ import (
 //	slot      0        1        2      …
 //	vectors  [row    ][row    ][row    ]…          padded to whole cache lines
 //	links    [n a b …][n c d …][n …    ]…          layer 0: a count, then neighbours
-//	upper     nil      [n e …]  nil    …           layers 1, 2, … of the slots that have them
+//	upper              [n e …]         …           layers 1, 2, … of the slots that have them (graph_upper.go)
 //	owner     "id"     "id"     tombstone          more than one id where vectors are equal
 //
 // One writer at a time holds writing; searches hold mu shared. Slots change their state, and arenas move, while mu is held
@@ -36,12 +36,15 @@ type graph struct {
 	sweepAt int        // next slot to sweep, −1 when no sweep is on; the writer's
 	inLinks []int32    // links of layer 0 that lead to a slot; the writer's
 
+	freeUpper [maxLevel + 1][]uint32 // blocks to use again, by level; the writer's
+
 	mu      sync.RWMutex
 	vectors []float32           // slot·stride; none where they are on disk
 	codes   codeStore           // nil where walks compare the vectors
 	disk    *onDisk             // nil where vectors are in memory
 	links   []uint32            // slot·(2M+1), words accessed atomically
-	upper   [][]uint32          // (level−1)·(M+1), words accessed atomically
+	upper   []uint32            // blocks of upper layers (graph_upper.go), words of lists accessed atomically
+	upperAt []uint32            // slot's block in it
 	state   []slotState         // what a slot holds
 	owner   []member            // the first id of a live slot
 	ordOf   []uint32            // the ordinal of a slot's only owner; severalOwners, or noOrdinal where there is none
@@ -101,7 +104,7 @@ const (
 func newGraph(o Options, disk vectorReader) *graph {
 	g := &graph{
 		space: newSpace(o.Metric, o.Dimension), opt: o, perLink: 1 / math.Log(float64(o.M)),
-		sweepAt: -1, top: -1, more: map[uint32][]member{}, slotOf: map[string]uint32{},
+		sweepAt: -1, top: -1, upper: []uint32{0}, more: map[uint32][]member{}, slotOf: map[string]uint32{},
 	}
 	if g.metric == Dot {
 		g.stride = newSpace(o.Metric, o.Dimension+1).stride
@@ -131,12 +134,9 @@ func (g *graph) has(id string) bool {
 func (g *graph) Bytes() int64 {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
-	n := int64(len(g.vectors)+len(g.links)+len(g.state))*4 + int64(len(g.state))
+	n := int64(len(g.vectors)+len(g.links)+len(g.upper)+len(g.upperAt)+len(g.inLinks))*4 + int64(len(g.state))
 	if g.disk != nil {
 		n += int64(len(g.disk.digests)) * 16
-	}
-	for _, u := range g.upper {
-		n += int64(len(u)) * 4
 	}
 	if g.codes != nil {
 		n += g.codes.bytes(len(g.state))
@@ -313,8 +313,5 @@ func (g *graph) list(slot uint32, layer int) []uint32 {
 		return g.links[int(slot)*n : (int(slot)+1)*n]
 	}
 	n := g.opt.M + 1
-	return g.upper[slot][(layer-1)*n : layer*n]
+	return g.upper[int(g.upperAt[slot])+1+(layer-1)*n:][:n]
 }
-
-// level returns the highest layer that a slot is in.
-func (g *graph) level(slot uint32) int { return len(g.upper[slot]) / (g.opt.M + 1) }

@@ -105,7 +105,7 @@ func (g *graph) writeImage(w io.Writer) (imageHead, error) {
 			states[i] = imageDead
 		}
 		levels[i] = byte(g.level(uint32(i)))
-		upper = append(upper, g.upper[i]...)
+		upper = append(upper, g.lists(uint32(i))...)
 	}
 	h.IDs, h.Twins, h.Upper = len(ids), len(twins), len(upper)
 	sections := [][]byte{states, levels, bytesOf(seqs), bytesOf(lengths), ids, twins, bytesOf(g.inLinks), bytesOf(upper), bytesOf(g.links), bytesOf(g.vectors)}
@@ -207,7 +207,8 @@ func (g *graph) readCodes(ctx context.Context, from *sumReader, bytes int) error
 
 // setSlots sets states and upper layers.
 func (g *graph) setSlots(states, levels []byte, upper []uint32) error {
-	g.state, g.upper, g.owner = make([]slotState, len(states)), make([][]uint32, len(states)), make([]member, len(states))
+	g.state, g.upperAt, g.owner = make([]slotState, len(states)), make([]uint32, len(states)), make([]member, len(states))
+	g.growUpper(len(upper) + len(states)) // a slot has one level word at most
 	for i, s := range states {
 		words := int(levels[i]) * (g.opt.M + 1)
 		if s > imageDead || levels[i] > maxLevel || s == imageFree && words > 0 || words > len(upper) {
@@ -225,7 +226,8 @@ func (g *graph) setSlots(states, levels []byte, upper []uint32) error {
 			g.hidden++
 		}
 		if words > 0 {
-			g.upper[i], upper = upper[:words:words], upper[words:]
+			g.upperAt[i] = g.takeBlock(int(levels[i]))
+			upper = upper[copy(g.lists(uint32(i)), upper):]
 		}
 	}
 	if len(upper) > 0 {

@@ -192,6 +192,11 @@ func (g *graph) collect(w *walk, layer int) {
 func (g *graph) seat(plans []plan) {
 	r := &g.rounds
 	g.grow(len(plans) - len(g.free))
+	words := 0
+	for i := range plans {
+		words += g.blockWords(plans[i].level)
+	}
+	g.growUpper(words)
 	clear(r.first)
 	g.mu.Lock()
 	defer g.mu.Unlock()

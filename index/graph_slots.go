@@ -25,7 +25,7 @@ func (g *graph) grow(n int) {
 		digests = append(make([][16]byte, 0, size), g.disk.digests...)
 	}
 	links := append(newArena[uint32](size*(2*g.opt.M+1)), g.links...)
-	upper := append(make([][]uint32, 0, size), g.upper...)
+	upperAt := append(make([]uint32, 0, size), g.upperAt...)
 	state := append(make([]slotState, 0, size), g.state...)
 	owner := append(make([]member, 0, size), g.owner...)
 	ordOf := append(make([]uint32, 0, size), g.ordOf...)
@@ -36,7 +36,7 @@ func (g *graph) grow(n int) {
 	}
 	g.mu.Lock()
 	swap()
-	g.vectors, g.links, g.upper, g.state, g.owner, g.ordOf = vectors, links, upper, state, owner, ordOf
+	g.vectors, g.links, g.upperAt, g.state, g.owner, g.ordOf = vectors, links, upperAt, state, owner, ordOf
 	if g.disk != nil {
 		g.disk.digests = digests
 	}
@@ -92,7 +92,7 @@ func length(v []float32) float64 {
 	return math.Sqrt(sum)
 }
 
-// take returns a pending slot of the given level. The caller holds mu exclusively and has called grow.
+// take returns a pending slot of the given level. The caller holds mu exclusively and has called grow and growUpper.
 func (g *graph) take(level int) uint32 {
 	var slot uint32
 	if last := len(g.free) - 1; last >= 0 {
@@ -102,7 +102,7 @@ func (g *graph) take(level int) uint32 {
 		g.state = append(g.state, free)
 		g.owner = append(g.owner, member{})
 		g.ordOf = append(g.ordOf, noOrdinal)
-		g.upper = append(g.upper, nil)
+		g.upperAt = append(g.upperAt, 0)
 		g.inLinks = append(g.inLinks, 0)
 		if g.disk == nil {
 			g.vectors = g.vectors[:len(g.vectors)+g.stride]
@@ -113,9 +113,7 @@ func (g *graph) take(level int) uint32 {
 	}
 	g.state[slot] = pending
 	g.hidden++
-	if level > 0 {
-		g.upper[slot] = make([]uint32, level*(g.opt.M+1))
-	}
+	g.upperAt[slot] = g.takeBlock(level)
 	return slot
 }
 
@@ -123,16 +121,17 @@ func (g *graph) take(level int) uint32 {
 func (g *graph) release(slot uint32) {
 	g.state[slot] = free
 	g.hidden--
-	g.upper[slot] = nil
+	g.dropBlock(slot)
 	g.list(slot, 0)[0] = 0
 	g.free = append(g.free, slot)
 }
 
 // reset drops everything, as if the graph were new but for the levels drawn. The caller holds mu exclusively.
 func (g *graph) reset() {
-	clear(g.upper)
 	clear(g.links)
-	g.vectors, g.links, g.upper, g.state, g.owner = g.vectors[:0], g.links[:0], g.upper[:0], g.state[:0], g.owner[:0]
+	clear(g.freeUpper[:])
+	g.vectors, g.links, g.upper, g.upperAt = g.vectors[:0], g.links[:0], g.upper[:1], g.upperAt[:0]
+	g.state, g.owner = g.state[:0], g.owner[:0]
 	g.ordOf, g.inLinks = g.ordOf[:0], g.inLinks[:0]
 	if g.disk != nil {
 		g.disk.digests = g.disk.digests[:0]

@@ -121,7 +121,7 @@ func (g *graph) footprint(more int) int64 {
 
 // memory is the memory of so many slots. One in M−1 has a list of an upper layer.
 func (g *graph) memory(slots int) int64 {
-	bytes := 4*(2*g.opt.M+1) + 24 + 4*(g.opt.M+1)/(g.opt.M-1) + 1 + 32 + 4 + 4
+	bytes := 4*(2*g.opt.M+1) + 4 + 4*(g.opt.M+2)/(g.opt.M-1) + 1 + 32 + 4 + 4
 	if g.disk == nil {
 		bytes += 4 * g.stride
 	} else {
