@@ -88,14 +88,7 @@ func Open(dir string, o StoreOptions) (*Store, error) {
 	if o.MaxMemory < 0 {
 		return nil, fmt.Errorf("memory limit %d: %w: use a number of bytes, or 0 for none", o.MaxMemory, ErrInvalid)
 	}
-	db, err := openBadger(dir, badger.DefaultOptions(dir).
-		WithSyncWrites(true). // an acknowledged write survives a power cut too
-		WithDetectConflicts(false).
-		WithCompression(options.None).WithBlockCacheSize(0). // vectors do not compress
-		WithValueThreshold(inlineSize).WithValueLogFileSize(valueLogFile).
-		WithMemTableSize(memTable).WithVerifyValueChecksum(true).
-		WithNumCompactors(2).WithMetricsEnabled(false).
-		WithLogger(badgerLog{o.Logger}))
+	db, err := openBadger(dir, badgerOptions(dir, o.Logger))
 	if err != nil {
 		if strings.Contains(err.Error(), "directory lock") { // badger has no sentinel for it
 			return nil, fmt.Errorf("store %q: %w: another process has it open, or another Store of this one: close that or use another directory", dir, ErrLocked)
@@ -108,6 +101,17 @@ func Open(dir string, o StoreOptions) (*Store, error) {
 		return nil, errors.Join(fmt.Errorf("store %q: %w", dir, err), db.Close())
 	}
 	return s, nil
+}
+
+func badgerOptions(dir string, log *slog.Logger) badger.Options {
+	return badger.DefaultOptions(dir).
+		WithSyncWrites(true). // an acknowledged write survives a power cut too
+		WithDetectConflicts(false).
+		WithCompression(options.None).WithBlockCacheSize(0). // vectors do not compress
+		WithValueThreshold(inlineSize).WithValueLogFileSize(valueLogFile).
+		WithMemTableSize(memTable).WithVerifyValueChecksum(true).
+		WithNumCompactors(2).WithMetricsEnabled(false).
+		WithLogger(badgerLog{log})
 }
 
 func (s *Store) load() error {

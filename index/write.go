@@ -137,9 +137,13 @@ func (c *Collection) deleteRaw(txn *badger.Txn, key, rawKey []byte, id string) e
 
 // setSequence stores the number of the last write and of the points after it.
 func (c *Collection) setSequence(txn *badger.Txn, n uint64, points int) error {
-	key := numberKey(recordSequence, c.record.Number)
+	return txn.Set(sequenceRecord(c.record.Number, n, points))
+}
+
+func sequenceRecord(number uint32, n uint64, points int) (key, record []byte) {
+	key = numberKey(recordSequence, number)
 	content := binary.LittleEndian.AppendUint64(newRecord(kindSequence, 16), n)
-	return txn.Set(key, seal(binary.LittleEndian.AppendUint64(content, uint64(points)), string(key)))
+	return key, seal(binary.LittleEndian.AppendUint64(content, uint64(points)), string(key))
 }
 
 // Delete removes points; ids that do not exist are ignored. When it returns nil the points are gone from the disk and from
