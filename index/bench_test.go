@@ -1,11 +1,13 @@
 package index
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"testing"
 )
@@ -122,4 +124,83 @@ func BenchmarkFitDetector(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// BenchmarkFilteredSearch reports, for filters by chance and for those whose points are all near the queries or far from them,
+// queries a second of one goroutine, beside those of a scan.
+func BenchmarkFilteredSearch(b *testing.B) {
+	data, queries := benchData()
+	g := graphOf(b, Options{Dimension: 64})
+	ids, tags := numbered(len(data)), make([]tag, len(data))
+	for i := range tags {
+		tags[i].ordinal = uint32(i)
+	}
+	must(b, g.put(ids, data, tags))
+	// The queries are those of one neighbourhood; near is what lies there.
+	first := queries[0]
+	slices.SortFunc(queries, func(x, y []float32) int { return cmp.Compare(g.between(first, x), g.between(first, y)) })
+	hits, err := g.Search(ctx, first, MaxK, Params{Exact: true})
+	must(b, err)
+	near := map[string]bool{}
+	for _, h := range hits {
+		near[h.ID] = true
+	}
+	hood := queries[:8]
+	r := rand.New(rand.NewPCG(6, 6))
+	run := func(name string, queries [][]float32, s *selection) {
+		for way, p := range map[string]Params{"search": {chosen: s}, "scan": {chosen: s, Exact: true}} {
+			b.Run(name+"/"+way, func(b *testing.B) {
+				for i := range b.N {
+					if _, err := g.Search(ctx, queries[i%len(queries)], 10, p); err != nil {
+						b.Fatal(err)
+					}
+				}
+				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "queries/s")
+			})
+		}
+	}
+	run("none", queries, nil)
+	for _, share := range []float64{0.9, 0.5, 0.2, 0.1, 0.05, 0.01, 0.001} {
+		some := func(of int, side func(id string) bool) *selection {
+			return chosenOf(ids, func(i int) bool { return side(ids[i]) && r.Float64() < share*float64(len(ids))/float64(of) })
+		}
+		run(fmt.Sprintf("chance/%g", share), queries, some(len(ids), func(string) bool { return true }))
+		run(fmt.Sprintf("near/%g", share), hood, some(MaxK, func(id string) bool { return near[id] }))
+		run(fmt.Sprintf("far/%g", share), hood, some(len(ids)-MaxK, func(id string) bool { return !near[id] }))
+	}
+}
+
+// BenchmarkFilterCompile makes selections of half a million points: of one label of ten, of a range over half of them, of both.
+func BenchmarkFilterCompile(b *testing.B) {
+	const n = 500_000
+	r := rand.New(rand.NewPCG(7, 7))
+	c := newCatalogue()
+	ids, entries := numbered(n), make([][]entry, n)
+	for i := range entries {
+		entries[i] = []entry{{LabelKey, scalar{kind: isText, text: fmt.Sprint(i % 10)}}, {"price", scalar{kind: isNumber, number: r.Float64()}}}
+	}
+	before := memory()
+	c.put(ids, entries)
+	b.Logf("%d bytes a point with a label and a number", (memory()-before)/n)
+	runtime.KeepAlive(entries)
+	runtime.KeepAlive(ids)
+	half := 0.5
+	label, price := Condition{Key: LabelKey, Match: "3"}, Condition{Key: "price", Range: &Range{LT: &half}}
+	for name, f := range map[string]*Filter{"label": {Must: []Condition{label}}, "range": {Must: []Condition{price}}, "both": {Must: []Condition{label, price}}} {
+		b.Run(name, func(b *testing.B) {
+			for range b.N {
+				s, err := c.choose(f, nil)
+				must(b, err)
+				c.drop(s.bitmap)
+			}
+		})
+	}
+}
+
+// memory returns the bytes of the heap in use.
+func memory() uint64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }

@@ -3,7 +3,8 @@
 //
 //	points ──► Collection ──► badger: records, sequence numbers, snapshots, detector   (the truth)
 //	               └────────► Index: graph │ flat │ coder                              (rebuilt or restored by Open)
-//	query ───► Collection.Search ──► [ID Distance Score]…
+//	               └────────► catalogue of payload fields and labels                   (filled by the first filter or write)
+//	query ───► Collection.Search ──► [ID Distance Score]…          Params.Filter: only points that pass
 //	known ───► FitDetector: clusters of each class ──► scores of held-out vectors ──► Detector
 //	vector ──► Detector.Verdict ──► distance to the nearest class ──► p-value ──► anomaly?
 //
@@ -21,6 +22,14 @@
 // When Collection.Upsert or Delete returns nil, the write is on disk. The index in memory follows it. A snapshot holds the
 // links of a graph up to a sequence number; Open restores it, puts the points back and inserts later ones. A snapshot that is
 // missing, torn or damaged costs the time of a rebuild, which is logged, and no data.
+//
+// # Filters
+//
+// Params.Filter restricts a search of a collection to points whose payload, label or id meets conditions (Filter). With Exact,
+// and with the engines flat and coder, the answer is exact; the graph takes the cheaper of a walk through points that do not
+// pass and a scan of those that do, with the recall of searches without a filter, wherever the points that pass lie. All
+// string, number and bool fields can be filtered by, in memory of some 30 to 150 bytes a value; a point's values beyond 1000
+// are read from disk by each filter, so such points should be few.
 //
 // # Recall
 //

@@ -112,3 +112,49 @@ func ExampleFitDetector() {
 	// [9 9]: anomaly true, nearest dogs, p-value 0.00
 	// alpha 0.001 with 500 calibration scores: alpha out of range: use at least 1/(n+1) = 0.002, or calibrate with n = 999 held-out vectors
 }
+
+func ExampleFilter() {
+	dir, err := os.MkdirTemp("", "akin")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	store, err := index.Open(dir, index.StoreOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer store.Close()
+	shop, err := store.Create("shop", index.Config{Dimension: 2})
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx := context.Background()
+	err = shop.Upsert(ctx, []index.Point{
+		{ID: "boots", Vector: []float32{1, 0}, Label: "shoe", Payload: map[string]any{"price": 90, "tags": []string{"new", "warm"}}},
+		{ID: "sandals", Vector: []float32{1, 1}, Label: "shoe", Payload: map[string]any{"price": 30}},
+		{ID: "socks", Vector: []float32{1, 0.1}, Label: "other", Payload: map[string]any{"price": 5, "tags": []string{"warm"}}},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	limit := 100.0
+	for _, f := range []index.Filter{
+		{Must: []index.Condition{{Key: "tags", Match: "warm"}, {Key: "price", Range: &index.Range{LT: &limit}}}},
+		{Must: []index.Condition{{Key: index.LabelKey, Any: []any{"shoe", "coat"}}}, MustNot: []index.Condition{{Key: "tags", Match: "new"}}},
+	} {
+		hits, err := shop.Search(ctx, []float32{1, 0}, 10, index.Params{Filter: &f})
+		if err != nil {
+			log.Fatal(err)
+		}
+		for _, h := range hits {
+			fmt.Printf("%s %.3f\n", h.ID, h.Score)
+		}
+		fmt.Println("--")
+	}
+	// Output:
+	// boots 1.000
+	// socks 0.995
+	// --
+	// sandals 0.707
+	// --
+}

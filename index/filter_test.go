@@ -163,7 +163,7 @@ func TestFilterModel(t *testing.T) {
 		{Engine: EngineGraph, Quantization: QuantizationInt8}, {Engine: EngineGraph, Quantization: QuantizationInt8Disk}} {
 		engine := config.Engine
 		t.Run(fmt.Sprint(engine, config.Quantization), func(t *testing.T) {
-			const seed, dim, steps = 7, 6, 60
+			const seed, dim = 7, 6
 			t.Logf("seed %d", seed)
 			r := rand.New(rand.NewPCG(seed, 1))
 			dir := t.TempDir()
@@ -172,7 +172,7 @@ func TestFilterModel(t *testing.T) {
 			must(t, err)
 			model := map[string]Point{}
 			passed := 0
-			for step := range steps {
+			for step := range smaller(60) {
 				switch n := r.IntN(12); {
 				case n < 7:
 					points := make([]Point, 1+r.IntN(60))
@@ -220,11 +220,11 @@ func TestFilterModel(t *testing.T) {
 				if c.Len() != len(model) {
 					t.Fatalf("step %d: %d points, want %d", step, c.Len(), len(model))
 				}
-				for range 25 {
+				for range 12 {
 					passed += checkFiltered(t, c, model, randomFilter(r, 2), somePoint(r.IntN(200), 0, dim).Vector, 1+r.IntN(40))
 				}
 			}
-			if passed < 1000 {
+			if passed < smaller(1000) {
 				t.Errorf("only %d hits were looked at", passed)
 			}
 		})

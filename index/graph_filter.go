@@ -20,8 +20,10 @@ import (
 // as well when it has cost as much as the scan. No filter costs more than two scans, and recall does not depend on where the
 // chosen points lie.
 const (
-	// rowsPerHop is how many rows a scan compares in the time of one hop of a walk; 20 to 30 were measured.
-	rowsPerHop = 25.0
+	// A hop of a walk takes as long as a scan takes for rowsPerHop rows and componentsPerHop components: 36 rows of 64
+	// components, 18 of 784.
+	rowsPerHop       = 16.0
+	componentsPerHop = 1280.0
 	// diskRowsPerHop is the same where rows are read from disk.
 	diskRowsPerHop = 0.5
 	// A walk that should have met n chosen slots, n above patience, gives up with less than n/2 − badLuck. Of filters by
@@ -42,7 +44,7 @@ func enough(k, ef int, share float64) int {
 func (g *graph) searchChosen(ctx context.Context, w *walk, k, ef int, p Params) ([]Hit, error) {
 	s := p.chosen
 	share := min(1, float64(s.count)/float64(max(len(g.slotOf), 1)))
-	want, pace := enough(k, ef, share), rowsPerHop
+	want, pace := enough(k, ef, share), rowsPerHop+componentsPerHop/float64(g.stride)
 	if g.codes != nil {
 		want = max(want, rescored(k))
 	}

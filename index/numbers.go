@@ -67,12 +67,17 @@ func (s *numbers) remove(x number) {
 // addTo adds the ordinals of the numbers within r to b.
 func (s *numbers) addTo(b bitmap, r *Range) {
 	first := sort.Search(len(s.blocks), func(i int) bool { return !r.below(s.blocks[i][len(s.blocks[i])-1].value) })
-	for _, block := range s.blocks[first:] {
-		for _, x := range block {
-			if r.above(x.value) {
-				return
+	blocks := s.blocks[first:]
+	blocks = blocks[:sort.Search(len(blocks), func(i int) bool { return r.above(blocks[i][0].value) })]
+	for i, block := range blocks {
+		if i > 0 && i < len(blocks)-1 { // all within: this is where the time goes
+			for _, x := range block {
+				b.set(x.ordinal)
 			}
-			if !r.below(x.value) {
+			continue
+		}
+		for _, x := range block {
+			if !r.below(x.value) && !r.above(x.value) {
 				b.set(x.ordinal)
 			}
 		}

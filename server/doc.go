@@ -19,12 +19,12 @@
 //	POST /collections/{c}/anomaly         the same in collection c
 //	POST /embed                           the vector of an input
 //	PUT  /collections/{c}/points          add and replace points
-//	POST /collections/{c}/points/delete   remove points
+//	POST /collections/{c}/points/delete   remove points by ids or by a filter
 //	GET  /collections, /collections/{c}   what there is
 //	GET  /healthz, /livez, /readyz        health
 //
 // What is asked about is a vector, the id of a point, or an input (base64, or a file of a multipart form) that the server's
-// encoder embeds. A form's other fields are those of the JSON object, a value each, as JSON; strings stand bare.
+// encoder embeds. Searches take a filter (ParseFilter has its form). A form's other fields are those of the JSON object, a value each, as JSON; strings stand bare.
 //
 // # Caveats
 //
