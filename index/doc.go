@@ -17,6 +17,14 @@
 // All pass the suite of package indextest. A graph depends on its seed and on the calls that made it, not on the number of
 // threads, and on the CPU tier only through the last bits of distances.
 //
+// # Quantisation
+//
+// A graph may walk by codes of a byte a component instead of by vectors (Options.Quantization, Config.Quantization): int8 keeps
+// them beside the vectors and is faster, int8-disk keeps no vectors in memory. Either way the best candidates of a walk, 2k+20 or half of EF, are
+// compared by their vectors: the distances of hits are true, and what codes cost is a share of recall that is hard to measure
+// (docs/decisions/0005-quantisation.md). auto picks by the dimension. With int8-disk a search reads from the store, exact
+// searches read all of it, and the codes stay fitted to the first 256 points.
+//
 // # Durability
 //
 // When Collection.Upsert or Delete returns nil, the write is on disk. The index in memory follows it. A snapshot holds the

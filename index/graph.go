@@ -236,7 +236,7 @@ func (g *graph) Search(ctx context.Context, q []float32, k int, p Params) ([]Hit
 		return nil, err
 	}
 	if g.codes != nil {
-		if err := g.rescore(ctx, w, k); err != nil {
+		if err := g.rescore(ctx, w, k, ef); err != nil {
 			return nil, err
 		}
 	}

@@ -68,14 +68,16 @@ func (g *graph) compare(w *walk, slots []uint32, next *uint32) {
 	g.distances(w.asked, g.vectors, slots, w.dist, next)
 }
 
-// rescored is how many candidates of a walk by codes get their true distances for k hits.
-func rescored(k int) int { return 2*k + 20 }
+// rescored is how many candidates of a walk by codes get their true distances for k hits: 2k+20 are enough where neighbours
+// lie apart by more than the error of the codes. Where they do not, more are: a greater ef helps there, too.
+func rescored(k, ef int) int { return max(2*k+20, ef/2) }
 
-// rescore leaves the nearest live slots of w.pool there, with their true distances. The caller holds mu.
-func (g *graph) rescore(ctx context.Context, w *walk, k int) error {
+// rescore leaves the nearest live slots of w.pool there, rescored(k, ef) at most, with their true distances. The caller holds mu.
+func (g *graph) rescore(ctx context.Context, w *walk, k, ef int) error {
+	most := rescored(k, ef)
 	pool, n := w.pool, 0
 	for _, key := range pool {
-		if n == rescored(k) {
+		if n == most {
 			break
 		}
 		if g.state[key.slot()] == live {
@@ -86,7 +88,7 @@ func (g *graph) rescore(ctx context.Context, w *walk, k int) error {
 	pool = pool[:n]
 	if g.disk != nil {
 		var err error
-		if pool, err = g.measure(ctx, w, pool); err != nil {
+		if pool, err = g.measure(ctx, w, pool, k); err != nil {
 			return err
 		}
 		slices.Sort(pool)

@@ -11,8 +11,8 @@ import (
 // be newer than what the graph knows.
 type vectorReader interface {
 	// readVectors calls use for the members whose ids are there, with the sequence number of their record; the vector is in
-	// row then.
-	readVectors(ctx context.Context, members []member, row []float32, use func(i int, seq uint64)) error
+	// row then. It ends when use returns false.
+	readVectors(ctx context.Context, members []member, row []float32, use func(i int, seq uint64) bool) error
 	// eachVector calls use for every point; the vector is in row then.
 	eachVector(ctx context.Context, row []float32, use func(id string) error) error
 }
@@ -22,6 +22,9 @@ type onDisk struct {
 	vectorReader
 	digests [][16]byte // of each slot's vector: equal vectors share a slot; zero where it is not known
 }
+
+// spareReads is how many vectors more than asked for are read at least: they tell how far codes are from the truth.
+const spareReads = 6
 
 // digestOf tells vectors apart: no two with equal digests are known, nor can be found.
 func digestOf(v []float32) (d [16]byte) {
@@ -46,32 +49,46 @@ func (g *graph) distanceTo(w *walk, row []float32) float32 {
 	return w.dist[0]
 }
 
-// measure gives the slots of pool their true distances, all read in one go. A point may be just being replaced: its slot then
-// has the distance it had before, if another point with this vector tells it, and the point the new distance otherwise.
-func (g *graph) measure(ctx context.Context, w *walk, pool []key) ([]key, error) {
+// measure gives the slots of pool, nearest first, their true distances, and cuts off those that cannot be among the k nearest
+// any more: they are farther than the k-th by more than twice the worst error of a code so far. A point may be just being
+// replaced: its slot then has the distance it had before, if another point with this vector tells it, and the point the new
+// distance otherwise.
+func (g *graph) measure(ctx context.Context, w *walk, pool []key, k int) ([]key, error) {
 	members, known := w.members[:0], w.known[:0]
 	w.moved = w.moved[:0]
-	for _, k := range pool {
-		members, known = append(members, g.owner[k.slot()]), append(known, false)
+	for _, key := range pool {
+		members, known = append(members, g.owner[key.slot()]), append(known, false)
 	}
 	w.members, w.known = members, known
-	err := g.disk.readVectors(ctx, members, w.row, func(i int, seq uint64) {
+	w.nearest.reset(k, func(i uint32) string { return members[i].id })
+	worst, end := float32(0), len(pool)
+	err := g.disk.readVectors(ctx, members, w.row, func(i int, seq uint64) bool {
 		if seq == members[i].seq {
-			pool[i], known[i] = makeKey(g.distanceTo(w, w.row), pool[i].slot()), true
+			d := g.distanceTo(w, w.row)
+			worst = max(worst, d-pool[i].distance(), pool[i].distance()-d)
+			if w.nearest.accepts(d) {
+				w.nearest.add(uint32(i), d)
+			}
+			pool[i], known[i] = makeKey(d, pool[i].slot()), true
 		}
+		next := i + 1
+		if next >= k+spareReads && len(w.nearest.dist) == k && next < end && pool[next].distance() > w.nearest.dist[0]+2*worst {
+			end = next
+		}
+		return next < end
 	})
 	if err != nil {
 		return nil, err
 	}
 	n := 0
-	for i, k := range pool {
+	for i, key := range pool[:end] {
 		if !known[i] {
-			if k, known[i], err = g.measureMoving(ctx, w, k.slot()); err != nil {
+			if key, known[i], err = g.measureMoving(ctx, w, key.slot()); err != nil {
 				return nil, err
 			}
 		}
 		if known[i] {
-			pool[n] = k
+			pool[n] = key
 			n++
 		}
 	}
@@ -83,12 +100,13 @@ func (g *graph) measure(ctx context.Context, w *walk, pool []key) ([]key, error)
 func (g *graph) measureMoving(ctx context.Context, w *walk, slot uint32) (k key, known bool, err error) {
 	members := append([]member{g.owner[slot]}, g.more[slot]...)
 	moved := len(w.moved)
-	err = g.disk.readVectors(ctx, members, w.row, func(i int, seq uint64) {
+	err = g.disk.readVectors(ctx, members, w.row, func(i int, seq uint64) bool {
 		d := g.distanceTo(w, w.row)
 		if seq == members[i].seq {
 			k, known = makeKey(d, slot), true
 		}
 		w.moved = append(w.moved, movedPoint{members[i], d})
+		return true
 	})
 	if known {
 		w.moved = w.moved[:moved]
@@ -121,10 +139,11 @@ func (g *graph) nearestOnDisk(ctx context.Context, w *walk, k int, s *selection)
 	var failed error
 	read := func() {
 		if failed == nil {
-			failed = g.disk.readVectors(ctx, w.members, w.row, func(i int, _ uint64) {
+			failed = g.disk.readVectors(ctx, w.members, w.row, func(i int, _ uint64) bool {
 				if d := g.distanceTo(w, w.row); w.nearest.accepts(d) {
 					w.nearest.add(w.members[i].ordinal, d)
 				}
+				return true
 			})
 		}
 		w.members = w.members[:0]

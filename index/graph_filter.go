@@ -46,7 +46,7 @@ func (g *graph) searchChosen(ctx context.Context, w *walk, k, ef int, p Params) 
 	share := min(1, float64(s.count)/float64(max(len(g.slotOf), 1)))
 	want, pace := enough(k, ef, share), rowsPerHop+componentsPerHop/float64(g.stride)
 	if g.codes != nil {
-		want = max(want, rescored(k))
+		want = max(want, rescored(k, ef))
 	}
 	if g.disk != nil {
 		pace = diskRowsPerHop
@@ -59,7 +59,7 @@ func (g *graph) searchChosen(ctx context.Context, w *walk, k, ef int, p Params) 
 		}
 		if done {
 			if g.codes != nil {
-				if err := g.rescore(ctx, w, k); err != nil {
+				if err := g.rescore(ctx, w, k, ef); err != nil {
 					return nil, err
 				}
 			}

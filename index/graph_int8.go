@@ -128,7 +128,7 @@ func (c *int8Codes) grow(slots int, vectors []float32, stride int) (swap func())
 	} else {
 		copy(next.rows, c.rows)
 	}
-	return func() { *c = next }
+	return func() { c.center, c.rows, c.lift, c.norm = next.center, next.rows, next.lift, next.norm }
 }
 
 func (c *int8Codes) relift(radius float64) (swap func()) {

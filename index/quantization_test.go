@@ -68,6 +68,19 @@ func TestQuantizationRefused(t *testing.T) {
 	}
 }
 
+// TestQuantizedTightClusters: where neighbours lie closer than the codes can tell, a greater ef finds them all the same.
+func TestQuantizedTightClusters(t *testing.T) {
+	const dim, n = 64, 3000
+	for _, metric := range []Metric{Cosine, L2} {
+		v := clusters(rand.New(rand.NewPCG(4, 4)), n+200, dim, 10, 0.03)
+		g := graphOf(t, Options{Dimension: dim, Metric: metric, Quantization: QuantizationInt8})
+		must(t, g.Upsert(numbered(n), v[:n]))
+		if recall := recallOf(t, g, v[n:], Params{EF: 200}); recall < 0.995 {
+			t.Errorf("%v: recall@10 is %.4f, want 0.995", metric, recall)
+		}
+	}
+}
+
 // TestQuantizedGraphs: what holds for float32 holds with codes. The graph does not depend on threads, survives churn, and finds
 // as much as the graph of float32; what it returns has true distances (package indextest).
 func TestQuantizedGraphs(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 
 // A collection is the vectorReader of its graph.
 
-func (c *Collection) readVectors(ctx context.Context, members []member, row []float32, use func(i int, seq uint64)) error {
+func (c *Collection) readVectors(ctx context.Context, members []member, row []float32, use func(i int, seq uint64) bool) error {
 	return c.store.db.View(func(txn *badger.Txn) error {
 		var key []byte
 		for i, m := range members {
@@ -24,15 +24,16 @@ func (c *Collection) readVectors(ctx context.Context, members []member, row []fl
 			if err != nil {
 				return err
 			}
+			more := true
 			err = item.Value(func(b []byte) error {
 				p, err := decodePoint(b, m.id, c.record.Config.Dimension)
 				if err == nil {
 					p.vector(row)
-					use(i, p.seq)
+					more = use(i, p.seq)
 				}
 				return err
 			})
-			if err != nil {
+			if err != nil || !more {
 				return err
 			}
 		}

@@ -37,12 +37,22 @@ func TestNothingIsReadBehindTheEnd(t *testing.T) {
 		fill(r, b)
 		fill(r, arena)
 		rows, out := guarded(t, 7), guarded(t, 7)
+		// Bytes that end where unreadable memory begins.
+		end := func(n int) []byte {
+			f := guarded(t, n/4+1)
+			return unsafe.Slice((*byte)(unsafe.Pointer(&f[0])), 4*len(f))[4*len(f)-n:]
+		}
+		q := CodeQuery{Code: unsafe.Slice((*int8)(unsafe.Pointer(&end(dim)[0])), dim)}
+		codes := end(5 * (dim + CodeTrailer))
 		ids := unsafe.Slice((*uint32)(unsafe.Pointer(&rows[0])), 7)
 		copy(ids, []uint32{4, 0, 4, 3, 1, 4, 4})
 		for _, tr := range supported() {
 			tr.dot(a, b)
 			tr.l2(a, b)
 			for n := 1; n <= 7; n++ {
+				if !tr.codeRows(&q, codes, dim+CodeTrailer, len(codes)-dim-CodeTrailer, ids[7-n:], out[7-n:], nil) {
+					t.Fatal("a row was refused")
+				}
 				if !tr.dotRows(a, arena, dim, 4*dim, ids[7-n:], out[7-n:], nil) || !tr.l2Rows(a, arena, dim, 4*dim, ids[7-n:], out[7-n:], nil) {
 					t.Fatal("a row was refused")
 				}
