@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"testing"
 	"unsafe"
@@ -270,6 +271,37 @@ func TestBF16Threads(t *testing.T) {
 				}
 			}
 		}
+	})
+}
+
+// TestBF16UnderSignals: the collector stops threads by signals, which meet kernels in the middle; tiles must come through.
+func TestBF16UnderSignals(t *testing.T) {
+	eachBF16(t, func(t *testing.T, b *bf16Tier) {
+		if b == bf16Reference {
+			return // plain Go, which the runtime knows
+		}
+		c := bf16Cases()[4]
+		names, want := pass(t, mustBF16(t, 2, b), c)
+		done, stop := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(done)
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					runtime.GC()
+				}
+			}
+		}()
+		for range 20 {
+			_, got := pass(t, mustBF16(t, 2, b), c)
+			for i, name := range names {
+				mustEqual(t, name, len(got[i]), got[i], want[i])
+			}
+		}
+		close(stop)
+		<-done
 	})
 }
 

@@ -229,9 +229,15 @@ func copyExactly(dst, src []float32) {
 	copy(dst, src)
 }
 
+// hugePage is the size of a large page. A batch of activations is thousands of small ones, more than the processor keeps translations of.
+const hugePage = 2 << 20
+
 // aligned returns n zeroed floats that start on a cache line.
 func aligned(n int) []float32 {
 	s := make([]float32, n+16)
+	if 4*n >= 2*hugePage {
+		adviseHugePages(unsafe.Slice((*byte)(unsafe.Pointer(&s[0])), 4*len(s)))
+	}
 	o := 0
 	for uintptr(unsafe.Pointer(&s[o]))&63 != 0 {
 		o++
