@@ -27,7 +27,9 @@ func chosenOf(ids []string, choose func(ord int) bool) *selection {
 func TestFilteredRecall(t *testing.T) {
 	const dim, centers, queries = 24, 20, 40
 	n := smaller(5000)
-	for _, metric := range []Metric{Cosine, L2, Dot} {
+	for _, o := range []Options{{Metric: Cosine}, {Metric: L2}, {Metric: Dot}, {Metric: Cosine, Quantization: QuantizationInt8}} {
+		metric := o.Metric
+		o.Dimension = dim
 		r := rand.New(rand.NewPCG(9, uint64(metric)))
 		byCluster := make([][][]float32, centers)
 		for i := range byCluster {
@@ -40,7 +42,7 @@ func TestFilteredRecall(t *testing.T) {
 				v, clusterOf = append(v, x), append(clusterOf, c)
 			}
 		}
-		g := graphOf(t, Options{Dimension: dim, Metric: metric})
+		g := graphOf(t, o)
 		ids, tags := numbered(len(v)), make([]tag, len(v))
 		for i := range tags {
 			tags[i] = tag{uint64(i + 1), uint32(i)}
@@ -58,6 +60,9 @@ func TestFilteredRecall(t *testing.T) {
 			} {
 				var chosen, walked, gaveUp float64
 				want := enough(10, DefaultEF, share)
+				if g.codes != nil {
+					want = max(want, rescored(10))
+				}
 				for i := range queries { // in the first half of the clusters
 					q := byCluster[i%(centers/2)][i]
 					exact, err := g.Search(ctx, q, 10, Params{Exact: true, chosen: s})
@@ -70,18 +75,21 @@ func TestFilteredRecall(t *testing.T) {
 					done, err := g.walkChosen(ctx, w, DefaultEF, want, n, s, share)
 					must(t, err)
 					if done {
+						if g.codes != nil {
+							must(t, g.rescore(ctx, w, 10))
+						}
 						walked += overlap(t, g.hits(w, 10, s), exact, s)
 					} else {
 						gaveUp++
 					}
 				}
 				walks := queries - gaveUp
-				t.Logf("%v, %g of the points %s: recall@10 %.4f, of walks alone %.4f, %v gave up", metric, share, name, chosen/queries, walked/walks, gaveUp)
+				t.Logf("%v %s, %g of the points %s: recall@10 %.4f, of walks alone %.4f, %v gave up", metric, o.Quantization, share, name, chosen/queries, walked/walks, gaveUp)
 				if chosen < 0.97*queries || walked < 0.97*walks {
-					t.Errorf("%v, %g of the points %s: recall@10 %.4f, of walks alone %.4f, want 0.97", metric, share, name, chosen/queries, walked/walks)
+					t.Errorf("%v %s, %g of the points %s: recall@10 %.4f, of walks alone %.4f, want 0.97", metric, o.Quantization, share, name, chosen/queries, walked/walks)
 				}
 				if share > 0.05 && name == "far" != (gaveUp > queries/2) {
-					t.Errorf("%v, %g of the points %s: %v of %d walks gave up", metric, share, name, gaveUp, queries)
+					t.Errorf("%v %s, %g of the points %s: %v of %d walks gave up", metric, o.Quantization, share, name, gaveUp, queries)
 				}
 			}
 		}
