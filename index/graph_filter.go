@@ -3,6 +3,7 @@ package index
 import (
 	"context"
 	"math"
+	"slices"
 	"sync/atomic"
 
 	"github.com/akin-search/akin/index/distance"
@@ -106,6 +107,7 @@ func (g *graph) walkChosen(ctx context.Context, w *walk, ef, want, hops int, s *
 	if !g.passes(w.pool[0].slot(), s) {
 		w.pool = w.pool[:0]
 	}
+	w.pool = slices.Grow(w.pool, max(0, want-len(w.pool)))
 	worst := ^key(0) // the last of w.pool, once there are want
 	met := 0         // chosen slots whose neighbours were looked at
 	for hop := 0; len(w.front) > 0; hop++ {
@@ -129,39 +131,22 @@ func (g *graph) walkChosen(ctx context.Context, w *walk, ef, want, hops int, s *
 			next = &g.list(w.front[0].slot(), 0)[0]
 		}
 		g.compare(w, near, next)
+		found := 0
 		for i, v := range near {
 			k := makeKey(w.dist[i], v)
 			if k < worst || hop < ef {
 				pushKey(&w.front, k)
 			}
+			near[found], w.dist[found] = v, w.dist[i]
 			if k < worst && g.passes(v, s) {
-				w.pool = insertKey(w.pool, k, want)
-				if len(w.pool) == want {
-					worst = w.pool[want-1]
-				}
+				found++
 			}
+		}
+		if w.pool, _ = distance.Insert(w.pool, want, near[:found], w.dist); len(w.pool) == want {
+			worst = w.pool[want-1]
 		}
 	}
 	return true, nil
-}
-
-// insertKey inserts into a sorted pool of at most n.
-func insertKey(pool []key, k key, n int) []key {
-	lo, hi := 0, len(pool)
-	for lo < hi {
-		mid := int(uint(lo+hi) / 2)
-		if pool[mid] < k {
-			lo = mid + 1
-		} else {
-			hi = mid
-		}
-	}
-	if len(pool) < n {
-		pool = append(pool, 0)
-	}
-	copy(pool[lo+1:], pool[lo:])
-	pool[lo] = k
-	return pool
 }
 
 // pushKey and popKey keep a heap with the smallest key on top.

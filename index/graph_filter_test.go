@@ -61,7 +61,7 @@ func TestFilteredRecall(t *testing.T) {
 				var chosen, walked, gaveUp float64
 				want := enough(10, DefaultEF, share)
 				if g.codes != nil {
-					want = max(want, rescored(10))
+					want = max(want, rescored(10, DefaultEF))
 				}
 				for i := range queries { // in the first half of the clusters
 					q := byCluster[i%(centers/2)][i]
@@ -76,7 +76,7 @@ func TestFilteredRecall(t *testing.T) {
 					must(t, err)
 					if done {
 						if g.codes != nil {
-							must(t, g.rescore(ctx, w, 10))
+							must(t, g.rescore(ctx, w, 10, DefaultEF))
 						}
 						walked += overlap(t, g.hits(w, 10, s), exact, s)
 					} else {
