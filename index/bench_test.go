@@ -204,3 +204,41 @@ func memory() uint64 {
 	runtime.ReadMemStats(&m)
 	return m.HeapAlloc
 }
+
+// BenchmarkHits reads what a server wants of ten hits: labels and payloads of points that have a raw input of a small image as well.
+func BenchmarkHits(b *testing.B) {
+	s := openStore(b, b.TempDir())
+	c, err := s.Create("c", Config{Dimension: 64})
+	must(b, err)
+	data := clusters(rand.New(rand.NewPCG(1, 2)), 5000, 64, 90, 0.5)
+	points := make([]Point, len(data))
+	for i, v := range data {
+		points[i] = Point{ID: fmt.Sprint(i), Vector: v, Label: fmt.Sprint(i % 10), Raw: make([]byte, 2000),
+			Payload: map[string]any{"file": fmt.Sprintf("%d.png", i), "width": 28, "tags": []any{"a", "b"}}}
+	}
+	must(b, c.Upsert(ctx, points))
+	ids := make([]string, 10)
+	next := func(n int) {
+		for i := range ids {
+			ids[i] = points[(n*131+i*17)%len(points)].ID
+		}
+	}
+	b.Run("get", func(b *testing.B) {
+		b.ReportAllocs()
+		for n := range b.N {
+			next(n)
+			if _, err := c.Get(ids...); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("look", func(b *testing.B) {
+		b.ReportAllocs()
+		for n := range b.N {
+			next(n)
+			if _, err := c.Look(FieldLabel|FieldPayload, ids...); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}

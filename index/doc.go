@@ -14,7 +14,7 @@
 //
 // EngineGraph is a hierarchical navigable small world with recall@10 of 0.99 and more at the default EF, for data with some
 // structure; EngineFlat compares with everything and misses nothing; EngineCoder wraps github.com/coder/hnsw for comparison.
-// All pass the suite of package indextest. A graph depends on its seed and on the calls that made it, not on the number of
+// ReadCoder and Collection.ExportCoder exchange graphs that it saved. All pass the suite of package indextest. A graph depends on its seed and on the calls that made it, not on the number of
 // threads, and on the CPU tier only through the last bits of distances.
 //
 // # Quantisation

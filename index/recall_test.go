@@ -298,3 +298,77 @@ func TestPlan(t *testing.T) {
 		t.Errorf("without a target: %+v, %v", plan, err)
 	}
 }
+
+// TestWithout: a walk that is kept from a point does not find it, with any codes, and finds about as much of the rest as before.
+func TestWithout(t *testing.T) {
+	for _, q := range []Quantization{QuantizationFloat32, QuantizationInt8} {
+		ix, err := New(Options{Dimension: 16, M: 8, Quantization: q})
+		must(t, err)
+		g := ix.(*graph)
+		v := spread(rand.New(rand.NewPCG(15, 15)), 1500, 16, true)
+		ids := numbered(len(v))
+		must(t, g.Upsert(ids, v))
+		sample := g.sample(rand.New(rand.NewPCG(1, 1)), 200)
+		if len(sample) != 200 {
+			t.Fatalf("%d points drawn", len(sample))
+		}
+		var rest tally
+		for _, id := range sample {
+			at := slices.Index(ids, id)
+			hits, err := g.Search(ctx, v[at], 10, Params{EF: 64, without: id})
+			must(t, err)
+			nearest, err := g.Search(ctx, v[at], 11, Params{Exact: true})
+			must(t, err)
+			for _, h := range hits {
+				if h.ID == id {
+					t.Fatalf("%v: the walk without %s finds it", q, id)
+				}
+			}
+			if len(hits) != 10 || nearest[0].ID != id {
+				t.Fatalf("%v: %d hits; nearest to %s is %s", q, len(hits), id, nearest[0].ID)
+			}
+			rest.add(matches(hits, nearest[1:]), 10)
+			if with, err := g.Search(ctx, v[at], 1, Params{}); err != nil || with[0].ID != id {
+				t.Fatalf("%v: the next search does not find %s: %v, %v", q, id, with, err)
+			}
+		}
+		if rest.recall() < 0.98 {
+			t.Errorf("%v: %.4f of the rest is found", q, rest.recall())
+		}
+	}
+}
+
+// TestProbes compares the pass for all probes with an exact search for each.
+func TestProbes(t *testing.T) {
+	s := openStore(t, t.TempDir())
+	for _, m := range []Metric{Cosine, L2, Dot} {
+		for _, q := range []Quantization{QuantizationFloat32, QuantizationInt8Disk} {
+			c, err := s.Create(fmt.Sprintf("%v-%v", m, q), Config{Dimension: 17, Metric: m, Quantization: q})
+			must(t, err)
+			v := spread(rand.New(rand.NewPCG(16, 16)), 700, 17, true)
+			copy(v[600:], v[:50]) // equal vectors
+			fill(t, c, 0, v)
+			for _, k := range []int{1, 10, 699, 1000} {
+				probes, err := c.probes(ctx, c.engine.(*graph), 20, k)
+				must(t, err)
+				if len(probes) != 20 {
+					t.Fatalf("%s: %d probes", c.Name(), len(probes))
+				}
+				for _, p := range probes {
+					want, err := c.Search(ctx, p.vector, k+1, Params{Exact: true})
+					must(t, err)
+					want = slices.DeleteFunc(want, func(h Hit) bool { return h.ID == p.id })
+					want = want[:min(k, len(want))]
+					if len(p.nearest) != len(want) || matches(p.nearest, want) != len(want) || !slices.IsSortedFunc(p.nearest, compareHits) {
+						t.Fatalf("%s, k %d: %d nearest to %s, %d of them right, want %d", c.Name(), k, len(p.nearest), p.id, matches(p.nearest, want), len(want))
+					}
+					for i, h := range p.nearest {
+						if math.Abs(float64(h.Distance-want[i].Distance)) > 1e-3 || math.Abs(float64(h.Score-want[i].Score)) > 1e-3 {
+							t.Fatalf("%s, k %d: hit %d of %s is %+v, want %+v", c.Name(), k, i, p.id, h, want[i])
+						}
+					}
+				}
+			}
+		}
+	}
+}

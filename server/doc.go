@@ -23,6 +23,10 @@
 //	GET  /collections, /collections/{c}   what there is
 //	GET  /healthz, /livez, /readyz        health
 //
+// A search with params.recall_target is answered with the least ef that reaches it, as the collection has measured, or exactly:
+// ef_used, 0 for exact, recall_estimate and exact_reason tell which and why. The live recall of the searches that were asked, and what
+// the targets rest on, stand in GET /collections/{c} under recall.
+//
 // What is asked about is a vector, the id of a point, or an input (base64, or a file of a multipart form) that the server's
 // encoder embeds. Searches take a filter (ParseFilter has its form). A form's other fields are those of the JSON object, a value each, as JSON; strings stand bare.
 //

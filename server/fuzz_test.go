@@ -17,6 +17,7 @@ var fuzzTargets = []struct{ method, path string }{
 	{"POST", "/embed"},
 	{"PUT", "/collections/other/points"},
 	{"POST", "/collections/other/points/delete"},
+	{"POST", "/collections/digits/points/query/batch"},
 }
 
 // FuzzBodies: no body makes the server fail; every answer is an envelope.
@@ -31,6 +32,7 @@ func FuzzBodies(f *testing.F) {
 		`{"query":{"input":"` + b64("class 2") + `"},"alpha":0.1}`, `{"id":"3","explain":true}`, `{"query":17}`, `{"input":"` + b64("class 2") + `","model_id":"model-a"}`,
 		`{"points":[{"id":"p","vector":` + axis0 + `,"label":"l\u00e9","payload":{"a":[1,{"b":null}]}},{"id":-3,"vector":` + axis5 + `}]}`,
 		`{"query":` + axis0 + `,"filter":` + manyFilters + `}`, `{"filter":` + manyFilters + `}`,
+		`{"searches":[{"query":` + axis0 + `,"params":{"recall_target":0.9}},{"query":3,"score_threshold":0.5},{"query":{"input":"` + b64("class 1") + `"}}]}`,
 		`{"points":["p",3]}`, ``, `{}`, `[]`, `{"vector":[1e999]}`, `{"vector":null}`, `{"points":[{"id":"\ud800"}]}`,
 	} {
 		for i := range fuzzTargets {
