@@ -26,7 +26,7 @@ const (
 	rowsPerHop       = 16.0
 	componentsPerHop = 1280.0
 	// diskRowsPerHop is the same where rows are read from disk.
-	diskRowsPerHop = 0.5
+	diskRowsPerHop = 0.1
 	// A walk that should have met n chosen slots, n above patience, gives up with less than n/2 − badLuck. Of filters by
 	// chance that stops one walk in a hundred.
 	patience = 8

@@ -23,7 +23,7 @@ const (
 )
 
 // codesFrom is the dimension from which on codes are faster than vectors (docs/decisions/0005-quantisation.md).
-const codesFrom = 32
+const codesFrom = 64
 
 // quantizations are all that a graph can have.
 var quantizations = []Quantization{QuantizationFloat32, QuantizationInt8, QuantizationInt8Disk}
