@@ -254,7 +254,13 @@ const chooseBlock = 64
 // choose keeps at most m of the keys, nearest first: a key that is nearer to one kept than to the query leads nowhere new
 // (algorithm 4, without keeping the pruned).
 func (g *graph) choose(w *walk, keys []key, m int) []key {
-	kept := keys[:0] // never more than have been looked at
+	return g.chooseBeside(w, keys, 0, m)
+}
+
+// chooseBeside is choose where the first n keys stay, whatever they are near to.
+func (g *graph) chooseBeside(w *walk, keys []key, n, m int) []key {
+	kept := keys[:n] // never more than have been looked at
+	keys = keys[n:]
 	for len(keys) > 0 && len(kept) < m {
 		block := keys[:min(chooseBlock, len(keys))]
 		keys = keys[len(block):]
