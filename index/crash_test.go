@@ -126,13 +126,13 @@ func crashChild(dir, seedText, firstText string) error {
 	if err != nil {
 		return err
 	}
-	go func() { // as Snapshot does, but all the time; ends with the process
+	go func() { // as the store does, but all the time; ends with the process
 		for {
-			if err := s.reclaim(); err != nil {
+			time.Sleep(100 * time.Millisecond)
+			if err := s.Compact(ctx); err != nil {
 				fmt.Fprintln(os.Stderr, err)
 				os.Exit(1)
 			}
-			time.Sleep(2 * time.Millisecond)
 		}
 	}()
 	for ; ; n++ {

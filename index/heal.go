@@ -66,6 +66,8 @@ func (s *Store) view(f func(txn *badger.Txn) error) (err error) {
 // update runs a writing transaction.
 func (s *Store) update(f func(txn *badger.Txn) error) (err error) {
 	defer guardReads(&err)
+	s.writing.RLock()
+	defer s.writing.RUnlock()
 	return s.db.Update(f)
 }
 

@@ -13,6 +13,7 @@ import (
 //	akin                            the store's format
 //	next                            the next NUMBER
 //	c NAME                          a collection's NUMBER and Config
+//	flush                           written and dropped to make badger write out its memory (compact.go)
 //	x NUMBER                        a dropped collection whose records are still to be deleted
 //	p NUMBER ID                     a point
 //	r NUMBER ID                     its raw input
@@ -24,6 +25,7 @@ import (
 const (
 	keyFormat = "akin"
 	keyNext   = "next"
+	keyFlush  = "flush"
 
 	prefixConfig  = 'c'
 	prefixDropped = 'x'
@@ -73,16 +75,20 @@ func getSealed(txn *badger.Txn, key []byte, k recordKind) ([]byte, error) {
 }
 
 // deletePrefix deletes all keys with a prefix, in several transactions.
-func deletePrefix(db *badger.DB, prefix []byte) error {
-	batch := db.NewWriteBatch()
+func (s *Store) deletePrefix(prefix []byte) error {
+	s.writing.RLock()
+	defer s.writing.RUnlock()
+	garbage := 0
+	batch := s.db.NewWriteBatch()
 	defer batch.Cancel()
-	err := db.View(func(txn *badger.Txn) error {
+	err := s.view(func(txn *badger.Txn) error {
 		it := txn.NewIterator(badger.IteratorOptions{Prefix: prefix})
 		defer it.Close()
 		for it.Rewind(); it.Valid(); it.Next() {
 			if err := batch.Delete(it.Item().KeyCopy(nil)); err != nil {
 				return err
 			}
+			garbage += large(it.Item())
 		}
 		return nil
 	})
@@ -92,5 +98,6 @@ func deletePrefix(db *badger.DB, prefix []byte) error {
 	if err := batch.Flush(); err != nil {
 		return fmt.Errorf("deleting keys with prefix %q: %w", prefix, err)
 	}
+	s.litter(garbage)
 	return nil
 }

@@ -49,7 +49,7 @@ func (c *Collection) load(txn *badger.Txn) error {
 		}
 		if err != nil {
 			log.Warn("snapshot cannot be used, the graph is built from the points", "error", err)
-			if err := deletePrefix(c.store.db, numberKey(recordChunk, c.record.Number)); err != nil {
+			if err := c.store.deletePrefix(numberKey(recordChunk, c.record.Number)); err != nil {
 				return err
 			}
 		}

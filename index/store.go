@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
@@ -53,11 +54,16 @@ type Store struct {
 
 	budget budget
 
+	writing sync.RWMutex // held shared by writes to badger
+	garbage atomic.Int64 // bytes of large raw inputs that have gone since the last compact
+
 	mu          sync.Mutex // creating, dropping, looking up
 	collections map[string]*Collection
 
 	measuring *background // of curves
 	shadowing *background // searches that are asked exactly, too
+
+	compacting *background
 }
 
 const (
@@ -96,7 +102,8 @@ func Open(dir string, o StoreOptions) (*Store, error) {
 		return nil, fmt.Errorf("store %q: %w", dir, err)
 	}
 	s := &Store{dir: dir, db: db, opt: o, collections: map[string]*Collection{}, measuring: newBackground(1), shadowing: newBackground(shadowWorkers),
-		budget: budget{limit: o.MaxMemory, used: map[*Collection]int64{}}}
+		compacting: newBackground(1),
+		budget:     budget{limit: o.MaxMemory, used: map[*Collection]int64{}}}
 	if err := s.load(); err != nil {
 		return nil, errors.Join(fmt.Errorf("store %q: %w", dir, err), db.Close())
 	}
@@ -305,11 +312,11 @@ func (s *Store) sweepDropped() error {
 	}
 	for _, n := range numbers {
 		for _, prefix := range recordsOfCollection {
-			if err := deletePrefix(s.db, numberKey(prefix, n)); err != nil {
+			if err := s.deletePrefix(numberKey(prefix, n)); err != nil {
 				return err
 			}
 		}
-		if err := deletePrefix(s.db, numberKey(prefixDropped, n)); err != nil {
+		if err := s.deletePrefix(numberKey(prefixDropped, n)); err != nil {
 			return err
 		}
 	}
@@ -320,6 +327,7 @@ func (s *Store) sweepDropped() error {
 func (s *Store) Close() error {
 	s.measuring.cancel()
 	s.shadowing.cancel()
+	s.compacting.cancel()
 	if !s.gate.close() {
 		return nil
 	}
@@ -334,18 +342,6 @@ func (s *Store) Close() error {
 		errs = append(errs, fmt.Errorf("closing the store: %w", err))
 	}
 	return errors.Join(errs...)
-}
-
-// reclaim rewrites files of the value log that are half garbage, until none is.
-func (s *Store) reclaim() error {
-	for {
-		switch err := s.db.RunValueLogGC(0.5); {
-		case errors.Is(err, badger.ErrNoRewrite) || errors.Is(err, badger.ErrRejected): // nothing to do, or another call does it
-			return nil
-		case err != nil:
-			return fmt.Errorf("reclaiming space: %w", err)
-		}
-	}
 }
 
 // gate lets calls in until it is closed; close waits for those inside.

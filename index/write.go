@@ -79,6 +79,7 @@ func (c *Collection) upsertPart(points []Point, payloads [][]byte, entries [][]e
 	}
 	number := c.record.Number
 	fresh := map[string]bool{} // ids that are not stored yet
+	garbage := 0
 	ids, vectors, tags := make([]string, len(points)), make([][]float32, len(points)), make([]tag, len(points))
 	err := c.store.update(func(txn *badger.Txn) error {
 		for i := range points {
@@ -92,8 +93,13 @@ func (c *Collection) upsertPart(points []Point, payloads [][]byte, entries [][]e
 				if err := txn.Set(rawKey, seal(append(newRecord(kindRaw, len(p.Raw)), p.Raw...), p.ID)); err != nil {
 					return err
 				}
-			} else if err := c.deleteRaw(txn, key, rawKey, p.ID); err != nil {
+				if len(p.Raw) > inlineSize && !fresh[p.ID] {
+					garbage += len(p.Raw) // about as much as it replaces
+				}
+			} else if n, err := c.deleteRaw(txn, key, rawKey, p.ID); err != nil {
 				return err
+			} else {
+				garbage += n
 			}
 			if err := txn.Set(key, encodePoint(p, payloads[i], vectors[i], tags[i].seq)); err != nil {
 				return err
@@ -104,6 +110,7 @@ func (c *Collection) upsertPart(points []Point, payloads [][]byte, entries [][]e
 	if err != nil {
 		return err
 	}
+	c.store.litter(garbage)
 	c.sequence += uint64(len(points))
 	for id := range fresh {
 		c.idBytes += len(id)
@@ -114,14 +121,15 @@ func (c *Collection) upsertPart(points []Point, payloads [][]byte, entries [][]e
 	return c.engine.put(ids, vectors, tags)
 }
 
-// deleteRaw deletes the raw input of a point that is in the store, if it has one.
-func (c *Collection) deleteRaw(txn *badger.Txn, key, rawKey []byte, id string) error {
+// deleteRaw deletes the raw input of a point that is in the store, if it has one, and returns how much of the value log that
+// makes garbage.
+func (c *Collection) deleteRaw(txn *badger.Txn, key, rawKey []byte, id string) (garbage int, err error) {
 	item, err := txn.Get(key)
 	if errors.Is(err, badger.ErrKeyNotFound) {
-		return nil
+		return 0, nil
 	}
 	if err != nil {
-		return err
+		return 0, err
 	}
 	var old pointRecord
 	err = item.Value(func(b []byte) error {
@@ -129,10 +137,21 @@ func (c *Collection) deleteRaw(txn *badger.Txn, key, rawKey []byte, id string) e
 		return err
 	})
 	if err == nil && !old.hasRaw {
-		return nil
+		return 0, nil
+	}
+	if raw, err := txn.Get(rawKey); err == nil {
+		garbage = large(raw)
 	}
 	// A record that cannot be read is about to go: what may belong to it goes too.
-	return txn.Delete(rawKey)
+	return garbage, txn.Delete(rawKey)
+}
+
+// large is the size of a value in the value log, 0 of one that is not there.
+func large(item *badger.Item) int {
+	if n := int(item.ValueSize()); n > inlineSize {
+		return n
+	}
+	return 0
 }
 
 // setSequence stores the number of the last write and of the points after it.
@@ -221,6 +240,7 @@ func (c *Collection) deletePart(ids []string) error {
 		return err
 	}
 	var gone []string
+	garbage := 0
 	seen := map[string]bool{}
 	err := c.store.update(func(txn *badger.Txn) error {
 		for _, id := range ids {
@@ -230,9 +250,11 @@ func (c *Collection) deletePart(ids []string) error {
 			seen[id] = true
 			gone = append(gone, id)
 			key, rawKey := pointKey(recordPoint, c.record.Number, id), pointKey(recordRaw, c.record.Number, id)
-			if err := c.deleteRaw(txn, key, rawKey, id); err != nil {
+			n, err := c.deleteRaw(txn, key, rawKey, id)
+			if err != nil {
 				return err
 			}
+			garbage += n
 			if err := txn.Delete(key); err != nil {
 				return err
 			}
@@ -245,6 +267,7 @@ func (c *Collection) deletePart(ids []string) error {
 	if err != nil || len(gone) == 0 {
 		return err
 	}
+	c.store.litter(garbage)
 	c.sequence++
 	// The catalogue last: it gives ordinals to others, which searches of the engine must not meet before.
 	err = c.engine.Delete(gone)
