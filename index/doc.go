@@ -27,9 +27,14 @@
 //
 // # Durability
 //
-// When Collection.Upsert or Delete returns nil, the write is on disk. The index in memory follows it. A snapshot holds the
-// links of a graph up to a sequence number; Open restores it, puts the points back and inserts later ones. A snapshot that is
-// missing, torn or damaged costs the time of a rebuild, which is logged, and no data.
+// When Collection.Upsert or Delete returns nil, the write is on disk. The index in memory follows it. A snapshot is a file with
+// all of a graph up to a sequence number; Open reads it, and deletes and inserts what came later. One that is missing, torn or
+// damaged costs the time of a rebuild, which is logged, and no data. What filters are answered from is read by the first filter
+// or the first write after a start. Bytes that changed on disk are an error, ErrCorrupt, at Open or when they are read; Verify
+// finds, and mends, all there is (docs/decisions/0008-durability.md).
+//
+// Space of deleted and replaced values comes back by itself, and at once by Store.Compact. StoreOptions.MaxMemory bounds the
+// memory; a write beyond it is ErrFull.
 //
 // # Filters
 //
@@ -49,7 +54,6 @@
 //
 // With Cosine vectors are stored at unit length: Get does not return the length they had. With Dot the recall of a graph is
 // lower than with the other metrics, most of all for vectors of very different lengths: raise EF. A Store is open in one
-// process at a time. Snapshots are made by Close and by Collection.Snapshot, not in the background. A point whose record is
-// damaged fails Open with ErrCorrupt: restore a backup. Only EngineGraph has snapshots; the others are built at every Open,
+// process at a time. Snapshots are made by Close and by Collection.Snapshot, not in the background. Only EngineGraph has snapshots; the others are built at every Open,
 // which takes minutes for EngineCoder with a hundred thousand points.
 package index
