@@ -88,7 +88,7 @@ func TestFilteredRecall(t *testing.T) {
 				if chosen < 0.97*queries || walked < 0.97*walks {
 					t.Errorf("%v %s, %g of the points %s: recall@10 %.4f, of walks alone %.4f, want 0.97", metric, o.Quantization, share, name, chosen/queries, walked/walks)
 				}
-				if share > 0.05 && name == "far" != (gaveUp > queries/2) {
+				if plenty := share * float64(n); plenty > 8*float64(want) && name == "far" != (gaveUp > queries/2) {
 					t.Errorf("%v %s, %g of the points %s: %v of %d walks gave up", metric, o.Quantization, share, name, gaveUp, queries)
 				}
 			}
