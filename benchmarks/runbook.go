@@ -112,6 +112,7 @@ func (o *RunbookOptions) check(d Data) error {
 	if err := d.Validate(); err != nil {
 		return err
 	}
+	o.Quantization = o.Quantization.Pick(index.EngineGraph, d.Dimension()) // what auto comes to
 	// A share of the points is deleted or filtered away; what is left has to hold k.
 	if least := 4 * o.K; len(d.Base) < least {
 		return fmt.Errorf("%s: %w: %d points for k %d; a runbook wants %d or more", d.Name, ErrData, len(d.Base), o.K, least)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -266,9 +267,14 @@ func TestOrder(t *testing.T) {
 }
 
 func TestFiltered(t *testing.T) {
-	r, err := Filtered(context.Background(), smallMixture(t), runbookOptions(t))
+	o := runbookOptions(t)
+	o.Quantization = index.QuantizationAuto
+	r, err := Filtered(context.Background(), smallMixture(t), o)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if want := index.QuantizationAuto.Pick(index.EngineGraph, 16); r.Quantization != want {
+		t.Errorf("%s, want what auto stands for, %s", r.Quantization, want)
 	}
 	if len(r.Filters) != 12 || r.Recall < 0.98 || !r.Bar.Passed {
 		t.Errorf("%+v", r)
@@ -351,20 +357,24 @@ func TestMixed(t *testing.T) {
 	}
 }
 
-// sloppy is a collection that keeps what it should delete, loses what it should keep, or is slow after writes.
+// sloppy is a collection that keeps what it should delete, loses what it should keep, or is slow beside writes.
 type sloppy struct {
 	mixedCollection
 	deletes bool
 	lose    bool
 	slow    time.Duration
-	wrote   chan struct{}
+	writing atomic.Int32
+}
+
+func (c *sloppy) Upsert(ctx context.Context, points []index.Point) error {
+	c.writing.Add(1)
+	defer c.writing.Add(-1)
+	return c.mixedCollection.Upsert(ctx, points)
 }
 
 func (c *sloppy) Delete(ctx context.Context, ids []string) error {
-	select {
-	case c.wrote <- struct{}{}:
-	default:
-	}
+	c.writing.Add(1)
+	defer c.writing.Add(-1)
 	if !c.deletes {
 		return nil
 	}
@@ -372,10 +382,8 @@ func (c *sloppy) Delete(ctx context.Context, ids []string) error {
 }
 
 func (c *sloppy) Search(ctx context.Context, q []float32, k int, p index.Params) ([]index.Hit, error) {
-	select {
-	case <-c.wrote:
+	if c.writing.Load() > 0 {
 		time.Sleep(c.slow)
-	default:
 	}
 	if !c.lose {
 		return c.mixedCollection.Search(ctx, q, k, p)
@@ -390,16 +398,16 @@ func (c *sloppy) Search(ctx context.Context, q []float32, k int, p index.Params)
 func TestMixedFindsFaults(t *testing.T) {
 	for _, c := range []struct {
 		name   string
-		faults sloppy
+		faults *sloppy
 		check  func(r MixedReport, err error) bool
 	}{
-		{"keeps what is deleted", sloppy{}, func(_ MixedReport, err error) bool {
+		{"keeps what is deleted", &sloppy{}, func(_ MixedReport, err error) bool {
 			return err != nil && strings.Contains(err.Error(), "before the search began")
 		}},
-		{"loses neighbours", sloppy{deletes: true, lose: true}, func(r MixedReport, err error) bool {
+		{"loses neighbours", &sloppy{deletes: true, lose: true}, func(r MixedReport, err error) bool {
 			return err == nil && r.Writing.Recall < 0.7 && r.FinalRecall < 0.7
 		}},
-		{"is slow", sloppy{deletes: true, slow: 80 * time.Millisecond}, func(r MixedReport, err error) bool {
+		{"is slow", &sloppy{deletes: true, slow: 300 * time.Millisecond}, func(r MixedReport, err error) bool {
 			return err == nil && !r.Bar.Passed
 		}},
 	} {
@@ -413,8 +421,8 @@ func TestMixedFindsFaults(t *testing.T) {
 			if _, err := o.fill(context.Background(), col, m.stay+m.width, m.point); err != nil {
 				return err
 			}
-			c.faults.mixedCollection, c.faults.wrote = col, make(chan struct{}, 1)
-			m.c = &c.faults
+			c.faults.mixedCollection = col
+			m.c = c.faults
 			var r MixedReport
 			if err := m.run(context.Background(), &r); !c.check(r, err) {
 				t.Errorf("%s: %+v, %v", c.name, r, err)
