@@ -1,9 +1,11 @@
 package index
 
 import (
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // backLink is the link back from a neighbour to the plan that chose it, made so that links sort by layer and target:
@@ -39,8 +41,11 @@ func (g *graph) link(plans []*plan) {
 		}
 	}
 	r.group = append(r.group, len(r.back))
-	g.parallel(len(r.group)-1, func(w *walk, i int) {
-		g.linkBack(w, plans, r.back[r.group[i]:r.group[i+1]])
+	targets := len(r.group) - 1
+	g.parallel((targets+linkChunk-1)/linkChunk, func(w *walk, chunk int) {
+		for i := chunk * linkChunk; i < min((chunk+1)*linkChunk, targets); i++ {
+			g.linkBack(w, plans, r.back[r.group[i]:r.group[i+1]])
+		}
 	})
 	for _, p := range plans {
 		r.orphans = append(r.orphans, p.slot)
@@ -155,14 +160,28 @@ func (g *graph) linkSomehow(from, to uint32) bool {
 	return false
 }
 
-// parallel calls f for 0 to n−1 on the graph's threads, each with a walk of its own.
+// linkChunk is how many targets a goroutine takes at once: one is little work.
+const linkChunk = 16
+
+// turn is how long a worker runs before it lets others run.
+const turn = 50 * time.Microsecond
+
+// parallel calls f for 0 to n−1 on the graph's threads, each with a walk of its own. Workers give way after every turn: where all
+// processors are busy inserting, a search would else wait for one for 10 ms, the scheduler's time slice. A worker that has waited
+// for its own next turn, because searches keep all processors busy, takes as long.
 func (g *graph) parallel(n int, f func(w *walk, i int)) {
 	var next atomic.Int64
 	work := func() {
 		w := g.getWalk()
 		defer g.walks.Put(w)
+		began, mine := time.Now(), turn
 		for i := next.Add(1) - 1; i < int64(n); i = next.Add(1) - 1 {
 			f(w, int(i))
+			if end := time.Now(); end.Sub(began) >= mine {
+				runtime.Gosched()
+				began = time.Now()
+				mine = max(turn, began.Sub(end))
+			}
 		}
 	}
 	if min(g.opt.Threads, n) < 2 {

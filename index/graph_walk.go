@@ -148,8 +148,7 @@ func (g *graph) walkLayer(ctx context.Context, w *walk, layer, ef int) error {
 		list := g.list(slot, layer)
 		near := w.near
 		near = near[:distance.Unseen(list[1:1+atomic.LoadUint32(&list[0])], visited, gen, near)]
-		for at++; at < len(pool) && pool[at]&expanded != 0; at++ {
-		}
+		at = distance.Open(pool, at+1)
 		var next *uint32
 		if at < len(pool) {
 			next = &g.list(pool[at].slot(), layer)[0]

@@ -75,6 +75,7 @@ func main() {
 	}
 	unseen()
 	insert()
+	open()
 	src, err := format.Source(stubs.Bytes())
 	if err != nil {
 		log.Fatal(err)
@@ -353,4 +354,26 @@ insert512 equals:
 	o("skip:\n\tINCQ R14\n\tDECQ R13\n\tJNZ key")
 	o("after:\n\tADDQ $32, R8\n\tADDQ $32, DX\n\tSUBQ $8, R9\n\tJGT block")
 	o("\tMOVQ SI, length+48(FP)\n\tMOVQ R10, low+56(FP)\n\tVZEROUPPER\n\tRET\n")
+}
+
+// open writes the search for a key whose neighbours have not been looked at, for AVX-512: eight keys at once.
+//
+//	DI keys   SI n   AX place
+func open() {
+	comment(`
+open512 equals:
+
+	for ; at < n && keys[at]&1 != 0; at++ {
+	}
+	return at`)
+	sig := "keys *uint64, n, at int"
+	g("//\n//go:noescape\nfunc open512(%s) (ret int)\n", sig)
+	o("//\n// func open512(%s) (ret int)", sig)
+	o("TEXT ·open512(SB), NOSPLIT|NOFRAME, $0-32")
+	o("\tMOVQ keys+0(FP), DI\n\tMOVQ n+8(FP), SI\n\tMOVQ at+16(FP), AX\n\tMOVQ $1, BX\n\tVPBROADCASTQ BX, Z1")
+	o("eight:\n\tLEAQ 8(AX), CX\n\tCMPQ CX, SI\n\tJGT one")
+	o("\tVPTESTNMQ (DI)(AX*8), Z1, K1\n\tKMOVW K1, BX\n\tTESTL BX, BX\n\tJNZ found\n\tMOVQ CX, AX\n\tJMP eight")
+	o("found:\n\tTZCNTL BX, BX\n\tADDQ BX, AX\n\tJMP done")
+	o("one:\n\tCMPQ AX, SI\n\tJGE done\n\tTESTB $1, (DI)(AX*8)\n\tJZ done\n\tINCQ AX\n\tJMP one")
+	o("done:\n\tMOVQ AX, ret+24(FP)\n\tVZEROUPPER\n\tRET\n")
 }

@@ -184,3 +184,12 @@ func unseenScalar(list *uint32, n int, stamps *uint16, stamped int, gen uint16, 
 //
 //go:noescape
 func insert512(keys *uint64, n, ef int, rows *uint32, dist *float32, m int) (length, low int)
+
+// open512 equals:
+//
+//	for ; at < n && keys[at]&1 != 0; at++ {
+//	}
+//	return at
+//
+//go:noescape
+func open512(keys *uint64, n, at int) (ret int)

@@ -1617,3 +1617,42 @@ after:
 	VZEROUPPER
 	RET
 
+// open512 equals:
+//
+// 	for ; at < n && keys[at]&1 != 0; at++ {
+// 	}
+// 	return at
+//
+// func open512(keys *uint64, n, at int) (ret int)
+TEXT ·open512(SB), NOSPLIT|NOFRAME, $0-32
+	MOVQ keys+0(FP), DI
+	MOVQ n+8(FP), SI
+	MOVQ at+16(FP), AX
+	MOVQ $1, BX
+	VPBROADCASTQ BX, Z1
+eight:
+	LEAQ 8(AX), CX
+	CMPQ CX, SI
+	JGT one
+	VPTESTNMQ (DI)(AX*8), Z1, K1
+	KMOVW K1, BX
+	TESTL BX, BX
+	JNZ found
+	MOVQ CX, AX
+	JMP eight
+found:
+	TZCNTL BX, BX
+	ADDQ BX, AX
+	JMP done
+one:
+	CMPQ AX, SI
+	JGE done
+	TESTB $1, (DI)(AX*8)
+	JZ done
+	INCQ AX
+	JMP one
+done:
+	MOVQ AX, ret+24(FP)
+	VZEROUPPER
+	RET
+

@@ -10,7 +10,7 @@ import (
 
 // A walk through a graph keeps its candidates in a pool: keys in rising order, at most ef of them. A key is
 //
-//	bits 63…32 distance, order-preserving   bits 31…1 row   bit 0 the caller's
+//	bits 63…32 distance, order-preserving   bits 31…1 row   bit 0 the row's neighbours have been looked at
 //
 // so that keys sort by distance, then row.
 
@@ -33,6 +33,14 @@ func Insert[K ~uint64](pool []K, ef int, rows []uint32, dist []float32) ([]K, in
 	keys := unsafe.Slice((*uint64)(unsafe.Pointer(unsafe.SliceData(pool))), cap(pool))
 	n, low := active.insert(keys, len(pool), ef, rows, dist)
 	return pool[:n], low
+}
+
+// Open returns the first place from at on whose key has a clear bit 0, len(pool) if there is none.
+func Open[K ~uint64](pool []K, at int) int {
+	if at < 0 || at > len(pool) {
+		panic(fmt.Sprintf("distance: place %d in a pool of %d keys", at, len(pool)))
+	}
+	return active.open(unsafe.Slice((*uint64)(unsafe.Pointer(unsafe.SliceData(pool))), len(pool)), at)
 }
 
 // Unseen copies the rows of a list whose stamp is not gen, in order, and stamps them. It returns how many they are. The words of
@@ -88,4 +96,11 @@ func unseenGeneric(list []uint32, stamps []uint16, gen uint16, near []uint32) in
 		n += unseen
 	}
 	return n
+}
+
+// openGeneric is Open.
+func openGeneric(keys []uint64, at int) int {
+	for ; at < len(keys) && keys[at]&1 != 0; at++ {
+	}
+	return at
 }

@@ -65,6 +65,33 @@ func TestInsertEqualsSorting(t *testing.T) {
 	}
 }
 
+func TestOpen(t *testing.T) {
+	r := rand.New(rand.NewPCG(15, 16))
+	for n := range 70 {
+		for range 20 {
+			keys := slices.Repeat([]uint64{0}, n+8) // open ones behind the end
+			for i := range n {
+				keys[i] = r.Uint64() | 1
+			}
+			if n > 0 && r.IntN(4) > 0 {
+				keys[r.IntN(n)] &^= 1
+			}
+			keys = keys[:n]
+			for at := range n + 1 {
+				want := at
+				for want < n && keys[want]&1 != 0 {
+					want++
+				}
+				for _, tr := range supported() {
+					if got := tr.open(keys, at); got != want {
+						t.Fatalf("%v: %d of %x from %d, want %d", tr, got, keys, at, want)
+					}
+				}
+			}
+		}
+	}
+}
+
 func TestKeysSort(t *testing.T) {
 	d := []float32{float32(math.Inf(-1)), -3e38, -1, -1e-45, 0, 1e-45, 1, 1, 3e38, float32(math.Inf(1))}
 	for i := 1; i < len(d); i++ {

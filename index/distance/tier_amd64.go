@@ -92,3 +92,10 @@ func (t tier) codeRows(q *CodeQuery, arena []byte, stride, limit int, rows []uin
 	}
 	return codeRowsGeneric(q, arena, stride, limit, rows, out)
 }
+
+func (t tier) open(keys []uint64, at int) int {
+	if t == avx512 {
+		return open512(unsafe.SliceData(keys), len(keys), at)
+	}
+	return openGeneric(keys, at)
+}

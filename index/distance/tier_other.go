@@ -26,3 +26,5 @@ func (tier) unseen(list []uint32, stamps []uint16, gen uint16, near []uint32) in
 func (tier) codeRows(q *CodeQuery, arena []byte, stride, limit int, rows []uint32, out []float32, _ *uint32) bool {
 	return codeRowsGeneric(q, arena, stride, limit, rows, out)
 }
+
+func (tier) open(keys []uint64, at int) int { return openGeneric(keys, at) }
