@@ -30,6 +30,7 @@ type Collection struct {
 	idBytes  int        // of all ids; guarded by mu
 	detector atomic.Pointer[Detector]
 	curve    atomic.Pointer[curve] // replaced by holders of mu
+	drift    atomic.Bool           // writes made some of it stale
 	shadow   shadow
 
 	snapshots sync.Mutex // one snapshot at a time; taken before mu

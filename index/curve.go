@@ -92,7 +92,7 @@ func (c *curve) stale(points int, sequence uint64) (buckets []int) {
 
 // MeasureRecall measures how recall@k of the collection's graph depends on ef, and keeps the result with the collection, where
 // Params.RecallTarget uses it. A collection does so by itself, in the background, once a search has asked for a recall; call it
-// after a large import to be ready before. It takes about a second, more with a million points. k counts as the next of 1, 3,
+// after a large import to be ready before. It takes a second or two of one core, more with a million points. k counts as the next of 1, 3,
 // 10, 30, … MaxK. Engines without a graph have nothing to measure.
 func (c *Collection) MeasureRecall(ctx context.Context, k int) error {
 	if err := c.enter(); err != nil {
@@ -135,6 +135,7 @@ func (c *Collection) measure(ctx context.Context, k int) error {
 		return err
 	}
 	c.curve.Store(next)
+	c.drifted()
 	return nil
 }
 

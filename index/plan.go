@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Plan is how a collection answers a search that asks for a recall.
@@ -56,6 +57,9 @@ func (c *Collection) Plan(k int, p Params) (Plan, error) {
 		exact.Reason = fmt.Sprintf("recall@%d is being measured", bucket)
 		return exact, nil
 	}
+	if c.drift.Load() {
+		c.refresh()
+	}
 	for _, r := range b.Rungs {
 		if r.Low >= target {
 			return Plan{Params: p.withEF(r.EF), Recall: r.Low}, nil
@@ -70,30 +74,29 @@ func (p Params) withEF(ef int) Params {
 	return p
 }
 
-// refresh measures buckets in the background, and those that writes made stale meanwhile. If another measurement is on, it does
-// nothing: a later search or write comes back.
+// refresh measures buckets in the background, and those that writes made stale. If another measurement is on, it does nothing:
+// a later search comes back.
 func (c *Collection) refresh(buckets ...int) {
 	c.store.measuring.start(&c.store.gate, func(ctx context.Context) {
-		for ; len(buckets) > 0; buckets = c.stale() {
-			for _, k := range buckets {
-				err := c.measure(ctx, k)
-				if ctx.Err() != nil || errors.Is(err, ErrNotFound) { // closed or dropped
-					return
-				}
-				if err != nil {
-					c.store.opt.Logger.Warn("recall could not be measured", "collection", c.name, "k", k, "error", err)
-					return
-				}
+		buckets = append(buckets, c.stale()...)
+		slices.Sort(buckets)
+		for _, k := range slices.Compact(buckets) {
+			err := c.measure(ctx, k)
+			if ctx.Err() != nil || errors.Is(err, ErrNotFound) { // closed or dropped
+				return
+			}
+			if err != nil {
+				c.store.opt.Logger.Warn("recall could not be measured", "collection", c.name, "k", k, "error", err)
+				return
 			}
 		}
 	})
 }
 
-// drifted measures anew what has become stale by a write. The caller holds mu.
+// drifted notes whether writes have made a bucket stale. It is measured anew when a search asks for a recall, so that an import
+// that nobody searches costs nothing. The caller holds mu.
 func (c *Collection) drifted() {
-	if stale := c.curve.Load().stale(c.Len(), c.sequence); len(stale) > 0 {
-		c.refresh(stale...)
-	}
+	c.drift.Store(len(c.curve.Load().stale(c.Len(), c.sequence)) > 0)
 }
 
 func (c *Collection) stale() []int {

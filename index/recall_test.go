@@ -223,12 +223,13 @@ func TestCurveLife(t *testing.T) {
 	fill(t, c, 850, v[850:1100])
 	measured := func(n int) func() bool {
 		return func() bool {
+			planned(10) // a search asks, a measurement comes
 			return !slices.ContainsFunc(c.curve.Load().Buckets, func(b curveBucket) bool { return b.Points != n })
 		}
 	}
 	waitFor(t, "the curve of the grown collection", measured(1100))
 	fill(t, c, 0, v[1100:1400]) // replaced: as many points, other ones
-	waitFor(t, "the curve of other points", func() bool { return c.curve.Load().Buckets[1].Sequence == 1400 && c.stale() == nil })
+	waitFor(t, "the curve of other points", func() bool { return planned(10) && c.curve.Load().Buckets[1].Sequence == 1400 && c.stale() == nil })
 	var gone []string
 	for i := range 700 {
 		gone = append(gone, fmt.Sprint(i))

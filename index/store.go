@@ -145,6 +145,7 @@ func (s *Store) load() error {
 			if err := c.load(txn); err != nil {
 				return fmt.Errorf("collection %q: %w", c.name, err)
 			}
+			c.drifted()
 			if err := c.countMemory(); err != nil {
 				return err
 			}
