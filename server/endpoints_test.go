@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/akin-search/akin/index"
 )
 
 // found is the result of a search.
@@ -230,5 +232,36 @@ func TestInternal(t *testing.T) {
 	}
 	if !strings.Contains(ts.log.String(), "fakeEncoder") {
 		t.Errorf("no stack in %q", ts.log)
+	}
+}
+
+// TestFull: a write beyond the store's memory is refused whole, with the limit.
+func TestFull(t *testing.T) {
+	const limit = 100_000
+	store, err := index.Open(t.TempDir(), index.StoreOptions{MaxMemory: limit})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	col, err := store.Create("small", index.Config{Dimension: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ts := start(t, func(o *Options) { o.Store, o.Default, o.Encoder = store, "small", nil })
+	points := make([]string, 1000)
+	for i := range points {
+		points[i] = fmt.Sprintf(`{"id":%d,"vector":[1,%d]}`, i, i)
+	}
+	a := ts.do("PUT", "/collections/small/points", "application/json", `{"points":[`+strings.Join(points, ",")+`]}`)
+	if a.status != http.StatusInsufficientStorage || !strings.Contains(a.text, fmt.Sprint(limit)) || col.Len() != 0 {
+		t.Errorf("%d %s, %d points", a.status, a.body, col.Len())
+	}
+	a = ts.do("PUT", "/collections/small/points", "application/json", `{"points":[`+points[1]+`]}`)
+	if a.status != http.StatusOK || col.Len() != 1 {
+		t.Errorf("%d %s, %d points", a.status, a.body, col.Len())
 	}
 }
