@@ -123,6 +123,17 @@ func TestOwnImages(t *testing.T) {
 	if len(byID) != 1 || byID[0].ID != hits[0].ID {
 		t.Errorf("searching by point %s finds %+v", hits[0].ID, byID)
 	}
+	code, out, errs := akin(t, "search", "--id", hits[0].ID, "--dir", dir, "--k", "9", "--recall-target", "0.9", "--score-threshold", "0.5", "--json")
+	var within []found
+	if err := json.Unmarshal([]byte(out), &within); err != nil || code != 0 || !strings.Contains(errs, "recall of 0.9") {
+		t.Errorf("search for a recall: exit code %d, %v, %s", code, err, errs)
+	}
+	if len(within) == 0 || len(within) > 9 || slices.ContainsFunc(within, func(f found) bool { return f.Score < 0.5 }) {
+		t.Errorf("with a score of 0.5 or more there are %+v", within)
+	}
+	if code, _, errs := akin(t, "search", "--id", hits[0].ID, "--dir", dir, "--recall-target", "2"); code != 1 || !strings.Contains(errs, "between 0 and 1") {
+		t.Errorf("a recall of 2: exit code %d: %s", code, errs)
+	}
 	others := mustAkin[[]found](t, "search", "--id", hits[0].ID, "--dir", dir, "--k", "400", "--filter", `{"must_not":[{"key":"@label","match":{"value":"bar"}}]}`)
 	if len(others) == 0 || len(others) >= in.Points || slices.ContainsFunc(others, func(f found) bool { return f.Label == "bar" }) {
 		t.Errorf("of %d points these %d are no bars: %+v", in.Points, len(others), others)
@@ -403,7 +414,7 @@ func TestMistakes(t *testing.T) {
 
 // TestHelp: every command has a help text with what it is for.
 func TestHelp(t *testing.T) {
-	for _, c := range []string{"demo", "train", "ingest", "serve", "search", "score", "eval", "bench", "bench recall"} {
+	for _, c := range []string{"demo", "train", "ingest", "serve", "search", "score", "eval", "import", "export", "bench", "bench recall"} {
 		code, out, _ := akin(t, append(strings.Fields(c), "--help")...)
 		if code != 0 || !strings.Contains(out, "Usage:") || c != "bench" && !strings.Contains(out, "Examples:") {
 			t.Errorf("akin %s --help: exit code %d, %q", c, code, out)
