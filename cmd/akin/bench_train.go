@@ -19,7 +19,7 @@ func newBenchTrain(a *app) *cobra.Command {
 backward and AdamW. Eight prepared batches take turns; there is no augmentation.
 
 Times are medians: of the wall clock, and of the processor time of all threads, which other work on the machine disturbs less.
-The peak is what multiply-adds on registers alone reach on this machine, times the threads.
+The peak is what multiply-adds of float32 on registers alone reach on this machine, times the threads; with bf16, too.
 
 Networks: mlp, 784-256-128-64; cnn, conv 3×3×16, pool, conv 3×3×32, pool, linear 128, linear 64; default, that of akin train;
 resnet, ResNet-8-like with normalisation, 32-64-128 channels. benchmarks/peers runs the same in PyTorch.`,
