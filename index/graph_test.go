@@ -146,7 +146,18 @@ func TestGraphIsTheSameForAnyThreads(t *testing.T) {
 	}
 }
 
-// TestGraphChurn deletes and inserts again: memory does not grow, and recall is that of a fresh graph.
+// linksPerSlot is the mean length of the lists of layer 0.
+func linksPerSlot(g *graph) float64 {
+	sum := 0
+	for i, s := range g.state {
+		if s == live {
+			sum += int(g.list(uint32(i), 0)[0])
+		}
+	}
+	return float64(sum) / float64(g.lives)
+}
+
+// TestGraphChurn deletes and inserts again: memory does not grow, recall is that of a fresh graph, and so is the number of links.
 func TestGraphChurn(t *testing.T) {
 	const dim, rounds = 24, 6
 	n := smaller(5000)
@@ -178,7 +189,11 @@ func TestGraphChurn(t *testing.T) {
 		fresh := graphOf(t, Options{Dimension: dim, Metric: metric})
 		must(t, fresh.Upsert(ids, v))
 		got, want := recallOf(t, g, v[:500], Params{}), recallOf(t, fresh, v[:500], Params{})
-		t.Logf("%v: recall@10 %.4f, of a fresh graph %.4f; %d slots for %d points", metric, got, want, most, n)
+		links, freshLinks := linksPerSlot(g), linksPerSlot(fresh)
+		t.Logf("%v: recall@10 %.4f, of a fresh graph %.4f; %d slots for %d points; %.2f links a slot, fresh %.2f", metric, got, want, most, n, links, freshLinks)
+		if links < 0.8*freshLinks {
+			t.Errorf("%v: churn left %.2f links a slot, a fresh graph has %.2f", metric, links, freshLinks)
+		}
 		if got < want-0.01 || most > n*3/2 {
 			t.Errorf("%v: recall@10 %.4f, of a fresh graph %.4f; %d slots for %d points", metric, got, want, most, n)
 		}
