@@ -42,6 +42,7 @@ type graph struct {
 	vectors []float32           // slot·stride; none where they are on disk
 	codes   codeStore           // nil where walks compare the vectors
 	disk    *onDisk             // nil where vectors are in memory
+	edges   *edgeCodes          // nil unless searches go by codes of links
 	links   []uint32            // slot·(2M+1), words accessed atomically
 	upper   []uint32            // blocks of upper layers (graph_upper.go), words of lists accessed atomically
 	upperAt []uint32            // slot's block in it
@@ -112,6 +113,9 @@ func newGraph(o Options, disk vectorReader) *graph {
 	switch o.Quantization {
 	case QuantizationInt8:
 		g.codes = newInt8Codes(g.space, o.Seed)
+	case QuantizationBinary:
+		codes := newInt8Codes(g.space, o.Seed)
+		g.codes, g.edges = codes, newEdgeCodes(codes)
 	case QuantizationInt8Disk:
 		g.codes, g.disk = newInt8Codes(g.space, o.Seed), &onDisk{vectorReader: disk}
 	}
@@ -140,6 +144,9 @@ func (g *graph) Bytes() int64 {
 	}
 	if g.codes != nil {
 		n += g.codes.bytes(len(g.state))
+	}
+	if g.edges != nil {
+		n += g.edges.bytes(len(g.state))
 	}
 	return n
 }
@@ -231,6 +238,9 @@ func (g *graph) Search(ctx context.Context, q []float32, k int, p Params) ([]Hit
 			w.without = slot + 1
 			defer func() { w.without = 0 }()
 		}
+	}
+	if g.edges != nil {
+		ef = estimates(k, ef)
 	}
 	if err := g.walkDown(ctx, w, ef); err != nil {
 		return nil, err

@@ -39,6 +39,8 @@ type codeQuery interface {
 	// vectors have the distance self. What is at next, which may be nil, is read next: it may be prefetched.
 	compare(slots []uint32, out []float32, next *uint32)
 	self() float32
+	// rotated is the vector that ask was given, as codes see it.
+	rotated() []float32
 }
 
 // ask makes a prepared row what w compares with.

@@ -25,6 +25,7 @@ import (
 //	links     S·(2M+1) · u32
 //	vectors   S·stride · f32, unless they stay in the store
 //	codes     of a quantised graph: codeStore.sections
+//	edges     S · u8, S·words · u32: edgeCodes.used and records, where links have codes
 //	digests   S · 16 bytes, where vectors stay in the store
 type imageHead struct {
 	Order  uint32 `json:"order"` // byteOrder as this machine writes it
@@ -43,7 +44,7 @@ type imageHead struct {
 	Radius uint64 `json:"radius"` // bits of the float64
 	// Quantization is left out of images of float32.
 	Quantization Quantization `json:"quantization,omitempty"`
-	Codes        int          `json:"code_bytes,omitempty"` // codes and digests
+	Codes        int          `json:"code_bytes,omitempty"` // codes, edges and digests
 }
 
 const (
@@ -122,9 +123,12 @@ func (g *graph) writeImage(w io.Writer) (imageHead, error) {
 	return h, nil
 }
 
-// codeSections is the memory of codes and digests.
+// codeSections is the memory of codes, edges and digests.
 func (g *graph) codeSections() [][]byte {
 	s := g.codes.sections(len(g.state))
+	if e := g.edges; e != nil {
+		s = append(s, e.used[:len(g.state)], bytesOf(e.records[:len(g.state)*e.words]))
+	}
 	if g.disk != nil {
 		s = append(s, bytesOf(g.disk.digests))
 	}
@@ -192,12 +196,15 @@ func readImage(ctx context.Context, h imageHead, from *sumReader, o Options, dis
 	return g, nil
 }
 
-// readCodes reads codes and digests, if the graph has any.
+// readCodes reads codes, edges and digests, if the graph has any.
 func (g *graph) readCodes(ctx context.Context, from *sumReader, bytes int) error {
 	if g.codes == nil {
 		return nil
 	}
 	g.codes.grow(len(g.state), nil, g.stride)()
+	if g.edges != nil {
+		g.edges.grow(len(g.state))()
+	}
 	codes := g.codeSections()
 	if n := sizeOf(codes); n != bytes {
 		return fmt.Errorf("image with %d bytes of codes, want %d: %w", bytes, n, ErrCorrupt)
@@ -337,6 +344,17 @@ func (g *graph) checkSlot(slot uint32) error {
 			if int(v) >= len(g.state) || v == slot || g.state[v] == free || layer > 0 && g.level(v) < layer {
 				return fmt.Errorf("image: slot %d links to %d in layer %d: %w", slot, v, layer, ErrCorrupt)
 			}
+		}
+	}
+	if g.edges == nil {
+		return nil
+	}
+	if int(g.edges.used[slot]) >= len(g.list(slot, 0)) {
+		return fmt.Errorf("image: slot %d has %d codes of neighbours: %w", slot, g.edges.used[slot], ErrCorrupt)
+	}
+	for _, v := range g.fills(slot) {
+		if int(v) >= len(g.state) || v == slot || g.state[v] == free {
+			return fmt.Errorf("image: slot %d is near %d: %w", slot, v, ErrCorrupt)
 		}
 	}
 	return nil

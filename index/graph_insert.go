@@ -24,6 +24,7 @@ type plan struct {
 	slot   uint32
 	twin   bool    // slot is another point's, whose vector is equal
 	layers [][]key // neighbours of each layer, nearest first; candidates until they are chosen
+	spare  []key   // near slots that are no neighbours, for edge codes
 	redo   uint32  // bit l: the list of layer l is to be written
 }
 
@@ -243,6 +244,9 @@ func (g *graph) chooseAmongPeers(w *walk, i int) {
 	}
 	for layer := range p.layers {
 		p.layers[layer] = g.choose(w, p.layers[layer], g.opt.M)
+		if layer == 0 {
+			p.spare = append(p.spare[:0], w.spare...)
+		}
 		p.redo |= 1 << layer
 	}
 }
@@ -252,7 +256,7 @@ func (g *graph) chooseAmongPeers(w *walk, i int) {
 const chooseBlock = 64
 
 // choose keeps at most m of the keys, nearest first: a key that is nearer to one kept than to the query leads nowhere new
-// (algorithm 4, without keeping the pruned).
+// (algorithm 4, without keeping the pruned). For edge codes the nearest of the others are left in w.spare.
 func (g *graph) choose(w *walk, keys []key, m int) []key {
 	return g.chooseBeside(w, keys, 0, m)
 }
@@ -261,6 +265,9 @@ func (g *graph) choose(w *walk, keys []key, m int) []key {
 func (g *graph) chooseBeside(w *walk, keys []key, n, m int) []key {
 	kept := keys[:n] // never more than have been looked at
 	keys = keys[n:]
+	if g.edges != nil { // of so many, 2M are left
+		w.spare = append(w.spare[:0], keys[:min(len(keys), m+2*g.opt.M)]...)
+	}
 	for len(keys) > 0 && len(kept) < m {
 		block := keys[:min(chooseBlock, len(keys))]
 		keys = keys[len(block):]
@@ -273,7 +280,26 @@ func (g *graph) chooseBeside(w *walk, keys []key, n, m int) []key {
 			block = g.outside(w, k.slot(), block[1:])
 		}
 	}
+	if g.edges != nil {
+		w.spare = withoutKeys(w.spare, kept[n:])
+	}
 	return kept
+}
+
+// withoutKeys takes from sorted keys those that others, sorted too, has.
+func withoutKeys(keys, others []key) []key {
+	n := 0
+	for _, k := range keys {
+		k &^= expanded
+		for len(others) > 0 && others[0] < k {
+			others = others[1:]
+		}
+		if len(others) == 0 || others[0] != k {
+			keys[n] = k
+			n++
+		}
+	}
+	return keys[:n]
 }
 
 // outside keeps the keys that are not nearer to slot than their distance.

@@ -223,6 +223,18 @@ func (q *int8Query) self() float32 {
 	return q.own[0] - q.lift*q.lift
 }
 
+// rotated is less the center.
+func (q *int8Query) rotated() []float32 { return q.tmp }
+
+// decode writes the rotated vector of a slot, less the center, as its code has it.
+func (c *int8Codes) decode(out []float32, slot uint32) {
+	row := c.row(slot)
+	scale, _ := distance.CodeTrailerOf(row)
+	for i, b := range row[:c.dim] {
+		out[i] = scale * float32(int32(b)-128)
+	}
+}
+
 func (c *int8Codes) sections(slots int) [][]byte {
 	s := [][]byte{bytesOf(c.center), c.rows[:slots*c.width]}
 	if c.metric == Dot {

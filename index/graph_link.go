@@ -28,7 +28,7 @@ func (g *graph) link(plans []*plan) {
 			if p.redo&(1<<layer) == 0 {
 				continue
 			}
-			g.setList(p.slot, layer, keys)
+			g.setList(p.slot, layer, keys, p.spare)
 			for j, k := range keys {
 				r.back = append(r.back, backLink(layer)<<59|backLink(k.slot())<<28|backLink(i)<<16|backLink(j))
 			}
@@ -51,6 +51,13 @@ func (g *graph) link(plans []*plan) {
 		r.orphans = append(r.orphans, p.slot)
 	}
 	g.adopt(r.orphans)
+	if g.edges != nil {
+		g.parallel(len(plans), func(w *walk, i int) {
+			if plans[i].redo&1 != 0 {
+				g.encodeEdges(w, plans[i].slot)
+			}
+		})
+	}
 }
 
 // linkBack adds links to one target. A list that overflows is chosen anew.
@@ -85,7 +92,10 @@ func (g *graph) linkBack(w *walk, plans []*plan, back []backLink) {
 	}
 	w.cands = keys
 	slices.Sort(keys)
-	g.setList(target, layer, g.choose(w, keys, len(list)-1))
+	g.setList(target, layer, g.choose(w, keys, len(list)-1), w.spare)
+	if layer == 0 && g.edges != nil {
+		g.encodeEdges(w, target)
+	}
 }
 
 // addLink appends to a list with room, beside searches.
@@ -95,11 +105,14 @@ func (g *graph) addLink(slot uint32, layer int, to uint32) {
 	atomic.StoreUint32(&list[0], list[0]+1)
 	if layer == 0 {
 		atomic.AddInt32(&g.inLinks[to], 1)
+		if g.edges != nil {
+			g.addEdge(slot, int(list[0])-1)
+		}
 	}
 }
 
-// setList replaces a list beside searches.
-func (g *graph) setList(slot uint32, layer int, keys []key) {
+// setList replaces a list beside searches. Edge codes are the caller's to make; spare is what they fill the list up with.
+func (g *graph) setList(slot uint32, layer int, keys, spare []key) {
 	list := g.list(slot, layer)
 	if layer == 0 {
 		for _, k := range keys {
@@ -111,6 +124,9 @@ func (g *graph) setList(slot uint32, layer int, keys []key) {
 		atomic.StoreUint32(&list[1+i], k.slot())
 	}
 	atomic.StoreUint32(&list[0], uint32(len(keys)))
+	if layer == 0 && g.edges != nil {
+		g.edges.fill(slot, list, len(keys), spare)
+	}
 }
 
 // unlink counts links of layer 0 that go away, and notes the slots that may have lost their last.
@@ -154,6 +170,9 @@ func (g *graph) linkSomehow(from, to uint32) bool {
 			g.inLinks[list[i]]--
 			g.inLinks[to]++
 			atomic.StoreUint32(&list[i], to)
+			if g.edges != nil {
+				g.addEdge(from, i-1)
+			}
 			return true
 		}
 	}

@@ -34,13 +34,21 @@ func (g *graph) grow(n int) {
 	if g.codes != nil {
 		swap = g.codes.grow(size, g.vectors, g.stride)
 	}
+	swapEdges := func() {}
+	if g.edges != nil {
+		swapEdges = g.edges.grow(size)
+	}
 	g.mu.Lock()
 	swap()
+	swapEdges()
 	g.vectors, g.links, g.upperAt, g.state, g.owner, g.ordOf = vectors, links, upperAt, state, owner, ordOf
 	if g.disk != nil {
 		g.disk.digests = digests
 	}
 	g.mu.Unlock()
+	if g.edges != nil && old <= refitSlots { // the codes were fitted anew
+		g.parallel(old, func(w *walk, i int) { g.encodeEdges(w, uint32(i)) })
+	}
 }
 
 // lift gives rows of Dot one more component, so that all have the length radius and the nearest by inner product is the
@@ -113,6 +121,9 @@ func (g *graph) take(level int) uint32 {
 	}
 	g.state[slot] = pending
 	g.hidden++
+	if g.edges != nil {
+		g.edges.reset(slot)
+	}
 	g.upperAt[slot] = g.takeBlock(level)
 	return slot
 }

@@ -45,6 +45,9 @@ func (g *graph) repairRound(first, count int) {
 		}
 	}
 	g.link(g.rounds.fresh)
+	if g.edges != nil {
+		g.parallel(count, func(_ *walk, i int) { g.dropCondemned(uint32(first + i)) })
+	}
 }
 
 // repair chooses other neighbours for the layers in which a slot has condemned ones. Those that may stay do: a list also holds slots
@@ -66,6 +69,9 @@ func (g *graph) repair(w *walk, p *plan) {
 		keys, stay := g.replacements(w, p.layers[layer], p.slot, layer)
 		p.layers[layer] = g.chooseBeside(w, keys, stay, len(list)-1)
 		slices.Sort(p.layers[layer])
+		if layer == 0 {
+			p.spare = append(p.spare[:0], w.spare...)
+		}
 	}
 }
 

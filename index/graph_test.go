@@ -116,6 +116,9 @@ func checkGraph(t *testing.T, g *graph) {
 	if lonely > 1 || lonely == 1 && g.lives > 1 {
 		t.Fatalf("%d slots have no link in", lonely)
 	}
+	if g.edges != nil {
+		checkEdges(t, g)
+	}
 	if g.lives > 0 && (g.top < 0 || g.state[g.entry] == free || g.level(g.entry) != g.top) {
 		t.Fatalf("entry %d of level %d, top %d", g.entry, g.level(g.entry), g.top)
 	}

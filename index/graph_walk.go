@@ -41,6 +41,9 @@ type walk struct {
 	dist    []float32 // and their distances
 	cands   []key     // of choose
 	nearest nearest   // of an exact search
+	edges   *edgeScratch
+	found   []key // measured by a walk by edge codes
+	spare   []key // near slots that choose did not choose
 	hits    []Hit
 	// where vectors are on disk:
 	row     []float32 // the one just read
@@ -55,6 +58,9 @@ func (g *graph) getWalk() *walk {
 	}
 	n := max(2*g.opt.M, roundSize) + 1
 	w := &walk{query: make([]float32, g.stride), near: make([]uint32, n), dist: make([]float32, n)}
+	if g.edges != nil {
+		w.edges = g.edges.scratch()
+	}
 	if g.codes != nil {
 		w.code = g.codes.query()
 	}
@@ -90,6 +96,9 @@ func (g *graph) walkDown(ctx context.Context, w *walk, ef int) error {
 	g.enter(w)
 	for layer := g.top; layer > 0; layer-- {
 		g.descend(w, layer)
+	}
+	if g.edges != nil {
+		return g.walkEdges(ctx, w, ef)
 	}
 	return g.walkLayer(ctx, w, 0, ef)
 }
@@ -134,10 +143,6 @@ func (g *graph) walkLayer(ctx context.Context, w *walk, layer, ef int) error {
 			count++
 		}
 	}
-	worst := ^key(0) // once there are ef: the last in the pool
-	if count >= ef {
-		worst = pool[len(pool)-1]
-	}
 	for at, hops := 0, 1; at < len(pool); hops++ {
 		if hops%1024 == 0 && ctx.Err() != nil {
 			w.pool = pool
@@ -160,35 +165,31 @@ func (g *graph) walkLayer(ctx context.Context, w *walk, layer, ef int) error {
 			at = min(at, low)
 			continue
 		}
-		for i, v := range near {
-			k := makeKey(w.dist[i], v)
-			if k >= worst {
-				continue
-			}
-			lo, hi := 0, len(pool)
-			for lo < hi {
-				mid := int(uint(lo+hi) / 2)
-				if pool[mid] < k {
-					lo = mid + 1
-				} else {
-					hi = mid
-				}
-			}
-			pool = append(pool, 0)
-			copy(pool[lo+1:], pool[lo:])
-			pool[lo] = k
-			at = min(at, lo)
-			if g.state[v] == live {
-				count++
-			}
-			pool, count = g.trim(pool, count, ef)
-			if count == ef {
-				worst = pool[len(pool)-1]
-			}
-		}
+		var low int
+		pool, count, low = g.insertLive(w, pool, count, near, ef)
+		at = min(at, low)
 	}
 	w.pool = pool
 	return nil
+}
+
+// insertLive is distance.Insert where tombstones stand in a pool with count live slots: it ends with the ef-th live one.
+func (g *graph) insertLive(w *walk, pool []key, count int, near []uint32, ef int) (_ []key, lives, low int) {
+	low = math.MaxInt
+	for i, v := range near {
+		k := makeKey(w.dist[i], v)
+		if count >= ef && k >= pool[len(pool)-1] {
+			continue
+		}
+		at, _ := slices.BinarySearch(pool, k)
+		pool = slices.Insert(pool, at, k)
+		low = min(low, at)
+		if g.state[v] == live {
+			count++
+		}
+		pool, count = g.trim(pool, count, ef)
+	}
+	return pool, count, low
 }
 
 // trim cuts the end of a pool in which tombstones stand: it ends with the ef-th of its count live slots.

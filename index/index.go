@@ -132,6 +132,10 @@ func (o *Options) Validate() error {
 		return fmt.Errorf("m %d: %w: use 2 to %d", o.M, ErrInvalid, MaxM)
 	case o.EfConstruction < o.M || o.EfConstruction > MaxEF:
 		return fmt.Errorf("ef_construction %d: %w: use m (%d) to %d", o.EfConstruction, ErrInvalid, o.M, MaxEF)
+	case o.Quantization == QuantizationBinary && o.Dimension < MinBinaryDimension:
+		return fmt.Errorf("quantization %s of dimension %d: %w: use int8 below %d", o.Quantization, o.Dimension, ErrInvalid, MinBinaryDimension)
+	case o.Quantization == QuantizationBinary && o.M > MaxBinaryM:
+		return fmt.Errorf("quantization %s with m %d: %w: use at most %d", o.Quantization, o.M, ErrInvalid, MaxBinaryM)
 	case o.Threads < 1 || o.Threads > MaxThreads:
 		return fmt.Errorf("threads %d: %w: use 1 to %d", o.Threads, ErrInvalid, MaxThreads)
 	}

@@ -131,6 +131,9 @@ func (g *graph) memory(slots int) int64 {
 	if g.codes != nil {
 		n += g.codes.bytes(slots)
 	}
+	if g.edges != nil {
+		n += g.edges.bytes(slots)
+	}
 	return n
 }
 

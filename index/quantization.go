@@ -15,6 +15,10 @@ const (
 	QuantizationFloat32 Quantization = "float32"
 	// QuantizationInt8 compares codes of a byte a component, kept beside the vectors: faster, for a quarter more memory.
 	QuantizationInt8 Quantization = "int8"
+	// QuantizationBinary compares codes of a bit a component, those of a slot's 32 neighbours at a time, and codes of a byte only for
+	// the nearest: the fastest where vectors are long, for more than twice the memory. For MinBinaryDimension components and
+	// more, and an M of at most MaxBinaryM.
+	QuantizationBinary Quantization = "binary"
 	// QuantizationInt8Disk compares the same codes and keeps no vectors in memory: the best candidates are read from the store. For
 	// collections of a Store only.
 	QuantizationInt8Disk Quantization = "int8-disk"
@@ -26,7 +30,7 @@ const (
 const codesFrom = 64
 
 // quantizations are all that a graph can have.
-var quantizations = []Quantization{QuantizationFloat32, QuantizationInt8, QuantizationInt8Disk}
+var quantizations = []Quantization{QuantizationFloat32, QuantizationInt8, QuantizationBinary, QuantizationInt8Disk}
 
 // String returns the quantisation's name.
 func (q Quantization) String() string { return string(q) }

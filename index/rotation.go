@@ -3,6 +3,8 @@ package index
 import (
 	"math"
 	"math/rand/v2"
+
+	"github.com/akin-search/akin/index/distance"
 )
 
 // rotationBlock is the largest Hadamard block: big enough that its outputs look normal, whatever the inputs.
@@ -56,39 +58,12 @@ func (r *rotation) apply(out, v, center []float32) {
 	for i, j := range r.from {
 		out[i] = (v[j] - center[j]) * sign[i]
 	}
-	i := 0
-	for ; i+r.block <= len(out); i += r.block {
-		hadamard(out[i : i+r.block])
-	}
+	distance.Hadamard(out[:len(out)/r.block*r.block], r.block)
 	if len(r.last) > 0 {
 		end := out[len(out)-r.block:]
 		for i, s := range r.last {
 			end[i] *= s
 		}
-		hadamard(end)
-	}
-}
-
-// hadamard is the Walsh–Hadamard transform of a power of two of values, not scaled.
-func hadamard(x []float32) {
-	n := len(x)
-	h := 1
-	if n >= 4 { // two steps at once
-		for i := 0; i+4 <= n; i += 4 {
-			y := x[i : i+4 : i+4]
-			a, b, c, d := y[0]+y[1], y[0]-y[1], y[2]+y[3], y[2]-y[3]
-			y[0], y[1], y[2], y[3] = a+c, b+d, a-c, b-d
-		}
-		h = 4
-	}
-	for ; h < n; h *= 2 {
-		for i := 0; i < n; i += 2 * h {
-			low := x[i : i+h]
-			high := x[i+h : i+2*h][:len(low)]
-			for j, a := range low {
-				b := high[j]
-				low[j], high[j] = a+b, a-b
-			}
-		}
+		distance.Hadamard(end, r.block)
 	}
 }

@@ -1,7 +1,7 @@
 //go:build ignore
 
 // Command gen writes kernels_amd64.s and kernels_amd64.go: inner product and squared Euclidean distance, of a pair and of
-// one query against rows of an arena, for AVX-512 and AVX2; gen_codes.go has those of codes. Run it by
+// one query against rows of an arena, for AVX-512 and AVX2; gen_codes.go and gen_scan.go have those of codes. Run it by
 // "go generate ./index/distance".
 package main
 
@@ -72,10 +72,14 @@ func main() {
 			rows(s, m)
 		}
 		codeRows(s)
+		scan(s)
 	}
 	unseen()
 	insert()
 	open()
+	prefetch()
+	table()
+	hadamard()
 	src, err := format.Source(stubs.Bytes())
 	if err != nil {
 		log.Fatal(err)

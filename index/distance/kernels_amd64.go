@@ -76,6 +76,24 @@ func l2Rows512(q, arena *float32, dim, stride, limit int, rows *uint32, n int, o
 //go:noescape
 func codeRows512(q *int8, arena *byte, dim, stride, limit int, rows *uint32, n int, out *float32, next *uint32, shift int32, mul, add float32) (ok bool)
 
+// scan512 equals:
+//
+//	var sums [32]uint16
+//	for g := range 4 * n {
+//		for j := range 32 {
+//			sums[j] += uint16(lut[16*g+int(nibble(codes, g, j))])
+//		}
+//	}
+//	for j, sum := range sums {
+//		out[j] = at.Base + factors[j] + factors[32+j]*(at.Scale*float32(sum)+at.Shift) // fused multiply-adds
+//		if out[j] < at.Limit {
+//			mask |= 1 << j
+//		}
+//	}
+//
+//go:noescape
+func scan512(record *uint32, n int, lut *byte, at *Scale, out *float32) (mask uint32)
+
 // dot256 equals, up to the order of the sum:
 //
 //	for i := range n {
@@ -148,6 +166,24 @@ func l2Rows256(q, arena *float32, dim, stride, limit int, rows *uint32, n int, o
 //go:noescape
 func codeRows256(q *int8, arena *byte, dim, stride, limit int, rows *uint32, n int, out *float32, next *uint32, shift int32, mul, add float32) (ok bool)
 
+// scan256 equals:
+//
+//	var sums [32]uint16
+//	for g := range 2 * n {
+//		for j := range 32 {
+//			sums[j] += uint16(lut[16*g+int(nibble(codes, g, j))])
+//		}
+//	}
+//	for j, sum := range sums {
+//		out[j] = at.Base + factors[j] + factors[32+j]*(at.Scale*float32(sum)+at.Shift) // fused multiply-adds
+//		if out[j] < at.Limit {
+//			mask |= 1 << j
+//		}
+//	}
+//
+//go:noescape
+func scan256(record *uint32, n int, lut *byte, at *Scale, out *float32) (mask uint32)
+
 // unseenScalar equals:
 //
 //	for _, v := range list[:n] {
@@ -193,3 +229,49 @@ func insert512(keys *uint64, n, ef int, rows *uint32, dist *float32, m int) (len
 //
 //go:noescape
 func open512(keys *uint64, n, at int) (ret int)
+
+// prefetch fetches the cache lines from p to p+bytes.
+//
+//go:noescape
+func prefetch(p *uint32, bytes int)
+
+// tableSums equals, up to the order of the sums:
+//
+//	for g := range n {
+//		sum := |q[4*g]| + |q[4*g+1]| + |q[4*g+2]| + |q[4*g+3]|
+//		largest, total = max(largest, sum), total+sum // from 0
+//	}
+//
+//go:noescape
+func tableSums(q *float32, n int) (largest, total float32)
+
+// tableEntries equals, up to the order of the sums:
+//
+//	for g := range n {
+//		for e := range 16 {
+//			sum := |q[4*g]| + |q[4*g+1]| + |q[4*g+2]| + |q[4*g+3]|
+//			for j, x := range q[4*g:4*g+4] {
+//				sum += x * (2*(e>>j&1) - 1)
+//			}
+//			lut[16*g+e] = byte(inverse*sum + 0.5)
+//		}
+//	}
+//
+//go:noescape
+func tableEntries(q *float32, n int, inverse float32, lut *byte)
+
+// hadamard64 equals:
+//
+//	for range n {
+//		for h := 1; h < 64; h *= 2 {
+//			for i := range 64 {
+//				if i&h == 0 {
+//					x[i], x[i+h] = x[i]+x[i+h], x[i]-x[i+h]
+//				}
+//			}
+//		}
+//		x = x[64:]
+//	}
+//
+//go:noescape
+func hadamard64(x *float32, n int)

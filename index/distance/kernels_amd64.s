@@ -749,6 +749,164 @@ bad:
 	VZEROUPPER
 	RET
 
+// scan512 equals:
+//
+// 	var sums [32]uint16
+// 	for g := range 4 * n {
+// 		for j := range 32 {
+// 			sums[j] += uint16(lut[16*g+int(nibble(codes, g, j))])
+// 		}
+// 	}
+// 	for j, sum := range sums {
+// 		out[j] = at.Base + factors[j] + factors[32+j]*(at.Scale*float32(sum)+at.Shift) // fused multiply-adds
+// 		if out[j] < at.Limit {
+// 			mask |= 1 << j
+// 		}
+// 	}
+//
+// func scan512(record *uint32, n int, lut *byte, at *Scale, out *float32) (mask uint32)
+TEXT ·scan512(SB), NOSPLIT|NOFRAME, $0-44
+	MOVQ record+0(FP), DI
+	MOVQ n+8(FP), R10
+	MOVQ lut+16(FP), SI
+	MOVQ at+24(FP), AX
+	MOVQ out+32(FP), R8
+	MOVQ DI, DX
+	ADDQ $256, DI
+	MOVL $0x0F0F0F0F, CX
+	VMOVD CX, X4
+	VPBROADCASTD X4, Z4
+	MOVL $0x00FF00FF, CX
+	VMOVD CX, X5
+	VPBROADCASTD X5, Z5
+	VPXORQ Z0, Z0, Z0
+	VPXORQ Z1, Z1, Z1
+	VPXORQ Z2, Z2, Z2
+	VPXORQ Z3, Z3, Z3
+	SUBQ $4, R10
+	JL rest
+four:
+	VMOVDQU32 0(DI), Z10
+	VMOVDQU32 0(SI), Z11
+	VPANDD Z4, Z10, Z12
+	VPSRLW $4, Z10, Z10
+	VPANDD Z4, Z10, Z10
+	VPSHUFB Z12, Z11, Z6
+	VPSHUFB Z10, Z11, Z7
+	VMOVDQU32 64(DI), Z10
+	VMOVDQU32 64(SI), Z11
+	VPANDD Z4, Z10, Z12
+	VPSRLW $4, Z10, Z10
+	VPANDD Z4, Z10, Z10
+	VPSHUFB Z12, Z11, Z8
+	VPSHUFB Z10, Z11, Z9
+	VPADDB Z8, Z6, Z6
+	VPADDB Z9, Z7, Z7
+	VMOVDQU32 128(DI), Z10
+	VMOVDQU32 128(SI), Z11
+	VPANDD Z4, Z10, Z12
+	VPSRLW $4, Z10, Z10
+	VPANDD Z4, Z10, Z10
+	VPSHUFB Z12, Z11, Z8
+	VPSHUFB Z10, Z11, Z9
+	VPADDB Z8, Z6, Z6
+	VPADDB Z9, Z7, Z7
+	VMOVDQU32 192(DI), Z10
+	VMOVDQU32 192(SI), Z11
+	VPANDD Z4, Z10, Z12
+	VPSRLW $4, Z10, Z10
+	VPANDD Z4, Z10, Z10
+	VPSHUFB Z12, Z11, Z8
+	VPSHUFB Z10, Z11, Z9
+	VPADDB Z8, Z6, Z6
+	VPADDB Z9, Z7, Z7
+	VPANDD Z5, Z6, Z12
+	VPADDW Z12, Z0, Z0
+	VPSRLW $8, Z6, Z6
+	VPADDW Z6, Z1, Z1
+	VPANDD Z5, Z7, Z12
+	VPADDW Z12, Z2, Z2
+	VPSRLW $8, Z7, Z7
+	VPADDW Z7, Z3, Z3
+	ADDQ $256, DI
+	ADDQ $256, SI
+	SUBQ $4, R10
+	JGE four
+rest:
+	ADDQ $4, R10
+	JZ sums
+one:
+	VMOVDQU32 0(DI), Z10
+	VMOVDQU32 0(SI), Z11
+	VPANDD Z4, Z10, Z12
+	VPSRLW $4, Z10, Z10
+	VPANDD Z4, Z10, Z10
+	VPSHUFB Z12, Z11, Z6
+	VPSHUFB Z10, Z11, Z7
+	VPANDD Z5, Z6, Z12
+	VPADDW Z12, Z0, Z0
+	VPSRLW $8, Z6, Z6
+	VPADDW Z6, Z1, Z1
+	VPANDD Z5, Z7, Z12
+	VPADDW Z12, Z2, Z2
+	VPSRLW $8, Z7, Z7
+	VPADDW Z7, Z3, Z3
+	ADDQ $64, DI
+	ADDQ $64, SI
+	DECQ R10
+	JNZ one
+sums:
+	VEXTRACTI64X4 $1, Z0, Y6
+	VPADDW Y6, Y0, Y0
+	VEXTRACTI64X4 $1, Z1, Y6
+	VPADDW Y6, Y1, Y1
+	VEXTRACTI64X4 $1, Z2, Y6
+	VPADDW Y6, Y2, Y2
+	VEXTRACTI64X4 $1, Z3, Y6
+	VPADDW Y6, Y3, Y3
+	VEXTRACTI128 $1, Y0, X6
+	VPADDW X6, X0, X0
+	VEXTRACTI128 $1, Y1, X6
+	VPADDW X6, X1, X1
+	VEXTRACTI128 $1, Y2, X6
+	VPADDW X6, X2, X2
+	VEXTRACTI128 $1, Y3, X6
+	VPADDW X6, X3, X3
+	VPUNPCKLWD X1, X0, X6
+	VPUNPCKHWD X1, X0, X7
+	VINSERTI128 $1, X7, Y6, Y8
+	VPUNPCKLWD X3, X2, X6
+	VPUNPCKHWD X3, X2, X7
+	VINSERTI128 $1, X7, Y6, Y9
+	VBROADCASTSS 8(AX), Z0
+	VBROADCASTSS 12(AX), Z1
+	VBROADCASTSS 0(AX), Z2
+	VBROADCASTSS 4(AX), Z3
+	VPMOVZXWD Y8, Z4
+	VPMOVZXWD Y9, Z5
+	XORL BX, BX
+	VCVTDQ2PS Z4, Z4
+	VFMADD132PS Z2, Z3, Z4
+	VADDPS 0(DX), Z0, Z10
+	VFMADD132PS 128(DX), Z10, Z4
+	VMOVUPS Z4, 0(R8)
+	VCMPPS $1, Z1, Z4, K1
+	KMOVW K1, CX
+	SHLL $0, CX
+	ORL CX, BX
+	VCVTDQ2PS Z5, Z5
+	VFMADD132PS Z2, Z3, Z5
+	VADDPS 64(DX), Z0, Z10
+	VFMADD132PS 192(DX), Z10, Z5
+	VMOVUPS Z5, 64(R8)
+	VCMPPS $1, Z1, Z5, K1
+	KMOVW K1, CX
+	SHLL $16, CX
+	ORL CX, BX
+	MOVL BX, mask+40(FP)
+	VZEROUPPER
+	RET
+
 // dot256 equals, up to the order of the sum:
 //
 // 	for i := range n {
@@ -1454,6 +1612,178 @@ bad:
 	VZEROUPPER
 	RET
 
+// scan256 equals:
+//
+// 	var sums [32]uint16
+// 	for g := range 2 * n {
+// 		for j := range 32 {
+// 			sums[j] += uint16(lut[16*g+int(nibble(codes, g, j))])
+// 		}
+// 	}
+// 	for j, sum := range sums {
+// 		out[j] = at.Base + factors[j] + factors[32+j]*(at.Scale*float32(sum)+at.Shift) // fused multiply-adds
+// 		if out[j] < at.Limit {
+// 			mask |= 1 << j
+// 		}
+// 	}
+//
+// func scan256(record *uint32, n int, lut *byte, at *Scale, out *float32) (mask uint32)
+TEXT ·scan256(SB), NOSPLIT|NOFRAME, $0-44
+	MOVQ record+0(FP), DI
+	MOVQ n+8(FP), R10
+	MOVQ lut+16(FP), SI
+	MOVQ at+24(FP), AX
+	MOVQ out+32(FP), R8
+	MOVQ DI, DX
+	ADDQ $256, DI
+	MOVL $0x0F0F0F0F, CX
+	VMOVD CX, X4
+	VPBROADCASTD X4, Y4
+	MOVL $0x00FF00FF, CX
+	VMOVD CX, X5
+	VPBROADCASTD X5, Y5
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	SUBQ $4, R10
+	JL rest
+four:
+	VMOVDQU 0(DI), Y10
+	VMOVDQU 0(SI), Y11
+	VPAND Y4, Y10, Y12
+	VPSRLW $4, Y10, Y10
+	VPAND Y4, Y10, Y10
+	VPSHUFB Y12, Y11, Y6
+	VPSHUFB Y10, Y11, Y7
+	VMOVDQU 32(DI), Y10
+	VMOVDQU 32(SI), Y11
+	VPAND Y4, Y10, Y12
+	VPSRLW $4, Y10, Y10
+	VPAND Y4, Y10, Y10
+	VPSHUFB Y12, Y11, Y8
+	VPSHUFB Y10, Y11, Y9
+	VPADDB Y8, Y6, Y6
+	VPADDB Y9, Y7, Y7
+	VMOVDQU 64(DI), Y10
+	VMOVDQU 64(SI), Y11
+	VPAND Y4, Y10, Y12
+	VPSRLW $4, Y10, Y10
+	VPAND Y4, Y10, Y10
+	VPSHUFB Y12, Y11, Y8
+	VPSHUFB Y10, Y11, Y9
+	VPADDB Y8, Y6, Y6
+	VPADDB Y9, Y7, Y7
+	VMOVDQU 96(DI), Y10
+	VMOVDQU 96(SI), Y11
+	VPAND Y4, Y10, Y12
+	VPSRLW $4, Y10, Y10
+	VPAND Y4, Y10, Y10
+	VPSHUFB Y12, Y11, Y8
+	VPSHUFB Y10, Y11, Y9
+	VPADDB Y8, Y6, Y6
+	VPADDB Y9, Y7, Y7
+	VPAND Y5, Y6, Y12
+	VPADDW Y12, Y0, Y0
+	VPSRLW $8, Y6, Y6
+	VPADDW Y6, Y1, Y1
+	VPAND Y5, Y7, Y12
+	VPADDW Y12, Y2, Y2
+	VPSRLW $8, Y7, Y7
+	VPADDW Y7, Y3, Y3
+	ADDQ $128, DI
+	ADDQ $128, SI
+	SUBQ $4, R10
+	JGE four
+rest:
+	ADDQ $4, R10
+	JZ sums
+one:
+	VMOVDQU 0(DI), Y10
+	VMOVDQU 0(SI), Y11
+	VPAND Y4, Y10, Y12
+	VPSRLW $4, Y10, Y10
+	VPAND Y4, Y10, Y10
+	VPSHUFB Y12, Y11, Y6
+	VPSHUFB Y10, Y11, Y7
+	VPAND Y5, Y6, Y12
+	VPADDW Y12, Y0, Y0
+	VPSRLW $8, Y6, Y6
+	VPADDW Y6, Y1, Y1
+	VPAND Y5, Y7, Y12
+	VPADDW Y12, Y2, Y2
+	VPSRLW $8, Y7, Y7
+	VPADDW Y7, Y3, Y3
+	ADDQ $32, DI
+	ADDQ $32, SI
+	DECQ R10
+	JNZ one
+sums:
+	VEXTRACTI128 $1, Y0, X6
+	VPADDW X6, X0, X0
+	VEXTRACTI128 $1, Y1, X6
+	VPADDW X6, X1, X1
+	VEXTRACTI128 $1, Y2, X6
+	VPADDW X6, X2, X2
+	VEXTRACTI128 $1, Y3, X6
+	VPADDW X6, X3, X3
+	VPUNPCKLWD X1, X0, X6
+	VPUNPCKHWD X1, X0, X7
+	VINSERTI128 $1, X7, Y6, Y8
+	VPUNPCKLWD X3, X2, X6
+	VPUNPCKHWD X3, X2, X7
+	VINSERTI128 $1, X7, Y6, Y9
+	VBROADCASTSS 8(AX), Y0
+	VBROADCASTSS 12(AX), Y1
+	VBROADCASTSS 0(AX), Y2
+	VBROADCASTSS 4(AX), Y3
+	VPMOVZXWD X8, Y4
+	VEXTRACTI128 $1, Y8, X8
+	VPMOVZXWD X8, Y5
+	VPMOVZXWD X9, Y6
+	VEXTRACTI128 $1, Y9, X9
+	VPMOVZXWD X9, Y7
+	XORL BX, BX
+	VCVTDQ2PS Y4, Y4
+	VFMADD132PS Y2, Y3, Y4
+	VADDPS 0(DX), Y0, Y10
+	VFMADD132PS 128(DX), Y10, Y4
+	VMOVUPS Y4, 0(R8)
+	VCMPPS $1, Y1, Y4, Y10
+	VMOVMSKPS Y10, CX
+	SHLL $0, CX
+	ORL CX, BX
+	VCVTDQ2PS Y5, Y5
+	VFMADD132PS Y2, Y3, Y5
+	VADDPS 32(DX), Y0, Y10
+	VFMADD132PS 160(DX), Y10, Y5
+	VMOVUPS Y5, 32(R8)
+	VCMPPS $1, Y1, Y5, Y10
+	VMOVMSKPS Y10, CX
+	SHLL $8, CX
+	ORL CX, BX
+	VCVTDQ2PS Y6, Y6
+	VFMADD132PS Y2, Y3, Y6
+	VADDPS 64(DX), Y0, Y10
+	VFMADD132PS 192(DX), Y10, Y6
+	VMOVUPS Y6, 64(R8)
+	VCMPPS $1, Y1, Y6, Y10
+	VMOVMSKPS Y10, CX
+	SHLL $16, CX
+	ORL CX, BX
+	VCVTDQ2PS Y7, Y7
+	VFMADD132PS Y2, Y3, Y7
+	VADDPS 96(DX), Y0, Y10
+	VFMADD132PS 224(DX), Y10, Y7
+	VMOVUPS Y7, 96(R8)
+	VCMPPS $1, Y1, Y7, Y10
+	VMOVMSKPS Y10, CX
+	SHLL $24, CX
+	ORL CX, BX
+	MOVL BX, mask+40(FP)
+	VZEROUPPER
+	RET
+
 // unseenScalar equals:
 //
 // 	for _, v := range list[:n] {
@@ -1653,6 +1983,322 @@ one:
 	JMP one
 done:
 	MOVQ AX, ret+24(FP)
+	VZEROUPPER
+	RET
+
+// prefetch fetches the cache lines from p to p+bytes.
+//
+// func prefetch(p *uint32, bytes int)
+TEXT ·prefetch(SB), NOSPLIT|NOFRAME, $0-16
+	MOVQ p+0(FP), DI
+	MOVQ bytes+8(FP), CX
+	ADDQ DI, CX
+next:
+	PREFETCHT0 (DI)
+	ADDQ $64, DI
+	CMPQ DI, CX
+	JLT next
+	RET
+
+// The signs of components 0, 1, 2 in entries 0…7 of a table.
+DATA ·entrySigns+0(SB)/4, $0x80000000
+DATA ·entrySigns+4(SB)/4, $0x00000000
+DATA ·entrySigns+8(SB)/4, $0x80000000
+DATA ·entrySigns+12(SB)/4, $0x00000000
+DATA ·entrySigns+16(SB)/4, $0x80000000
+DATA ·entrySigns+20(SB)/4, $0x00000000
+DATA ·entrySigns+24(SB)/4, $0x80000000
+DATA ·entrySigns+28(SB)/4, $0x00000000
+DATA ·entrySigns+32(SB)/4, $0x80000000
+DATA ·entrySigns+36(SB)/4, $0x80000000
+DATA ·entrySigns+40(SB)/4, $0x00000000
+DATA ·entrySigns+44(SB)/4, $0x00000000
+DATA ·entrySigns+48(SB)/4, $0x80000000
+DATA ·entrySigns+52(SB)/4, $0x80000000
+DATA ·entrySigns+56(SB)/4, $0x00000000
+DATA ·entrySigns+60(SB)/4, $0x00000000
+DATA ·entrySigns+64(SB)/4, $0x80000000
+DATA ·entrySigns+68(SB)/4, $0x80000000
+DATA ·entrySigns+72(SB)/4, $0x80000000
+DATA ·entrySigns+76(SB)/4, $0x80000000
+DATA ·entrySigns+80(SB)/4, $0x00000000
+DATA ·entrySigns+84(SB)/4, $0x00000000
+DATA ·entrySigns+88(SB)/4, $0x00000000
+DATA ·entrySigns+92(SB)/4, $0x00000000
+GLOBL ·entrySigns(SB), RODATA|NOPTR, $96
+
+// tableSums equals, up to the order of the sums:
+//
+// 	for g := range n {
+// 		sum := |q[4*g]| + |q[4*g+1]| + |q[4*g+2]| + |q[4*g+3]|
+// 		largest, total = max(largest, sum), total+sum // from 0
+// 	}
+//
+// func tableSums(q *float32, n int) (largest, total float32)
+TEXT ·tableSums(SB), NOSPLIT|NOFRAME, $0-24
+	MOVQ q+0(FP), DI
+	MOVQ n+8(FP), CX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VPCMPEQD Y4, Y4, Y4
+	VPSRLD $1, Y4, Y4
+two:
+	VANDPS (DI), Y4, Y2
+	VPERMILPS $0xB1, Y2, Y3
+	VADDPS Y3, Y2, Y2
+	VPERMILPS $0x4E, Y2, Y3
+	VADDPS Y3, Y2, Y2
+	VMAXPS Y2, Y0, Y0
+	VADDPS Y2, Y1, Y1
+	ADDQ $32, DI
+	SUBQ $2, CX
+	JG two
+	VEXTRACTF128 $1, Y0, X2
+	VMAXPS X2, X0, X0
+	VMOVSS X0, largest+16(FP)
+	VEXTRACTF128 $1, Y1, X2
+	VADDPS X2, X1, X1
+	VMOVSS X1, total+20(FP)
+	VZEROUPPER
+	RET
+
+// tableEntries equals, up to the order of the sums:
+//
+// 	for g := range n {
+// 		for e := range 16 {
+// 			sum := |q[4*g]| + |q[4*g+1]| + |q[4*g+2]| + |q[4*g+3]|
+// 			for j, x := range q[4*g:4*g+4] {
+// 				sum += x * (2*(e>>j&1) - 1)
+// 			}
+// 			lut[16*g+e] = byte(inverse*sum + 0.5)
+// 		}
+// 	}
+//
+// func tableEntries(q *float32, n int, inverse float32, lut *byte)
+TEXT ·tableEntries(SB), NOSPLIT|NOFRAME, $0-32
+	MOVQ q+0(FP), DI
+	MOVQ n+8(FP), CX
+	VBROADCASTSS inverse+16(FP), Y8
+	MOVQ lut+24(FP), SI
+	MOVL $0x3f000000, AX
+	VMOVD AX, X9
+	VBROADCASTSS X9, Y9
+	VPCMPEQD Y4, Y4, Y4
+	VPSRLD $1, Y4, Y4
+	VMOVUPS ·entrySigns+0(SB), Y5
+	VMOVUPS ·entrySigns+32(SB), Y6
+	VMOVUPS ·entrySigns+64(SB), Y7
+group:
+	VBROADCASTF128 (DI), Y0
+	VANDPS Y4, Y0, Y1
+	VPERMILPS $0xB1, Y1, Y2
+	VADDPS Y2, Y1, Y1
+	VPERMILPS $0x4E, Y1, Y2
+	VADDPS Y2, Y1, Y1
+	VPERMILPS $0x00, Y0, Y2
+	VXORPS Y5, Y2, Y2
+	VADDPS Y2, Y1, Y1
+	VPERMILPS $0x55, Y0, Y2
+	VXORPS Y6, Y2, Y2
+	VADDPS Y2, Y1, Y1
+	VPERMILPS $0xaa, Y0, Y2
+	VXORPS Y7, Y2, Y2
+	VADDPS Y2, Y1, Y1
+	VPERMILPS $0xFF, Y0, Y2
+	VSUBPS Y2, Y1, Y0
+	VADDPS Y2, Y1, Y1
+	VFMADD213PS Y9, Y8, Y0
+	VCVTTPS2DQ Y0, Y0
+	VFMADD213PS Y9, Y8, Y1
+	VCVTTPS2DQ Y1, Y1
+	VPACKUSDW Y1, Y0, Y0
+	VEXTRACTI128 $1, Y0, X1
+	VPUNPCKLQDQ X1, X0, X2
+	VPUNPCKHQDQ X1, X0, X3
+	VPACKUSWB X3, X2, X2
+	VMOVDQU X2, (SI)
+	ADDQ $16, DI
+	ADDQ $16, SI
+	DECQ CX
+	JNZ group
+	VZEROUPPER
+	RET
+
+// The signs of the second of two, of the second pair of four, of the second half of eight.
+DATA ·secondSigns+0(SB)/4, $0x00000000
+DATA ·secondSigns+4(SB)/4, $0x80000000
+DATA ·secondSigns+8(SB)/4, $0x00000000
+DATA ·secondSigns+12(SB)/4, $0x80000000
+DATA ·secondSigns+16(SB)/4, $0x00000000
+DATA ·secondSigns+20(SB)/4, $0x80000000
+DATA ·secondSigns+24(SB)/4, $0x00000000
+DATA ·secondSigns+28(SB)/4, $0x80000000
+DATA ·secondSigns+32(SB)/4, $0x00000000
+DATA ·secondSigns+36(SB)/4, $0x00000000
+DATA ·secondSigns+40(SB)/4, $0x80000000
+DATA ·secondSigns+44(SB)/4, $0x80000000
+DATA ·secondSigns+48(SB)/4, $0x00000000
+DATA ·secondSigns+52(SB)/4, $0x00000000
+DATA ·secondSigns+56(SB)/4, $0x80000000
+DATA ·secondSigns+60(SB)/4, $0x80000000
+DATA ·secondSigns+64(SB)/4, $0x00000000
+DATA ·secondSigns+68(SB)/4, $0x00000000
+DATA ·secondSigns+72(SB)/4, $0x00000000
+DATA ·secondSigns+76(SB)/4, $0x00000000
+DATA ·secondSigns+80(SB)/4, $0x80000000
+DATA ·secondSigns+84(SB)/4, $0x80000000
+DATA ·secondSigns+88(SB)/4, $0x80000000
+DATA ·secondSigns+92(SB)/4, $0x80000000
+GLOBL ·secondSigns(SB), RODATA|NOPTR, $96
+
+// hadamard64 equals:
+//
+// 	for range n {
+// 		for h := 1; h < 64; h *= 2 {
+// 			for i := range 64 {
+// 				if i&h == 0 {
+// 					x[i], x[i+h] = x[i]+x[i+h], x[i]-x[i+h]
+// 				}
+// 			}
+// 		}
+// 		x = x[64:]
+// 	}
+//
+// func hadamard64(x *float32, n int)
+TEXT ·hadamard64(SB), NOSPLIT|NOFRAME, $0-16
+	MOVQ x+0(FP), DI
+	MOVQ n+8(FP), CX
+	VMOVUPS ·secondSigns+0(SB), Y13
+	VMOVUPS ·secondSigns+32(SB), Y14
+	VMOVUPS ·secondSigns+64(SB), Y15
+block:
+	VMOVUPS 0(DI), Y0
+	VMOVUPS 32(DI), Y1
+	VMOVUPS 64(DI), Y2
+	VMOVUPS 96(DI), Y3
+	VMOVUPS 128(DI), Y4
+	VMOVUPS 160(DI), Y5
+	VMOVUPS 192(DI), Y6
+	VMOVUPS 224(DI), Y7
+	VPERMILPS $0xB1, Y0, Y8
+	VXORPS Y13, Y0, Y0
+	VADDPS Y8, Y0, Y0
+	VPERMILPS $0xB1, Y1, Y8
+	VXORPS Y13, Y1, Y1
+	VADDPS Y8, Y1, Y1
+	VPERMILPS $0xB1, Y2, Y8
+	VXORPS Y13, Y2, Y2
+	VADDPS Y8, Y2, Y2
+	VPERMILPS $0xB1, Y3, Y8
+	VXORPS Y13, Y3, Y3
+	VADDPS Y8, Y3, Y3
+	VPERMILPS $0xB1, Y4, Y8
+	VXORPS Y13, Y4, Y4
+	VADDPS Y8, Y4, Y4
+	VPERMILPS $0xB1, Y5, Y8
+	VXORPS Y13, Y5, Y5
+	VADDPS Y8, Y5, Y5
+	VPERMILPS $0xB1, Y6, Y8
+	VXORPS Y13, Y6, Y6
+	VADDPS Y8, Y6, Y6
+	VPERMILPS $0xB1, Y7, Y8
+	VXORPS Y13, Y7, Y7
+	VADDPS Y8, Y7, Y7
+	VPERMILPS $0x4E, Y0, Y8
+	VXORPS Y14, Y0, Y0
+	VADDPS Y8, Y0, Y0
+	VPERMILPS $0x4E, Y1, Y8
+	VXORPS Y14, Y1, Y1
+	VADDPS Y8, Y1, Y1
+	VPERMILPS $0x4E, Y2, Y8
+	VXORPS Y14, Y2, Y2
+	VADDPS Y8, Y2, Y2
+	VPERMILPS $0x4E, Y3, Y8
+	VXORPS Y14, Y3, Y3
+	VADDPS Y8, Y3, Y3
+	VPERMILPS $0x4E, Y4, Y8
+	VXORPS Y14, Y4, Y4
+	VADDPS Y8, Y4, Y4
+	VPERMILPS $0x4E, Y5, Y8
+	VXORPS Y14, Y5, Y5
+	VADDPS Y8, Y5, Y5
+	VPERMILPS $0x4E, Y6, Y8
+	VXORPS Y14, Y6, Y6
+	VADDPS Y8, Y6, Y6
+	VPERMILPS $0x4E, Y7, Y8
+	VXORPS Y14, Y7, Y7
+	VADDPS Y8, Y7, Y7
+	VPERM2F128 $0x01, Y0, Y0, Y8
+	VXORPS Y15, Y0, Y0
+	VADDPS Y8, Y0, Y0
+	VPERM2F128 $0x01, Y1, Y1, Y8
+	VXORPS Y15, Y1, Y1
+	VADDPS Y8, Y1, Y1
+	VPERM2F128 $0x01, Y2, Y2, Y8
+	VXORPS Y15, Y2, Y2
+	VADDPS Y8, Y2, Y2
+	VPERM2F128 $0x01, Y3, Y3, Y8
+	VXORPS Y15, Y3, Y3
+	VADDPS Y8, Y3, Y3
+	VPERM2F128 $0x01, Y4, Y4, Y8
+	VXORPS Y15, Y4, Y4
+	VADDPS Y8, Y4, Y4
+	VPERM2F128 $0x01, Y5, Y5, Y8
+	VXORPS Y15, Y5, Y5
+	VADDPS Y8, Y5, Y5
+	VPERM2F128 $0x01, Y6, Y6, Y8
+	VXORPS Y15, Y6, Y6
+	VADDPS Y8, Y6, Y6
+	VPERM2F128 $0x01, Y7, Y7, Y8
+	VXORPS Y15, Y7, Y7
+	VADDPS Y8, Y7, Y7
+	VSUBPS Y1, Y0, Y8
+	VADDPS Y1, Y0, Y0
+	VMOVAPS Y8, Y1
+	VSUBPS Y3, Y2, Y8
+	VADDPS Y3, Y2, Y2
+	VMOVAPS Y8, Y3
+	VSUBPS Y5, Y4, Y8
+	VADDPS Y5, Y4, Y4
+	VMOVAPS Y8, Y5
+	VSUBPS Y7, Y6, Y8
+	VADDPS Y7, Y6, Y6
+	VMOVAPS Y8, Y7
+	VSUBPS Y2, Y0, Y8
+	VADDPS Y2, Y0, Y0
+	VMOVAPS Y8, Y2
+	VSUBPS Y3, Y1, Y8
+	VADDPS Y3, Y1, Y1
+	VMOVAPS Y8, Y3
+	VSUBPS Y6, Y4, Y8
+	VADDPS Y6, Y4, Y4
+	VMOVAPS Y8, Y6
+	VSUBPS Y7, Y5, Y8
+	VADDPS Y7, Y5, Y5
+	VMOVAPS Y8, Y7
+	VSUBPS Y4, Y0, Y8
+	VADDPS Y4, Y0, Y0
+	VMOVAPS Y8, Y4
+	VSUBPS Y5, Y1, Y8
+	VADDPS Y5, Y1, Y1
+	VMOVAPS Y8, Y5
+	VSUBPS Y6, Y2, Y8
+	VADDPS Y6, Y2, Y2
+	VMOVAPS Y8, Y6
+	VSUBPS Y7, Y3, Y8
+	VADDPS Y7, Y3, Y3
+	VMOVAPS Y8, Y7
+	VMOVUPS Y0, 0(DI)
+	VMOVUPS Y1, 32(DI)
+	VMOVUPS Y2, 64(DI)
+	VMOVUPS Y3, 96(DI)
+	VMOVUPS Y4, 128(DI)
+	VMOVUPS Y5, 160(DI)
+	VMOVUPS Y6, 192(DI)
+	VMOVUPS Y7, 224(DI)
+	ADDQ $256, DI
+	DECQ CX
+	JNZ block
 	VZEROUPPER
 	RET
 

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/cpu"
 )
 
-//go:generate go run gen.go gen_codes.go
+//go:generate go run gen.go gen_codes.go gen_scan.go
 
 // supported lists the tiers of this machine, fastest first.
 func supported() []tier {
@@ -98,4 +98,32 @@ func (t tier) open(keys []uint64, at int) int {
 		return open512(unsafe.SliceData(keys), len(keys), at)
 	}
 	return openGeneric(keys, at)
+}
+
+func (t tier) hadamard(x []float32) {
+	if t == generic {
+		hadamardBlocks(x)
+		return
+	}
+	hadamard64(&x[0], len(x)/hadamardBlock)
+}
+
+func (t tier) table(q []float32, lut []byte) (scale, shift float32) {
+	if t == generic {
+		return tableGeneric(q, lut)
+	}
+	largest, total := tableSums(&q[0], len(q)/4)
+	scale, inverse := tableScale(largest)
+	tableEntries(&q[0], len(q)/4, inverse, &lut[0])
+	return scale, -total
+}
+
+func (t tier) scan(record []uint32, lut []byte, at *Scale, out *[ScanWidth]float32) uint32 {
+	switch t {
+	case avx512:
+		return scan512(&record[0], len(lut)/64, &lut[0], at, &out[0])
+	case avx2:
+		return scan256(&record[0], len(lut)/32, &lut[0], at, &out[0])
+	}
+	return scanGeneric(record, lut, at, out)
 }

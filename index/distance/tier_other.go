@@ -28,3 +28,13 @@ func (tier) codeRows(q *CodeQuery, arena []byte, stride, limit int, rows []uint3
 }
 
 func (tier) open(keys []uint64, at int) int { return openGeneric(keys, at) }
+
+func (tier) hadamard(x []float32) { hadamardBlocks(x) }
+
+func (tier) table(q []float32, lut []byte) (scale, shift float32) { return tableGeneric(q, lut) }
+
+func (tier) scan(record []uint32, lut []byte, at *Scale, out *[ScanWidth]float32) uint32 {
+	return scanGeneric(record, lut, at, out)
+}
+
+func prefetch(*uint32, int) {}
