@@ -23,7 +23,7 @@
 // them beside the vectors and is faster, int8-disk keeps no vectors in memory. Either way the best candidates of a walk, 2k+20 or half of EF, are
 // compared by their vectors: the distances of hits are true, and what codes cost is a share of recall that is hard to measure
 // (docs/decisions/0005-quantisation.md). auto picks by the dimension.
-// binary adds codes of a bit a component of each link to those of int8: from 256 dimensions on searches are faster still, for twice the memory
+// binary adds codes of a bit a component of each link to those of int8: of long vectors searches at recall 0.99 are 1.1 to 1.2 times as fast, for twice the memory
 // and twice the time to build. With int8-disk a search reads from the store, exact
 // searches read all of it, and the codes stay fitted to the first 256 points.
 //

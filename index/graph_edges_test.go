@@ -143,7 +143,7 @@ func TestBinaryChurn(t *testing.T) {
 		}
 		checkGraph(t, g)
 		sweeps := 0
-		for i := range 40 {
+		for i := range 20 {
 			some := make([]string, 0, each)
 			for _, j := range r.Perm(n)[:each] {
 				some = append(some, ids[j])

@@ -16,7 +16,7 @@ const (
 	// QuantizationInt8 compares codes of a byte a component, kept beside the vectors: faster, for a quarter more memory.
 	QuantizationInt8 Quantization = "int8"
 	// QuantizationBinary compares codes of a bit a component, those of a slot's 32 neighbours at a time, and codes of a byte only for
-	// the nearest: the fastest where vectors are long, for more than twice the memory. For MinBinaryDimension components and
+	// the nearest: the fastest for long vectors up to a recall of about 0.997, for twice the memory. For MinBinaryDimension components and
 	// more, and an M of at most MaxBinaryM.
 	QuantizationBinary Quantization = "binary"
 	// QuantizationInt8Disk compares the same codes and keeps no vectors in memory: the best candidates are read from the store. For
