@@ -296,7 +296,13 @@ func TestGraphSearchAllocatesItsHitsOnly(t *testing.T) {
 		t.Skip("sync.Pool drops at random under the race detector")
 	}
 	v := clusters(rand.New(rand.NewPCG(5, 5)), 2000, 16, 10, 1)
-	g := graphOf(t, Options{Dimension: 16})
+	for _, q := range []Quantization{QuantizationFloat32, QuantizationInt8} {
+		searchAllocates(t, v, Options{Dimension: 16, Quantization: q})
+	}
+}
+
+func searchAllocates(t *testing.T, v [][]float32, o Options) {
+	g := graphOf(t, o)
 	must(t, g.Upsert(numbered(len(v)), v))
 	must(t, g.Delete(numbered(100)))
 	ctx := context.Background()
@@ -306,7 +312,7 @@ func TestGraphSearchAllocatesItsHitsOnly(t *testing.T) {
 		}
 		// The garbage collector may empty the pool of walks now and then.
 		if n := testing.AllocsPerRun(500, func() { _, _ = g.Search(ctx, v[7], 10, p) }); n > 1 {
-			t.Errorf("%+v: %v allocations a search", p, n)
+			t.Errorf("%s, %+v: %v allocations a search", o.Quantization, p, n)
 		}
 	}
 }
