@@ -55,19 +55,26 @@ class MLP(nn.Module):
 
 
 class CNN(nn.Module):
-    """Convolutions 3x3 with ReLU and 2x2 max pooling, then linear layers with ReLU between them."""
+    """Convolutions 3x3, normalised or not, with ReLU, and where pools says so 2x2 max pooling, then linear layers with ReLU between them."""
 
     layouts = LAYOUTS
 
-    def __init__(self, filters, side, units):
+    def __init__(self, filters, pools, norm, side, units):
         super().__init__()
-        self.conv = nn.ModuleList(nn.Conv2d(i, o, 3, padding=1) for i, o in zip([1] + filters, filters))
+        self.conv = nn.ModuleList(nn.Conv2d(i, o, 3, padding=1, bias=not norm) for i, o in zip([1] + filters, filters))
+        self.norm = nn.ModuleList(nn.BatchNorm2d(o) for o in filters) if norm else [None] * len(filters)
+        self.pools = pools
         units = [filters[-1] * side * side] + units
         self.fc = nn.ModuleList(nn.Linear(i, o) for i, o in zip(units, units[1:]))
 
     def forward(self, x):
-        for conv in self.conv:
-            x = F.max_pool2d(F.relu(conv(x)), 2)
+        for conv, norm, pool in zip(self.conv, self.norm, self.pools):
+            x = conv(x)
+            if norm is not None:
+                x = norm(x)
+            x = F.relu(x)
+            if pool:
+                x = F.max_pool2d(x, 2)
         x = torch.flatten(x, 1)
         for i, fc in enumerate(self.fc):
             x = fc(x)
@@ -79,8 +86,13 @@ class CNN(nn.Module):
         onednn = layout.startswith("onednn")
         if onednn:
             x = x.to_mkldnn()
-        for conv in self.conv:  # the maximum of ReLU is ReLU of the maximum, on a quarter of the values
-            x = F.relu(F.max_pool2d(F.conv2d(x, conv.weight, conv.bias, padding=1), 2, 2), inplace=not onednn)
+        for conv, norm, pool in zip(self.conv, self.norm, self.pools):
+            x = F.conv2d(x, conv.weight, conv.bias, padding=1)
+            if norm is not None:
+                x = norm_onednn(norm, x) if onednn else norm(x)
+            if pool:  # the maximum of ReLU is ReLU of the maximum, on a quarter of the values
+                x = F.max_pool2d(x, 2, 2)
+            x = F.relu(x, inplace=not onednn)
         if onednn:
             x = x.to_dense()
         if layout == "nhwc":  # flattened as it lies in memory: another order of the inputs of a trained layer
@@ -179,8 +191,8 @@ normalized = Normalized.apply
 
 NETWORKS = {
     "mlp": MLP,
-    "cnn": lambda: CNN([16, 32], 7, [128, EMBEDDING]),
-    "default": lambda: CNN([16, 32, 64], 3, [EMBEDDING]),
+    "cnn": lambda: CNN([16, 32], [True, True], False, 7, [128, EMBEDDING]),
+    "default": lambda: CNN([16, 32, 32, 64, 64], [True, False, True, False, True], True, 3, [EMBEDDING]),
     "resnet": ResNet,
 }
 
@@ -391,8 +403,10 @@ def load_weights(model, flat, nhwc):
 
     with torch.no_grad():
         if isinstance(model, CNN):
-            for c in model.conv:
+            for c, n in zip(model.conv, model.norm):
                 conv(c)
+                if n is not None:
+                    norm(n)
             side = int((model.fc[0].in_features // model.conv[-1].out_channels) ** 0.5)
             linear(model.fc[0], (model.conv[-1].out_channels, side, side))
             for fc in model.fc[1:]:
