@@ -31,7 +31,13 @@ const (
 	envCrashCodes = "INDEX_TEST_CRASH_QUANTIZATION"
 )
 
-const crashDim = 8
+// crashDim returns the dimension of the points: small, but for codes of one bit.
+func crashDim() int {
+	if os.Getenv(envCrashCodes) == QuantizationBinary.String() {
+		return MinBinaryDimension
+	}
+	return 8
+}
 
 func TestMain(m *testing.M) {
 	flag.Parse()
@@ -65,20 +71,20 @@ func crashOpAt(seed uint64, n int) (op crashOp) {
 	switch k := r.IntN(12); {
 	case k == 10: // labels and payloads change, vectors do not
 		for _, i := range r.Perm(ids)[:1+r.IntN(20)] {
-			p := somePoint(i, 0, crashDim)
+			p := somePoint(i, 0, crashDim())
 			p.Label, p.Payload = fmt.Sprint("step ", n), map[string]any{"step": float64(n)}
 			op.upsert = append(op.upsert, p)
 		}
 	case k == 11: // a large batch
 		for _, i := range r.Perm(ids)[:r.IntN(ids/5)] {
-			op.delete = append(op.delete, somePoint(i, 0, crashDim).ID)
+			op.delete = append(op.delete, somePoint(i, 0, crashDim()).ID)
 		}
 	case k < 5:
 		points := map[string]Point{} // ids differ within an operation
 		for range 1 + r.IntN(25) {
-			p := somePoint(r.IntN(ids), n, crashDim)
+			p := somePoint(r.IntN(ids), n, crashDim())
 			if r.IntN(6) == 0 {
-				p.Vector = somePoint(r.IntN(3), 0, crashDim).Vector
+				p.Vector = somePoint(r.IntN(3), 0, crashDim()).Vector
 			}
 			p.Label = fmt.Sprint("step ", n)
 			if _, ok := points[p.ID]; !ok {
@@ -88,7 +94,7 @@ func crashOpAt(seed uint64, n int) (op crashOp) {
 		}
 	case k < 8:
 		for range 1 + r.IntN(12) {
-			op.delete = append(op.delete, somePoint(r.IntN(ids), 0, crashDim).ID)
+			op.delete = append(op.delete, somePoint(r.IntN(ids), 0, crashDim()).ID)
 		}
 	default:
 		op.snapshot = true
@@ -121,7 +127,7 @@ func crashChild(dir, seedText, firstText string) error {
 	}
 	c, err := s.Collection("c")
 	if errors.Is(err, ErrNotFound) {
-		c, err = s.Create("c", Config{Dimension: crashDim, Quantization: Quantization(os.Getenv(envCrashCodes))})
+		c, err = s.Create("c", Config{Dimension: crashDim(), Quantization: Quantization(os.Getenv(envCrashCodes))})
 	}
 	if err != nil {
 		return err

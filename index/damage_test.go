@@ -24,7 +24,7 @@ const envDamageDir = "INDEX_TEST_DAMAGE_DIR"
 func damageModel() map[string]Point {
 	model := map[string]Point{}
 	for i := range 300 {
-		p := somePoint(i, 0, crashDim)
+		p := somePoint(i, 0, crashDim())
 		if i%60 == 7 { // in the value log
 			r := rand.NewChaCha8([32]byte{byte(i)})
 			p.Raw = make([]byte, inlineSize+1000)
@@ -81,7 +81,7 @@ func damageChild(dir string) error {
 	if err != nil && !errors.Is(err, ErrCorrupt) || err == nil && seen != len(model) {
 		return fmt.Errorf("Each: %d points, %w", seen, err)
 	}
-	if err := c.Upsert(ctx, []Point{somePoint(1, 0, crashDim)}); err != nil && !errors.Is(err, ErrCorrupt) {
+	if err := c.Upsert(ctx, []Point{somePoint(1, 0, crashDim())}); err != nil && !errors.Is(err, ErrCorrupt) {
 		return err
 	}
 	if err := s.Close(); err != nil && !errors.Is(err, ErrCorrupt) {
@@ -99,12 +99,12 @@ func TestFlippedBytes(t *testing.T) {
 	closed, killed := filepath.Join(t.TempDir(), "closed"), filepath.Join(t.TempDir(), "killed")
 	s, err := Open(closed, StoreOptions{})
 	must(t, err)
-	c, err := s.Create("c", Config{Dimension: crashDim})
+	c, err := s.Create("c", Config{Dimension: crashDim()})
 	must(t, err)
 	model := damageModel()
 	points := make([]Point, 0, len(model))
 	for i := range len(model) {
-		points = append(points, model[somePoint(i, 0, crashDim).ID])
+		points = append(points, model[somePoint(i, 0, crashDim()).ID])
 	}
 	for i := 0; i < len(points); i += 50 {
 		must(t, c.Upsert(ctx, points[i:i+50]))

@@ -32,7 +32,7 @@ func snapshottedAs(t *testing.T, dir string, config Config) (c *Collection, mode
 	model = map[string]Point{}
 	var points []Point
 	for i := range 900 {
-		p := somePoint(i, 0, 12)
+		p := somePoint(i, 0, config.Dimension)
 		p.Raw = nil
 		if i%50 == 1 {
 			p.Vector = points[0].Vector
@@ -49,6 +49,14 @@ func snapshottedAs(t *testing.T, dir string, config Config) (c *Collection, mode
 	return c, model
 }
 
+// dimensionFor returns a small dimension that the quantization takes.
+func dimensionFor(q Quantization) int {
+	if q == QuantizationBinary {
+		return MinBinaryDimension
+	}
+	return 12
+}
+
 // openWarned opens the store and returns its collection and what was logged as a warning.
 func openWarned(t *testing.T, dir string) (*Store, *Collection, string) {
 	t.Helper()
@@ -62,7 +70,7 @@ func TestSnapshotRestoresTheGraph(t *testing.T) {
 	for i := range 3 * len(quantizations) {
 		metric, quantization := Metric(i%3), quantizations[i/3]
 		dir := t.TempDir()
-		c, model := snapshottedAs(t, dir, Config{Dimension: 12, Metric: metric, Quantization: quantization})
+		c, model := snapshottedAs(t, dir, Config{Dimension: dimensionFor(quantization), Metric: metric, Quantization: quantization})
 		before := c.engine.(*graph)
 		s, c, warned := openWarned(t, dir)
 		after := c.engine.(*graph)
@@ -99,18 +107,18 @@ func TestSnapshotBeforeTheLastWrites(t *testing.T) {
 
 func snapshotBeforeTheLastWrites(t *testing.T, q Quantization) {
 	dir := t.TempDir()
-	_, model := snapshottedAs(t, dir, Config{Dimension: 12, Quantization: q})
+	_, model := snapshottedAs(t, dir, Config{Dimension: dimensionFor(q), Quantization: q})
 	s, c, _ := openWarned(t, dir)
 	var later []Point
 	for i := 850; i < 1000; i++ { // some new, some changed
-		p := somePoint(i, 1, 12)
+		p := somePoint(i, 1, dimensionFor(q))
 		later = append(later, p)
 		model[p.ID] = p
 	}
 	must(t, c.Upsert(ctx, later))
 	var gone []string
 	for i := 200; i < 330; i++ {
-		gone = append(gone, somePoint(i, 0, 12).ID)
+		gone = append(gone, somePoint(i, 0, dimensionFor(q)).ID)
 		delete(model, gone[len(gone)-1])
 	}
 	must(t, c.Delete(ctx, gone))

@@ -273,9 +273,13 @@ func checkCollection(t testing.TB, c *Collection, model map[string]Point) {
 	}
 	points, err := c.Get(ids...)
 	must(t, err)
+	efs := []Params{{}, {EF: 40}}
+	if c.Config().Quantization == QuantizationBinary {
+		efs = []Params{{EF: 400}} // noise in many dimensions is the hardest there is for one bit each
+	}
 	for _, p := range points {
 		samePoint(t, metric, model[p.ID], p)
-		for _, params := range []Params{{}, {EF: 40}} {
+		for _, params := range efs {
 			hits, err := c.Search(ctx, p.Vector, 40, params)
 			must(t, err)
 			found := slices.ContainsFunc(hits, func(h Hit) bool { return h.ID == p.ID }) ||
