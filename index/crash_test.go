@@ -167,8 +167,12 @@ func TestCrash(t *testing.T) {
 		seed = rand.Uint64()
 	}
 	t.Logf("seed %d (-crash.seed)", seed)
+	kills := (*crashKills + len(quantizations) - 1) / len(quantizations)
+	if raceEnabled {
+		kills = (kills + 2) / 3 // its children are many times slower
+	}
 	for _, q := range quantizations {
-		t.Run(q.String(), func(t *testing.T) { crash(t, seed, q, (*crashKills+len(quantizations)-1)/len(quantizations)) })
+		t.Run(q.String(), func(t *testing.T) { crash(t, seed, q, kills) })
 	}
 }
 

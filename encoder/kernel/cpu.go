@@ -35,8 +35,9 @@ type helper struct {
 	wake   chan struct{}
 }
 
-// spins is how often a helper looks for the next loop before it sleeps: some 20 µs.
-const spins = 1 << 14
+// spins is how often a helper looks for the next loop before it sleeps, some 80 µs: between two of them lie the loss, or the packing of
+// weights, and waking up on a virtual machine takes as long.
+const spins = 1 << 16
 
 // NewCPU returns a float32 device of the given number of threads, the caller's included; 0 means one a core. It fails on more than
 // MaxThreads, and when AKIN_CPU names a tier that this machine lacks.
@@ -201,7 +202,7 @@ func (d *cpuDevice) parallel(n int, body func(chunk int)) {
 	d.start()
 	d.drain()
 	for look := 0; d.busy.Load() > 0; look++ {
-		if look > spins/16 {
+		if look > spins/64 {
 			runtime.Gosched()
 		}
 	}
