@@ -183,7 +183,7 @@ func (g *graph) linkSomehow(from, to uint32) bool {
 const linkChunk = 16
 
 // turn is how long a worker runs before it lets others run.
-const turn = 50 * time.Microsecond
+const turn = 200 * time.Microsecond
 
 // parallel calls f for 0 to n−1 on the graph's threads, each with a walk of its own. Workers give way after every turn: where all
 // processors are busy inserting, a search would else wait for one for 10 ms, the scheduler's time slice. A worker that has waited
