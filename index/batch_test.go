@@ -102,8 +102,11 @@ func (s *slowIndex) Search(ctx context.Context, q []float32, k int, p Params) ([
 	defer s.running.Add(-1)
 	for most := s.most.Load(); now > most && !s.most.CompareAndSwap(most, now); most = s.most.Load() {
 	}
-	if s.asked.Add(1) == 20 {
+	switch n := s.asked.Add(1); {
+	case n == 20:
 		s.cancel()
+	case n > 20: // is under way
+		<-ctx.Done()
 	}
 	return nil, nil
 }
