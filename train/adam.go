@@ -1,9 +1,6 @@
 package train
 
 import (
-	"fmt"
-	"slices"
-
 	"github.com/akin-search/akin/encoder"
 	"github.com/akin-search/akin/encoder/kernel"
 )
@@ -41,33 +38,8 @@ func (a *AdamW) Step(rate float64, t int) error {
 	return nil
 }
 
-// State copies the first and second moments to the host, a slice a trained weight.
-func (a *AdamW) State() (first, second [][]float32) {
-	get := func(bufs []kernel.Buffer) (out [][]float32) {
-		for _, b := range bufs {
-			w := make([]float32, b.Len())
-			a.dev.Download(w, b)
-			out = append(out, w)
-		}
-		return out
-	}
-	return get(a.first), get(a.second)
-}
+// State implements Optimizer: the first moments, then the second ones.
+func (a *AdamW) State() [][]float32 { return download(a.dev, a.first, a.second) }
 
-// Restore takes up what State returned for a graph of the same network.
-func (a *AdamW) Restore(first, second [][]float32) error {
-	var want []int
-	for _, b := range a.first {
-		want = append(want, b.Len())
-	}
-	for _, moments := range [][][]float32{first, second} {
-		if got := sizesOf(moments); !slices.Equal(got, want) {
-			return fmt.Errorf("%w: it has moments of %v values, the network needs %v", ErrCheckpoint, got, want)
-		}
-	}
-	for i := range a.first {
-		a.dev.Upload(a.first[i], first[i])
-		a.dev.Upload(a.second[i], second[i])
-	}
-	return nil
-}
+// Restore implements Optimizer.
+func (a *AdamW) Restore(state [][]float32) error { return upload(a.dev, state, a.first, a.second) }

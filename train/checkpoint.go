@@ -8,8 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math"
 	"os"
+	"slices"
 
 	"github.com/akin-search/akin/encoder"
 )
@@ -23,12 +25,19 @@ var ErrCheckpoint = errors.New("cannot resume from this checkpoint")
 //	8  uint32 version
 //	12 uint32 length of the header
 //	16 header: JSON of checkpointHeader
-//	…  float32: weights, then first moments, then second moments, parameter by parameter
+//	…  float32: the tables, in the header's order
 //	…  SHA-256 of everything before
 const (
 	checkpointMagic = "akinckpt"
-	// checkpointVersion counts the formats: 1, the first.
-	checkpointVersion = 1
+	// checkpointVersion counts the formats: 1, the first; 2, named tables in place of weights and moments.
+	checkpointVersion = 2
+)
+
+// Groups of tables in a checkpoint.
+const (
+	tablesWeights   = "weights"   // of the network, running statistics included
+	tablesOptimizer = "optimizer" // Optimizer.State
+	tablesObjective = "objective" // Objective.State
 )
 
 // checkpointHeader is the state of a run between two steps. Samplers and augmentation are replayed from the seed.
@@ -38,17 +47,25 @@ type checkpointHeader struct {
 	LossSum     float64 `json:"loss_sum"`    // over the steps of the epoch in progress
 	Curve       []Epoch `json:"curve"`       // of the epochs done
 	Seconds     float64 `json:"seconds"`     // that the run took so far
-	Sizes       []int   `json:"sizes"`       // of the parameters
-	Moments     []int   `json:"moments"`     // of the trained ones, which have moments
+	Tables      []group `json:"tables"`      // what follows the header
+}
+
+// group is a group of tables in the file.
+type group struct {
+	Name  string `json:"name"`
+	Sizes []int  `json:"sizes"`
 }
 
 type checkpoint struct {
 	checkpointHeader
-	weights, first, second [][]float32
+	tables map[string][][]float32 // by the name of their group
 }
 
 func (c *checkpoint) write(path string) error {
-	c.Sizes, c.Moments = sizesOf(c.weights), sizesOf(c.first)
+	c.Tables = nil
+	for _, name := range slices.Sorted(maps.Keys(c.tables)) {
+		c.Tables = append(c.Tables, group{name, sizesOf(c.tables[name])})
+	}
 	header, err := json.Marshal(c.checkpointHeader)
 	if err != nil {
 		return fmt.Errorf("train: writing the checkpoint's header: %w", err)
@@ -56,8 +73,8 @@ func (c *checkpoint) write(path string) error {
 	b := binary.LittleEndian.AppendUint32([]byte(checkpointMagic), checkpointVersion)
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(header)))
 	b = append(b, header...)
-	for _, part := range [][][]float32{c.weights, c.first, c.second} {
-		for _, w := range part {
+	for _, g := range c.Tables {
+		for _, w := range c.tables[g.Name] {
 			for _, v := range w {
 				b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
 			}
@@ -83,7 +100,7 @@ func readCheckpoint(path, fingerprint string, steps int, sizes []int) (*checkpoi
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrCheckpoint, path, err)
 	}
-	if c.Fingerprint != fingerprint || fmt.Sprint(c.Sizes) != fmt.Sprint(sizes) {
+	if c.Fingerprint != fingerprint || !slices.Equal(sizesOf(c.tables[tablesWeights]), sizes) {
 		return nil, fmt.Errorf("%w: %s was written with other data or options: use the same ones, or start without resuming", ErrCheckpoint, path)
 	}
 	if c.Step > steps {
@@ -112,20 +129,18 @@ func parseCheckpoint(b []byte) (*checkpoint, error) {
 		return nil, fmt.Errorf("its header is not readable: %w", err)
 	}
 	data := body[16+n:]
-	for _, part := range []struct {
-		to    *[][]float32
-		sizes []int
-	}{{&c.weights, c.Sizes}, {&c.first, c.Moments}, {&c.second, c.Moments}} {
-		for _, s := range part.sizes {
+	c.tables = make(map[string][][]float32, len(c.Tables))
+	for _, g := range c.Tables {
+		for _, s := range g.Sizes {
 			if s < 0 || s > len(data)/4 {
-				return nil, fmt.Errorf("a parameter of %d values, and %d bytes left", s, len(data))
+				return nil, fmt.Errorf("a table of %d values, and %d bytes left", s, len(data))
 			}
 			w := make([]float32, s)
 			for i := range w {
 				w[i] = math.Float32frombits(binary.LittleEndian.Uint32(data[4*i:]))
 			}
 			data = data[4*s:]
-			*part.to = append(*part.to, w)
+			c.tables[g.Name] = append(c.tables[g.Name], w)
 		}
 	}
 	if len(data) != 0 || c.Step < 0 {

@@ -8,8 +8,8 @@ import (
 
 // loaded is a batch ready for the graph.
 type loaded struct {
-	input  []float32
-	labels []int
+	input []float32
+	batch *Batch
 }
 
 // loader makes batches beside the training steps: it samples, augments and places them into buffers that are used in turn.
@@ -27,7 +27,7 @@ func (r *run) load(ctx context.Context) *loader {
 	l := &loader{ready: make(chan *loaded, ahead), free: make(chan *loaded, ahead+1), cancel: cancel}
 	size := r.sampler.Size()
 	for range ahead + 1 {
-		l.free <- &loaded{input: make([]float32, r.graph.InputSize()), labels: make([]int, size)}
+		l.free <- &loaded{input: make([]float32, r.graph.InputSize()), batch: NewBatch(size)}
 	}
 	first := r.step // the run's own counter moves on while the loader works
 	l.done.Go(func() {
@@ -52,7 +52,8 @@ func (r *run) load(ctx context.Context) *loader {
 			case <-ctx.Done():
 				return
 			}
-			copy(b.labels, batch.Labels)
+			copy(b.batch.Items, batch.Items)
+			copy(b.batch.Labels, batch.Labels)
 			for row, item := range batch.Items {
 				source.Seed(r.Seed^0x6175676d, uint64(step*size+row)) // "augm"
 				r.Augmentation.Apply(warped, r.features[item].Data, in.Height, in.Width, in.Channels, black, rng)

@@ -30,6 +30,7 @@ const (
 	streamPK = iota + 1
 	streamPairs
 	streamViews
+	streamEach
 )
 
 // stream is what all samplers share: their random source and their decks.

@@ -23,6 +23,8 @@ func samplers(t testing.TB, labels []int, seed uint64) map[string]Sampler {
 	add("pairs", s, err)
 	s, err = NewViews(len(labels), 12, seed)
 	add("views", s, err)
+	s, err = NewEach(labels, 12, seed)
+	add("each", s, err)
 	return out
 }
 
@@ -242,6 +244,40 @@ func TestViewsBatches(t *testing.T) {
 	}
 }
 
+// TestEachBatches: rounds of all items, with their classes, the unlabelled ones alone with their labels.
+func TestEachBatches(t *testing.T) {
+	labels := mixedLabels(10, 4)
+	s, err := NewEach(labels, 5, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, items, own := NewBatch(5), []int(nil), map[int]int{}
+	for range 4 {
+		s.Next(b)
+		items = append(items, b.Items...)
+		for i, item := range b.Items {
+			if l := b.Labels[i]; labels[item] != Unlabelled && l != labels[item] {
+				t.Errorf("item %d of class %d has label %d", item, labels[item], l)
+			} else if labels[item] == Unlabelled {
+				if other, known := own[l]; known && other != item {
+					t.Errorf("unlabelled items %d and %d share label %d", item, other, l)
+				}
+				own[l] = item
+			}
+		}
+	}
+	for i := range 2 {
+		if round := slices.Sorted(slices.Values(items[10*i : 10*i+10])); !slices.Equal(round, integers(10)) {
+			t.Errorf("round %d holds %v", i, round)
+		}
+	}
+	for l, item := range own {
+		if slices.Contains(labels, l) {
+			t.Errorf("unlabelled item %d has the label %d of a class", item, l)
+		}
+	}
+}
+
 func TestSamplerErrors(t *testing.T) {
 	fail := func(want string) func(Sampler, error) {
 		return func(s Sampler, err error) {
@@ -261,6 +297,9 @@ func TestSamplerErrors(t *testing.T) {
 	fail("no dissimilar pair")(NewPairs([]int{Unlabelled}, 4, 0))
 	fail("even number")(NewViews(9, 2, 0))
 	fail("make the batch 6 or smaller")(NewViews(3, 8, 0))
+	fail("make it 1 to 3")(NewEach([]int{0, 1, 2}, 4, 0))
+	fail("make it 1 to 3")(NewEach([]int{0, 1, 2}, 0, 0))
+	fail("has label -3")(NewEach([]int{0, 1, -3}, 2, 0))
 
 	s, err := NewPairs([]int{0, 1}, 4, 0)
 	if err != nil {

@@ -80,8 +80,9 @@ type run struct {
 	sampler          Sampler
 	dev              kernel.Device
 	graph            *encoder.Graph
-	adam             *AdamW
-	labels           []int // of the batch in work, for the loss
+	optimizer        Optimizer
+	objective        Objective
+	batch            *Batch // in work, for the objective
 	fingerprint      string
 
 	step, perEpoch, steps int
@@ -131,24 +132,23 @@ func newRun(ctx context.Context, data, validation Dataset, pre encoder.Preproces
 		if saved, err = readCheckpoint(o.Checkpoint, r.fingerprint, r.steps, sizesOf(weights)); err != nil {
 			return nil, err
 		}
-		weights = saved.weights
+		weights = saved.tables[tablesWeights]
 	}
-	loss, err := o.loss()
-	if err != nil {
+	if r.objective, err = o.newObjective(r.data); err != nil {
 		return nil, err
 	}
 	if r.dev, err = kernel.NewCPUWith(o.Threads, o.Precision); err != nil {
 		return nil, err
 	}
 	r.graph, err = encoder.NewGraph(r.dev, o.Network, weights, r.sampler.Size(), func(emb, grad kernel.Matrix) float32 {
-		return loss(emb, r.labels, grad)
+		return r.objective.Loss(r.batch, emb, grad)
 	})
 	if err != nil {
 		return nil, errors.Join(err, r.dev.Close())
 	}
-	r.adam = NewAdamW(r.dev, r.graph, o.Decay)
+	r.optimizer = NewAdamW(r.dev, r.graph, o.Decay)
 	if saved != nil {
-		if err := r.adam.Restore(saved.first, saved.second); err != nil {
+		if err := errors.Join(r.optimizer.Restore(saved.tables[tablesOptimizer]), r.objective.Restore(saved.tables[tablesObjective])); err != nil {
 			return nil, errors.Join(err, r.graph.Close(), r.dev.Close())
 		}
 		r.step, r.lossSum, r.curve, r.elapsed = saved.Step, saved.LossSum, saved.Curve, time.Duration(saved.Seconds*float64(time.Second))
@@ -179,14 +179,6 @@ func (o Options) sampler(d Dataset) (s Sampler, items int, err error) {
 	k := o.Batch / p
 	s, err = NewPK(d.Labels, p, k, o.Seed)
 	return s, p * k, err
-}
-
-func (o Options) loss() (Loss, error) {
-	kind, err := ParseLoss(o.Loss)
-	if err != nil {
-		return nil, err
-	}
-	return kind.New(float32(o.Temperature), float32(o.Margin))
 }
 
 // fingerprintOf identifies everything that the result depends on.
@@ -242,7 +234,7 @@ func (r *run) train(ctx context.Context) error {
 		if !ok {
 			return errors.Join(context.Cause(ctx), r.save())
 		}
-		r.labels = b.labels
+		r.batch = b.batch
 		loss, err := r.graph.Step(b.input)
 		l.recycle(b)
 		if err != nil {
@@ -251,8 +243,12 @@ func (r *run) train(ctx context.Context) error {
 		if math.IsNaN(float64(loss)) || math.IsInf(float64(loss), 0) {
 			return fmt.Errorf("%w: the loss is %g at step %d of %d: lower the rate (now %g) or raise the temperature (now %g)", ErrDiverged, loss, r.step+1, r.steps, r.Rate, r.Temperature)
 		}
-		if err := r.adam.Step(schedule.At(r.step), r.step+1); err != nil {
+		rate := schedule.At(r.step)
+		if err := r.optimizer.Step(rate, r.step+1); err != nil {
 			return err
+		}
+		if l, ok := r.objective.(Learner); ok {
+			l.Learn(rate, 1)
 		}
 		r.step++
 		r.lossSum += float64(loss)
@@ -276,8 +272,8 @@ func (r *run) save() error {
 	if r.Checkpoint == "" {
 		return nil
 	}
-	c := checkpoint{checkpointHeader: checkpointHeader{Fingerprint: r.fingerprint, Step: r.step, LossSum: r.lossSum, Curve: r.curve, Seconds: (r.elapsed + time.Since(r.began)).Seconds()}, weights: r.graph.Weights()}
-	c.first, c.second = r.adam.State()
+	c := checkpoint{checkpointHeader: checkpointHeader{Fingerprint: r.fingerprint, Step: r.step, LossSum: r.lossSum, Curve: r.curve, Seconds: (r.elapsed + time.Since(r.began)).Seconds()},
+		tables: map[string][][]float32{tablesWeights: r.graph.Weights(), tablesOptimizer: r.optimizer.State(), tablesObjective: r.objective.State()}}
 	return c.write(r.Checkpoint)
 }
 
