@@ -6,12 +6,14 @@ import (
 	"math/rand/v2"
 )
 
-// Augmentation says how far an image may be warped at random. Every amount is drawn uniformly from -limit to +limit, a limit of 0
-// switches its part off, and the zero value leaves images as they are.
+// Augmentation says how far an image may be changed at random. Every geometric amount is drawn uniformly from -limit to +limit, a limit of
+// 0 switches its part off, and the zero value leaves images as they are.
 // The affine part comes first (scale, shear, rotate about the centre, then shift); the elastic part adds a smooth random displacement
 // field after Simard, Steinkraus, Platt 2003, "Best practices for convolutional neural networks applied to visual document analysis".
 // There, white noise is smoothed by a Gaussian; here it is a coarse grid of noise under a uniform cubic B-spline, which is nearly the
 // same (the B-spline's standard deviation is 1/√3 of a cell: 4.0 pixels for 4 cells over 28 pixels, Simard's σ = 4) and far cheaper.
+// Then come, in this order, mirroring, blur, colour and light, noise, and erasing. Light is measured from black, 0, to white, 1, and
+// stays within them where any of these parts is on.
 type Augmentation struct {
 	Shift   float32 `json:"shift,omitempty"`   // fraction of the side, 0 to 0.5
 	Rotate  float32 `json:"rotate,omitempty"`  // degrees, 0 to 180
@@ -20,11 +22,24 @@ type Augmentation struct {
 	Elastic float32 `json:"elastic,omitempty"` // bound of the displacement as a fraction of the shorter side, 0 to 0.5; its standard deviation is about 0.3 of this
 
 	ElasticCells int `json:"elastic_cells,omitempty"` // cells of the noise grid along a side, 1 to 8; 0 = 4. More cells: finer wobbles.
+
+	Flip       float32 `json:"flip,omitempty"`       // chance of being mirrored left to right, 0 to 1
+	Blur       float32 `json:"blur,omitempty"`       // largest standard deviation of a Gaussian blur as a fraction of the shorter side, 0 to 0.2; drawn from 0 up
+	Saturation float32 `json:"saturation,omitempty"` // 0.4 draws a factor from 0.6 to 1.4 on the distance to grey, 0 to 1; grey pictures stay as they are
+	Contrast   float32 `json:"contrast,omitempty"`   // 0.4 draws a factor from 0.6 to 1.4 on the distance to each channel's mean, 0 to 1
+	Brightness float32 `json:"brightness,omitempty"` // 0.2 adds -0.2 to 0.2 of the way from black to white, 0 to 1
+	Gamma      float32 `json:"gamma,omitempty"`      // 0.3 raises light to a power from e^-0.3 to e^0.3, 0 to 2
+	Noise      float32 `json:"noise,omitempty"`      // largest standard deviation of Gaussian noise, of the way from black to white, 0 to 1; drawn from 0 up
+	Erase      float32 `json:"erase,omitempty"`      // chance that a rectangle is painted over, 0 to 1
+
+	EraseArea float32 `json:"erase_area,omitempty"` // largest share of the picture that is painted over, 0.02 to 1; 0 = 0.33. Drawn from 0.02 up.
 }
 
 const (
 	defaultElasticCells = 4
 	maxElasticCells     = 8
+	defaultEraseArea    = 0.33
+	minEraseArea        = 0.02
 )
 
 // Digits returns amounts that suit handwritten digits: they move and bend a stroke, and leave a 6 a 6.
@@ -34,10 +49,13 @@ func Digits() Augmentation {
 	return a
 }
 
-// SetDefaults fills in ElasticCells where Elastic is on.
+// SetDefaults fills in ElasticCells where Elastic is on, and EraseArea where Erase is.
 func (a *Augmentation) SetDefaults() {
 	if a.Elastic != 0 && a.ElasticCells == 0 {
 		a.ElasticCells = defaultElasticCells
+	}
+	if a.Erase != 0 && a.EraseArea == 0 {
+		a.EraseArea = defaultEraseArea
 	}
 }
 
@@ -48,6 +66,8 @@ func (a Augmentation) Validate() error {
 		value, limit float32
 	}{
 		{"shift", a.Shift, 0.5}, {"rotate", a.Rotate, 180}, {"scale", a.Scale, 0.9}, {"shear", a.Shear, 1}, {"elastic", a.Elastic, 0.5},
+		{"flip", a.Flip, 1}, {"blur", a.Blur, 0.2}, {"saturation", a.Saturation, 1}, {"contrast", a.Contrast, 1}, {"brightness", a.Brightness, 1},
+		{"gamma", a.Gamma, 2}, {"noise", a.Noise, 1}, {"erase", a.Erase, 1},
 	} {
 		if !(f.value >= 0 && f.value <= f.limit) { // also refuses NaN
 			return fmt.Errorf("augmentation: %s is %v, want 0 to %v", f.name, f.value, f.limit)
@@ -56,41 +76,31 @@ func (a Augmentation) Validate() error {
 	if a.ElasticCells < 0 || a.ElasticCells > maxElasticCells {
 		return fmt.Errorf("augmentation: elastic_cells is %d, want 1 to %d, or 0 for the default of %d", a.ElasticCells, maxElasticCells, defaultElasticCells)
 	}
+	if a.EraseArea != 0 && !(a.EraseArea >= minEraseArea && a.EraseArea <= 1) {
+		return fmt.Errorf("augmentation: erase_area is %v, want %v to 1, or 0 for the default of %v", a.EraseArea, minEraseArea, defaultEraseArea)
+	}
 	return nil
 }
 
 // IsZero reports whether a leaves images as they are.
 func (a Augmentation) IsZero() bool {
-	return a.Shift == 0 && a.Rotate == 0 && a.Scale == 0 && a.Shear == 0 && a.Elastic == 0
+	a.ElasticCells, a.EraseArea = 0, 0 // details of parts that may be off
+	return a == Augmentation{}
 }
 
-// Apply writes a randomly warped copy of src to dst. Both hold h×w pixels of c channels, [y][x][c], and must not overlap. Pixels that
-// come from outside src are background, a value a channel. All channels move together. The result depends on a, src and the state of rng alone.
-// It allocates nothing and may be called at the same time from several goroutines, each with its own rng.
-// It panics where a slice does not hold h·w·c values, or background c; a must be valid.
-func (a Augmentation) Apply(dst, src []float32, h, w, c int, background []float32, rng *rand.Rand) {
-	if n := h * w * c; len(dst) != n || len(src) != n || len(background) != c {
-		panic(fmt.Sprintf("train: Augmentation.Apply: %d and %d values for an image of %d×%d×%d, background of %d", len(dst), len(src), h, w, c, len(background)))
-	}
-	if a.IsZero() {
-		copy(dst, src)
-		return
-	}
-	a.SetDefaults()
-	var g warp
-	g.draw(a, h, w, rng)
-	g.apply(dst, src, h, w, c, background)
+// warps reports whether a moves pixels otherwise than by mirroring.
+func (a Augmentation) warps() bool {
+	return a.Shift != 0 || a.Rotate != 0 || a.Scale != 0 || a.Shear != 0 || a.Elastic != 0
+}
+
+// lights reports whether a changes colour or light.
+func (a Augmentation) lights() bool {
+	return a.Saturation != 0 || a.Contrast != 0 || a.Brightness != 0 || a.Gamma != 0
 }
 
 // draw picks the random amounts. The order of the draws is part of what a seed means.
 func (g *warp) draw(a Augmentation, h, w int, rng *rand.Rand) {
-	uniform := func(limit float32) float64 {
-		if limit == 0 {
-			return 0
-		}
-		return (2*rng.Float64() - 1) * float64(limit)
-	}
-	g.affine(uniform(a.Rotate)*math.Pi/180, 1+uniform(a.Scale), uniform(a.Shear), uniform(a.Shift)*float64(w), uniform(a.Shift)*float64(h))
+	g.affine(between(a.Rotate, rng)*math.Pi/180, 1+between(a.Scale, rng), between(a.Shear, rng), between(a.Shift, rng)*float64(w), between(a.Shift, rng)*float64(h))
 	if a.Elastic == 0 {
 		return
 	}
@@ -102,4 +112,12 @@ func (g *warp) draw(a Augmentation, h, w int, rng *rand.Rand) {
 		g.dx[i] = float32(int32(bits)) * unit
 		g.dy[i] = float32(int32(bits>>32)) * unit
 	}
+}
+
+// between draws uniformly from -limit to limit; a limit of 0 draws nothing.
+func between(limit float32, rng *rand.Rand) float64 {
+	if limit == 0 {
+		return 0
+	}
+	return (2*rng.Float64() - 1) * float64(limit)
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/akin-search/akin/encoder"
 )
 
 func randomImage(rng *rand.Rand, n int) []float32 {
@@ -21,7 +23,7 @@ func TestAugmentationZeroIsIdentity(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))
 	src := randomImage(rng, 9*7*3)
 	dst := make([]float32, len(src))
-	Augmentation{}.Apply(dst, src, 9, 7, 3, shade(0.5, 3), rng)
+	augmenter(Augmentation{}, 9, 7, 3).Apply(dst, src, rng)
 	if !slices.Equal(dst, src) {
 		t.Fatal("the zero augmentation changed the image")
 	}
@@ -119,7 +121,7 @@ func displacements(a Augmentation, h, w int, seed uint64) (dx, dy []float64) {
 	for i := range h * w {
 		copy(src[i*3:], []float32{float32(i % w), float32(i / w), 1})
 	}
-	a.Apply(dst, src, h, w, 3, shade(0, 3), rand.New(rand.NewPCG(seed, 1)))
+	augmenter(a, h, w, 3).Apply(dst, src, rand.New(rand.NewPCG(seed, 1)))
 	for i := range h * w {
 		x, y := math.NaN(), math.NaN()
 		if dst[i*3+2] == 1 {
@@ -192,11 +194,11 @@ func TestAugmentationDeterministicAndFinite(t *testing.T) {
 		h, w, c := s[0], s[1], s[2]
 		src := randomImage(rng, h*w*c)
 		one, two, other := make([]float32, len(src)), make([]float32, len(src)), make([]float32, len(src))
-		differs := false
+		g, differs := augmenter(a, h, w, c), false
 		for seed := range uint64(50) {
-			a.Apply(one, src, h, w, c, shade(0.25, c), rand.New(rand.NewPCG(seed, 9)))
-			a.Apply(two, src, h, w, c, shade(0.25, c), rand.New(rand.NewPCG(seed, 9)))
-			a.Apply(other, src, h, w, c, shade(0.25, c), rand.New(rand.NewPCG(seed, 10)))
+			g.Apply(one, src, rand.New(rand.NewPCG(seed, 9)))
+			g.Apply(two, src, rand.New(rand.NewPCG(seed, 9)))
+			g.Apply(other, src, rand.New(rand.NewPCG(seed, 10)))
 			if !slices.Equal(one, two) {
 				t.Fatalf("%v, seed %d: two runs differ", s, seed)
 			}
@@ -229,6 +231,15 @@ func TestAugmentationValidate(t *testing.T) {
 		"shear is NaN":                  {Shear: nan},
 		"elastic is +Inf":               {Elastic: float32(math.Inf(1))},
 		"elastic_cells is 9, want 1 to": {ElasticCells: 9},
+		"flip is 1.5, want 0 to 1":      {Flip: 1.5},
+		"blur is 0.3, want 0 to 0.2":    {Blur: 0.3},
+		"saturation is -1":              {Saturation: -1},
+		"contrast is 2,":                {Contrast: 2},
+		"brightness is NaN":             {Brightness: nan},
+		"gamma is 3, want 0 to 2":       {Gamma: 3},
+		"noise is 1.1":                  {Noise: 1.1},
+		"erase is 2":                    {Erase: 2},
+		"erase_area is 0.01, want 0.02": {Erase: 1, EraseArea: 0.01},
 	} {
 		if err := a.Validate(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: error %v, want %q", a, err, want)
@@ -242,16 +253,17 @@ func TestAugmentationPanicsAtTheWrongShape(t *testing.T) {
 			t.Errorf("recovered %v", r)
 		}
 	}()
-	Digits().Apply(make([]float32, 4), make([]float32, 6), 2, 3, 1, shade(0, 1), rand.New(rand.NewPCG(1, 1)))
+	augmenter(Digits(), 2, 3, 1).Apply(make([]float32, 4), make([]float32, 6), rand.New(rand.NewPCG(1, 1)))
 }
 
 func TestAugmentationAllocatesNothing(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	src, dst := randomImage(rng, 28*28), make([]float32, 28*28)
-	a := Digits()
-	black := shade(0, 1)
-	if n := testing.AllocsPerRun(20, func() { a.Apply(dst, src, 28, 28, 1, black, rng) }); n != 0 {
-		t.Fatalf("%v allocations a call", n)
+	for _, a := range []Augmentation{Digits(), everything()} {
+		g := augmenter(a, 28, 28, 1)
+		if n := testing.AllocsPerRun(20, func() { g.Apply(dst, src, rng) }); n != 0 {
+			t.Fatalf("%+v: %v allocations a call", a, n)
+		}
 	}
 }
 
@@ -260,14 +272,19 @@ func BenchmarkAugmentation(b *testing.B) {
 		b.Run(fmt.Sprintf("%dx%dx%d", s[0], s[1], s[2]), func(b *testing.B) {
 			rng := rand.New(rand.NewPCG(1, 2))
 			n := s[0] * s[1] * s[2]
-			src, dst, black := randomImage(rng, n), make([]float32, n), shade(0, s[2])
-			a := Digits()
+			src, dst := randomImage(rng, n), make([]float32, n)
+			g := augmenter(Digits(), s[0], s[1], s[2])
 			b.ReportAllocs()
 			for b.Loop() {
-				a.Apply(dst, src, s[0], s[1], s[2], black, rng)
+				g.Apply(dst, src, rng)
 			}
 		})
 	}
+}
+
+// augmenter returns one of pictures in units of 0 to 1.
+func augmenter(a Augmentation, h, w, c int) *Augmenter {
+	return NewAugmenter(a, inUnits(encoder.Preprocessing{Size: encoder.Size{Height: h, Width: w, Channels: c}}))
 }
 
 // shade is a background of one value for c channels.

@@ -11,7 +11,7 @@
 //
 // Caveats:
 //   - A Dataset holds its raw items in memory; subsets share them.
-//   - Losses, samplers and random sources are for one goroutine each. An Augmentation is a value and may be shared.
+//   - Losses, samplers, augmenters and random sources are for one goroutine each.
 //   - The same seed and data give the same bits on one machine architecture. Between architectures float32 sums may differ, because
 //     the compiler may fuse a multiplication with an addition.
 package train
