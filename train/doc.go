@@ -5,7 +5,7 @@
 //	(MNIST,  (PK, Pairs,  items,                                ▲                                     │
 //	 Folder,  Views)      labels                                └── weights ◄── Adam, Schedule ◄──────┘
 //	 IDX)
-//	evaluation: KNNAccuracy, PairAUROC, AUROC, RecallAtK
+//	evaluation: MeasureDownstream (all that one embedding is good for), KNNAccuracy, VerifyPairs, AUROC, RecallAtK
 //
 // Which sampler feeds which loss: SupCon takes PK (or any batch with labels), NTXent takes Views, Contrastive takes Pairs.
 //

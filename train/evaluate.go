@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"slices"
 
 	"github.com/akin-search/akin/encoder/kernel"
@@ -41,38 +40,6 @@ func AUROC(negatives, positives []float64) (float64, error) {
 		wins += float64(below) + float64(upto-below)/2
 	}
 	return wins / (float64(len(neg)) * float64(len(pos))), nil
-}
-
-// PairAUROC draws the given number of pairs of rows, half of one label and half of two, and returns how well their cosine tells them
-// apart: the AUROC of the similar pairs against the dissimilar ones. emb holds unit rows; unlabelled rows are left out. The first row
-// of a pair is uniform over the labelled rows (for similar pairs, those not alone with their label), the second over its possible mates.
-// Pairs may repeat. The same seed gives the same pairs.
-func PairAUROC(emb kernel.Matrix, labels []int, pairs int, seed uint64) (float64, error) {
-	if err := checkRows("embeddings", emb, labels); err != nil {
-		return 0, err
-	}
-	if pairs < 2 || pairs%2 != 0 {
-		return 0, fmt.Errorf("%w: %d pairs, want an even number of 2 or more", ErrEvaluate, pairs)
-	}
-	m := newMates(labels)
-	var social []int // labelled rows with company
-	for _, row := range m.order[:m.labelled] {
-		if m.to[row]-m.from[row] > 1 {
-			social = append(social, row)
-		}
-	}
-	if m.classes < 2 || len(social) == 0 {
-		return 0, fmt.Errorf("%w: %d labelled rows of %d classes; pairs need two classes, one of them with two rows", ErrEvaluate, m.labelled, m.classes)
-	}
-	rng := rand.New(rand.NewPCG(seed, 0x7061697273)) // "pairs"
-	different, same := make([]float64, pairs/2), make([]float64, pairs/2)
-	for i := range same {
-		a := social[rng.IntN(len(social))]
-		same[i] = dot(emb.Row(a), emb.Row(m.same(a, rng)))
-		a = m.order[rng.IntN(m.labelled)]
-		different[i] = dot(emb.Row(a), emb.Row(m.other(a, rng)))
-	}
-	return AUROC(different, same)
 }
 
 func dot(a, b []float32) float64 {

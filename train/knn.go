@@ -4,9 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"runtime"
-	"sync"
-	"sync/atomic"
 
 	"github.com/akin-search/akin/encoder/kernel"
 )
@@ -21,55 +18,58 @@ const (
 // of base is the nearer. It wants 1 ≤ k ≤ rows of base, labels for all, and finite values. It uses all processors, and stops at the
 // next block when ctx ends.
 func KNNAccuracy(ctx context.Context, base kernel.Matrix, baseLabels []int, queries kernel.Matrix, queryLabels []int, k int) (float64, error) {
-	if err := checkRows("base", base, baseLabels); err != nil {
+	if err := checkSearch(base, baseLabels, queries, queryLabels); err != nil {
 		return 0, err
+	}
+	e := evaluation{ctx: ctx, base: base, queries: queries, baseLabels: baseLabels, queryLabels: queryLabels}
+	right, err := e.nearest(k)
+	if err != nil {
+		return 0, err
+	}
+	return mean(right), nil
+}
+
+// nearest tells of each query whether the vote of its k nearest rows of base is right (1) or wrong (0).
+func (e *evaluation) nearest(k int) ([]float64, error) {
+	if k < 1 || k > e.base.Rows {
+		return nil, fmt.Errorf("%w: k is %d, want 1 to the %d rows of base", ErrEvaluate, k, e.base.Rows)
+	}
+	right := make([]float64, e.queries.Rows)
+	err := eachBlock(e.ctx, e.Threads, (e.queries.Rows+knnQueries-1)/knnQueries, func() func(int) {
+		v := newVoter(e.base, e.baseLabels, k)
+		return func(block int) {
+			from, to := block*knnQueries, min((block+1)*knnQueries, e.queries.Rows)
+			v.search(e.queries, from, to)
+			for q := from; q < to; q++ {
+				right[q] = hit(v.vote(q-from) == e.queryLabels[q])
+			}
+		}
+	})
+	return right, err
+}
+
+// checkSearch refuses a base and queries of different widths, without rows or without labels.
+func checkSearch(base kernel.Matrix, baseLabels []int, queries kernel.Matrix, queryLabels []int) error {
+	if err := checkRows("base", base, baseLabels); err != nil {
+		return err
 	}
 	if err := checkRows("queries", queries, queryLabels); err != nil {
-		return 0, err
+		return err
 	}
 	if base.Cols != queries.Cols {
-		return 0, fmt.Errorf("%w: base rows have %d columns, queries %d", ErrEvaluate, base.Cols, queries.Cols)
-	}
-	if k < 1 || k > base.Rows {
-		return 0, fmt.Errorf("%w: k is %d, want 1 to the %d rows of base", ErrEvaluate, k, base.Rows)
+		return fmt.Errorf("%w: base rows have %d columns, queries %d", ErrEvaluate, base.Cols, queries.Cols)
 	}
 	if queries.Rows == 0 {
-		return 0, fmt.Errorf("%w: no queries", ErrEvaluate)
+		return fmt.Errorf("%w: no queries", ErrEvaluate)
 	}
 	for name, labels := range map[string][]int{"base": baseLabels, "queries": queryLabels} {
 		for i, l := range labels {
 			if l == Unlabelled {
-				return 0, fmt.Errorf("%w: %s, row %d has no label", ErrEvaluate, name, i)
+				return fmt.Errorf("%w: %s, row %d has no label", ErrEvaluate, name, i)
 			}
 		}
 	}
-
-	blocks := (queries.Rows + knnQueries - 1) / knnQueries
-	var next, correct atomic.Int64
-	var wait sync.WaitGroup
-	for range min(blocks, runtime.GOMAXPROCS(0)) {
-		wait.Go(func() {
-			v := newVoter(base, baseLabels, k)
-			for ctx.Err() == nil {
-				block := int(next.Add(1)) - 1
-				if block >= blocks {
-					return
-				}
-				from, to := block*knnQueries, min((block+1)*knnQueries, queries.Rows)
-				v.search(queries, from, to)
-				for q := from; q < to; q++ {
-					if v.vote(q-from) == queryLabels[q] {
-						correct.Add(1)
-					}
-				}
-			}
-		})
-	}
-	wait.Wait()
-	if err := ctx.Err(); err != nil {
-		return 0, err
-	}
-	return float64(correct.Load()) / float64(queries.Rows), nil
+	return nil
 }
 
 // voter searches one block of queries at a time and lets the neighbours vote.

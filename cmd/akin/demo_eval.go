@@ -45,9 +45,11 @@ func (d *demo) evaluate(ctx context.Context, e *encoder.Encoder, col *index.Coll
 	if r.KNNAccuracy, err = train.KNNAccuracy(ctx, kernel.MatrixOf(base, e.Dimension()), labels, qm, known.Labels, 5); err != nil {
 		return err
 	}
-	if r.PairAUROC, err = train.PairAUROC(qm, known.Labels, evalPairs, d.seed); err != nil {
+	pairs, err := train.VerifyPairs(qm, known.Labels, evalPairs, d.seed)
+	if err != nil {
 		return err
 	}
+	r.PairAUROC = pairs.AUROC
 	graph, err := searchAll(ctx, col, queries, index.Params{})
 	if err != nil {
 		return err

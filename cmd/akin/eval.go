@@ -91,9 +91,11 @@ that the model was not trained on: on its own training data every model looks go
 		if out.RecallAt1, err = train.KNNAccuracy(c.Context(), bm, base.Labels, qm, queries.Labels, 1); err != nil {
 			return err
 		}
-		if out.PairAUROC, err = train.PairAUROC(qm, queries.Labels, evalPairs, seed); err != nil {
+		pairs, err := train.VerifyPairs(qm, queries.Labels, evalPairs, seed)
+		if err != nil {
 			return err
 		}
+		out.PairAUROC = pairs.AUROC
 		return a.print(out, func(wr io.Writer) error {
 			_, err := fmt.Fprintf(wr, "%d queries among %d images\nkNN accuracy  %.4f\nrecall@1      %.4f\npair AUROC    %.4f\n", out.Queries, out.Base, out.KNNAccuracy, out.RecallAt1, out.PairAUROC)
 			return err
