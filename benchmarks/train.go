@@ -197,7 +197,7 @@ func newTraining(o TrainOptions) (t *training, err error) {
 	if t.dev, err = kernel.NewCPUWith(o.Threads, o.Precision); err != nil {
 		return nil, err
 	}
-	t.graph, err = encoder.NewGraph(t.dev, t.network, t.weights, o.Batch, func(emb, grad kernel.Matrix) float32 { return loss(emb, t.labels, grad) })
+	t.graph, err = encoder.NewGraph(t.dev, t.network, t.weights, o.Batch, 0, func(emb, grad kernel.Matrix) float32 { return loss(emb, t.labels, grad) })
 	if err != nil {
 		return nil, errors.Join(err, t.dev.Close())
 	}

@@ -42,7 +42,7 @@ func NewEncoder(m *Model, id string, threads int) (*Encoder, error) {
 	if e.decoder, err = m.Preprocessing.Decoder(); err != nil {
 		return nil, err
 	}
-	folded := p.folded(m.Weights)
+	folded := p.folded(m.Weights, len(m.Network.Layers))
 	for range threads {
 		dev, err := kernel.NewCPU(1) // a device of one thread has nothing to close
 		if err != nil {

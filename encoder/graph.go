@@ -2,6 +2,7 @@ package encoder
 
 import (
 	"fmt"
+	"slices"
 
 	"gorgonia.org/gorgonia"
 
@@ -18,27 +19,41 @@ type Graph struct {
 	machine gorgonia.VM
 
 	input     *op.Array
-	staging   []float32 // the batch on the host, with borders
-	weights   []*op.Array
-	trained   []int // places in weights
+	staging   []float32   // the batch on the host, with borders
+	frozen    [][]float32 // weights of the frozen layers, as they came
+	weights   []*op.Array // of the frozen layers, folded, and of the others
+	folded    int         // so many of them are of the frozen layers
+	trained   []int       // places in weights
 	embedding *gorgonia.Node
 	loss      *gorgonia.Node
 	grads     gorgonia.Nodes
 }
 
-// NewGraph builds the graph of n with the given weights, which it copies to the device.
-func NewGraph(dev kernel.Device, n Network, weights [][]float32, batch int, loss op.LossFunc) (*Graph, error) {
+// NewGraph builds the graph of n with the given weights, which it copies to the device. The first frozen layers are not trained: they run
+// as in inference, by their running statistics, and cost no gradient.
+func NewGraph(dev kernel.Device, n Network, weights [][]float32, batch, frozen int, loss op.LossFunc) (*Graph, error) {
 	if batch < 1 {
 		return nil, fmt.Errorf("encoder: batch of %d: it must be at least 1", batch)
 	}
-	p, err := n.plan(batch)
+	whole, err := n.plan(1)
 	if err != nil {
 		return nil, err
 	}
-	if err := p.checkWeights(weights); err != nil {
+	if err := whole.checkWeights(weights); err != nil {
 		return nil, err
 	}
-	g := &Graph{network: n, plan: p, dev: dev, staging: make([]float32, batch*p.input)}
+	if most := n.Freezable(); frozen < 0 || frozen > most {
+		return nil, fmt.Errorf("%w: %d of %d layers frozen: it must be 0 to %d, so that a layer with weights is left to train", ErrSpec, frozen, len(n.Layers), most)
+	}
+	p, err := n.planFor(batch, frozen)
+	if err != nil {
+		return nil, err
+	}
+	g := &Graph{network: n, plan: p, dev: dev, staging: make([]float32, batch*p.input), folded: p.steps[frozen].params}
+	for _, w := range weights[:whole.steps[frozen].params] {
+		g.frozen = append(g.frozen, slices.Clone(w))
+	}
+	weights = whole.folded(weights, frozen)
 	e := gorgonia.NewGraph()
 	g.input = op.NewArray(dev.Alloc(batch*p.input), batch, p.input)
 	x := op.Input(e, "x", g.input)
@@ -48,17 +63,17 @@ func NewGraph(dev kernel.Device, n Network, weights [][]float32, batch int, loss
 		dev.Upload(b, weights[i])
 		a := op.NewArray(b, q.Rows, q.Cols)
 		g.weights = append(g.weights, a)
-		if q.Role.Trained() {
+		if q.Role.Trained() && i >= g.folded {
 			g.trained = append(g.trained, i)
 			params = append(params, op.Input(e, q.Name, a))
 		}
 	}
 	left := params
-	for _, s := range p.steps {
+	for i, s := range p.steps {
 		all := g.weights[s.params : s.params+len(s.shape.Parameters())]
 		n := 0
 		for _, q := range s.shape.Parameters() {
-			if q.Role.Trained() {
+			if q.Role.Trained() && i >= frozen {
 				n++
 			}
 		}
@@ -101,8 +116,11 @@ func (g *Graph) Step(batch []float32) (float32, error) {
 	return float32(*v), nil
 }
 
-// Trained returns how many parameters are trained; running statistics are not.
+// Trained returns how many parameters are trained; running statistics and frozen layers are not.
 func (g *Graph) Trained() int { return len(g.trained) }
+
+// Parameter describes trained parameter i.
+func (g *Graph) Parameter(i int) kernel.Parameter { return g.plan.parameters[g.trained[i]] }
 
 // Weight returns trained parameter i in the device's memory; writing to it changes the network.
 func (g *Graph) Weight(i int) kernel.Buffer { return g.weights[g.trained[i]].Buffer }
@@ -116,12 +134,28 @@ func (g *Graph) Gradient(i int) (kernel.Buffer, error) {
 	return a.Buffer, nil
 }
 
-// Weights copies all parameters, running statistics included, to the host.
-func (g *Graph) Weights() [][]float32 {
-	out := make([][]float32, len(g.weights))
-	for i, w := range g.weights {
-		out[i] = make([]float32, w.Size())
-		g.dev.Download(out[i], w.Buffer)
+// Live returns what training changes, in the device's memory: the trained parameters and the running statistics between them.
+func (g *Graph) Live() []kernel.Buffer {
+	var live []kernel.Buffer
+	for _, w := range g.weights[g.folded:] {
+		live = append(live, w.Buffer)
+	}
+	return live
+}
+
+// Weights copies all parameters, frozen layers and running statistics included, to the host.
+func (g *Graph) Weights() [][]float32 { return g.WeightsOf(g.Live()) }
+
+// WeightsOf is Weights with other buffers in place of Live.
+func (g *Graph) WeightsOf(live []kernel.Buffer) [][]float32 {
+	var out [][]float32
+	for _, w := range g.frozen {
+		out = append(out, slices.Clone(w))
+	}
+	for _, b := range live {
+		w := make([]float32, b.Len())
+		g.dev.Download(w, b)
+		out = append(out, w)
 	}
 	return out
 }

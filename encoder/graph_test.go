@@ -86,7 +86,7 @@ func TestGraphGradients(t *testing.T) {
 	for name, n := range testNetworks {
 		t.Run(name, func(t *testing.T) {
 			dev := newCPU(t, 2)
-			g, err := NewGraph(dev, n, weightsOf(t, n), 3, weighted)
+			g, err := NewGraph(dev, n, weightsOf(t, n), 3, 0, weighted)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -149,7 +149,7 @@ func TestRunnerEqualsGraph(t *testing.T) {
 	for name, n := range testNetworks {
 		t.Run(name, func(t *testing.T) {
 			const items = 2*runnerBatch + 3
-			g, err := NewGraph(newCPU(t, 2), n, weightsOf(t, n), items, weighted)
+			g, err := NewGraph(newCPU(t, 2), n, weightsOf(t, n), items, 0, weighted)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -219,7 +219,7 @@ func BenchmarkStep(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			g, err := NewGraph(dev, n, w, 128, weighted)
+			g, err := NewGraph(dev, n, w, 128, 0, weighted)
 			if err != nil {
 				b.Fatal(err)
 			}

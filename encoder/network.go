@@ -109,6 +109,20 @@ func (p *plan) total() (sum int) {
 	return sum
 }
 
+// Freezable returns how many of the first layers can be frozen: at least one layer with weights stays to be trained.
+func (n Network) Freezable() int {
+	p, err := n.plan(1)
+	if err != nil {
+		return 0
+	}
+	for i := len(p.steps) - 1; i >= 0; i-- {
+		if len(p.steps[i].shape.Parameters()) > 0 {
+			return i
+		}
+	}
+	return 0
+}
+
 // Flops returns the floating-point operations of one item: forward, and forward with backward.
 func (n Network) Flops() (forward, step int, err error) {
 	p, err := n.plan(1)
@@ -125,22 +139,24 @@ func (n Network) Flops() (forward, step int, err error) {
 	return forward, step, nil
 }
 
-func (n Network) plan(batch int) (*plan, error) { return n.planFor(batch, false) }
+func (n Network) plan(batch int) (*plan, error) { return n.planFor(batch, 0) }
 
-// planFor binds the network to a batch size; folded plans are for inference, their normalisation folded into biases.
-func (n Network) planFor(batch int, folded bool) (*plan, error) {
+// planFor binds the network to a batch size. The first folded layers are for inference only: their normalisation is folded into biases,
+// and there is no gradient of them.
+func (n Network) planFor(batch, folded int) (*plan, error) {
 	if n.Input.Height < 1 || n.Input.Height > MaxSide || n.Input.Width < 1 || n.Input.Width > MaxSide || n.Input.Channels < 1 || n.Input.Channels > MaxChannels {
 		return nil, fmt.Errorf("%w: input %d×%d×%d: height and width must be 1 to %d, channels 1 to %d", ErrSpec, n.Input.Height, n.Input.Width, n.Input.Channels, MaxSide, MaxChannels)
 	}
 	if len(n.Layers) == 0 || len(n.Layers) > MaxLayers {
 		return nil, fmt.Errorf("%w: %d layers: it must be 1 to %d", ErrSpec, len(n.Layers), MaxLayers)
 	}
-	b := binder{plan: &plan{batch: batch, pad: n.Layers[0].border()}, at: n.Input, folded: folded}
+	b := binder{plan: &plan{batch: batch, pad: n.Layers[0].border()}, at: n.Input}
 	for i, l := range n.Layers {
 		out := 0
 		if i+1 < len(n.Layers) {
 			out = n.Layers[i+1].border()
 		}
+		b.folded = i < folded
 		s, err := b.bind(l, out)
 		if err == nil {
 			err = s.Validate()
@@ -148,6 +164,7 @@ func (n Network) planFor(batch int, folded bool) (*plan, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%w: layer %d (%s): %v", ErrSpec, i, l.Kind, err)
 		}
+		b.grad = b.grad || !b.folded && len(s.Parameters()) > 0
 		b.steps = append(b.steps, step{shape: s, params: len(b.parameters)})
 		for _, q := range s.Parameters() {
 			q.Name = fmt.Sprintf("%d.%s", i, q.Name)
@@ -189,7 +206,8 @@ type binder struct {
 	*plan
 	at     Size // the shape so far
 	flat   bool // no longer an image
-	folded bool
+	folded bool // the next layer is
+	grad   bool // a layer before has weights that are trained: the next one needs its input's gradient
 }
 
 // bind returns the shape of the next layer, whose output wants a border of outPad pixels.
@@ -211,8 +229,7 @@ func (b *binder) bind(l Layer, outPad int) (kernel.Shape, error) {
 	if b.flat && l.Kind != KindLinear && l.Kind != KindNormalize {
 		return nil, fmt.Errorf("it needs an image before it, and the layer before made a vector")
 	}
-	grad := len(b.parameters) > 0 && !b.folded // the first layer's input gradient is never needed
-	in, stride := b.at, max(l.Stride, 1)
+	grad, in, stride := b.grad, b.at, max(l.Stride, 1)
 	switch l.Kind {
 	case KindConv:
 		if err := only(Layer{Filters: l.Filters, Kernel: l.Kernel, Stride: l.Stride, Norm: l.Norm, Pool: l.Pool, ReLU: l.ReLU}, "filters, kernel, stride, norm, pool and relu"); err != nil {
@@ -292,10 +309,14 @@ func (p *plan) checkWeights(weights [][]float32) error {
 	return nil
 }
 
-// folded returns the weights of the plan for inference.
-func (p *plan) folded(weights [][]float32) (out [][]float32) {
-	for _, s := range p.steps {
+// folded returns the weights as a plan with the first layers folded takes them.
+func (p *plan) folded(weights [][]float32, layers int) (out [][]float32) {
+	for i, s := range p.steps {
 		w := weights[s.params : s.params+len(s.shape.Parameters())]
+		if i >= layers {
+			out = append(out, w...)
+			continue
+		}
 		switch shape := s.shape.(type) {
 		case kernel.NormConvShape:
 			a, b := shape.Fold(w)

@@ -25,12 +25,12 @@ type runner struct {
 
 // newRunner makes a runner with weights as plan.folded returns them, in dev's memory.
 func newRunner(dev kernel.Device, n Network, weights []kernel.Buffer) (*runner, error) {
-	p, err := n.planFor(1, true)
+	p, err := n.planFor(1, len(n.Layers))
 	if err != nil {
 		return nil, err
 	}
 	batch := max(1, min(runnerBatch, runnerValues/p.activations))
-	if p, err = n.planFor(batch, true); err != nil {
+	if p, err = n.planFor(batch, len(n.Layers)); err != nil {
 		return nil, err
 	}
 	r := &runner{network: n, plan: p, dev: dev, staging: make([]float32, batch*p.input), input: dev.Alloc(batch * p.input), host: make([]float32, batch*p.dimension)}
@@ -49,16 +49,23 @@ func newRunner(dev kernel.Device, n Network, weights []kernel.Buffer) (*runner, 
 
 // run embeds up to a batch of items into out.
 func (r *runner) run(features []Features, out [][]float32) {
-	n, in, d := len(features), r.plan.input, r.plan.dimension
+	in, d := r.plan.input, r.plan.dimension
 	for i, f := range features {
 		r.plan.place(r.staging[i*in:(i+1)*in], r.network.Input, f.Data)
 	}
-	r.dev.Upload(r.input.Slice(0, n*in), r.staging[:n*in])
+	host := r.forward(r.staging, len(features))
+	for i := range features {
+		copy(out[i], host[i*d:(i+1)*d])
+	}
+}
+
+// forward embeds the first n items of a batch with borders; the result is valid until the next call.
+func (r *runner) forward(batch []float32, n int) []float32 {
+	in, host := r.plan.input, r.host[:n*r.plan.dimension]
+	r.dev.Upload(r.input.Slice(0, n*in), batch[:n*in])
 	for _, l := range r.layers {
 		l(n)
 	}
-	r.dev.Download(r.host[:n*d], r.output.Slice(0, n*d))
-	for i := range features {
-		copy(out[i], r.host[i*d:(i+1)*d])
-	}
+	r.dev.Download(host, r.output.Slice(0, len(host)))
+	return host
 }

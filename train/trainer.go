@@ -140,7 +140,7 @@ func newRun(ctx context.Context, data, validation Dataset, pre encoder.Preproces
 	if r.dev, err = kernel.NewCPUWith(o.Threads, o.Precision); err != nil {
 		return nil, err
 	}
-	r.graph, err = encoder.NewGraph(r.dev, o.Network, weights, r.sampler.Size(), func(emb, grad kernel.Matrix) float32 {
+	r.graph, err = encoder.NewGraph(r.dev, o.Network, weights, r.sampler.Size(), 0, func(emb, grad kernel.Matrix) float32 {
 		return r.objective.Loss(r.batch, emb, grad)
 	})
 	if err != nil {

@@ -42,6 +42,14 @@ type Device interface {
 	NewLayer(Shape) (Layer, error)
 	// Adam takes one optimiser step; see AdamStep.
 	Adam(w, g, m, v Buffer, s AdamStep)
+	// Momentum takes one optimiser step; see MomentumStep.
+	Momentum(w, g, v Buffer, s MomentumStep)
+	// Accumulate adds src to dst.
+	Accumulate(dst, src Buffer)
+	// Average computes dst = keep·dst + (1−keep)·src.
+	Average(dst, src Buffer, keep float64)
+	// Norm returns the Euclidean length of b, the same whatever the threads.
+	Norm(b Buffer) float64
 	// Scale multiplies src by s into dst.
 	Scale(dst, src Buffer, s float32)
 	// Close ends the device's threads. Its buffers and layers must not be used afterwards.

@@ -19,7 +19,7 @@ type layer struct {
 }
 
 // Layer applies a layer of the given shape and batch to x, one row an item. params holds the shape's parameters in its order, and nodes
-// a node for each of them that is trained.
+// a node for each of them that is trained, or none where the layer is frozen.
 func Layer(dev kernel.Device, s kernel.Shape, batch int, x *gorgonia.Node, params []*Array, nodes gorgonia.Nodes) (*gorgonia.Node, error) {
 	k, err := dev.NewLayer(s)
 	if err != nil {
@@ -28,7 +28,7 @@ func Layer(dev kernel.Device, s kernel.Shape, batch int, x *gorgonia.Node, param
 	l := &layer{base: newBase("layer", 1+len(nodes), NewArray(dev.Alloc(batch*s.Output()), batch, s.Output())), dev: dev, kernel: k, batch: batch, grad: s.Differentiable()}
 	for i, p := range s.Parameters() {
 		l.params = append(l.params, params[i].Buffer)
-		if p.Role.Trained() {
+		if p.Role.Trained() && len(nodes) > 0 {
 			l.trained = append(l.trained, i)
 		}
 	}
