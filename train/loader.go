@@ -37,7 +37,7 @@ func (r *run) load(ctx context.Context) *loader {
 		warped := make([]float32, in.Height*in.Width*in.Channels)
 		source := rand.NewPCG(0, 0)
 		rng := rand.New(source)
-		augmenter := NewAugmenter(*r.Augmentation, r.pre)
+		views := newViewer(*r.Augmentation, r.Robust, r.pre)
 		for step := range r.steps {
 			if ctx.Err() != nil {
 				return
@@ -56,7 +56,7 @@ func (r *run) load(ctx context.Context) *loader {
 			copy(b.batch.Labels, batch.Labels)
 			for row, item := range batch.Items {
 				source.Seed(r.Seed^0x6175676d, uint64(step*size+row)) // "augm"
-				augmenter.Apply(warped, r.features[item].Data, rng)
+				views.Apply(warped, r.features[item].Data, rng)
 				r.graph.Place(b.input, row, warped)
 			}
 			select {

@@ -157,6 +157,12 @@ func TestOwnImages(t *testing.T) {
 	if ev.KNNAccuracy < 0.9 || ev.PairAUROC < 0.9 || ev.RecallAt1 < 0.9 {
 		t.Errorf("evaluation %+v", ev)
 	}
+	if c := mustAkin[evaluated](t, "eval", "--data", data, "--dir", dir, "--corrupt", "--severity", "5,2").Corrupted; c == nil || len(c.Scores) != 24 || c.CleanAccuracy != ev.KNNAccuracy || c.Means[0].Severity != 2 {
+		t.Errorf("corrupted evaluation %+v", c)
+	}
+	if code, out, errs := akin(t, "eval", "--data", data, "--dir", dir, "--corrupt", "--severity", "3"); code != 0 || !strings.Contains(out, "severity 3") || !strings.Contains(out, "motion-blur *") {
+		t.Errorf("corrupted evaluation: exit code %d: %s%s", code, out, errs)
+	}
 	if code, _, errs := akin(t, "train", "--data", data, "--dir", dir); code != 1 || !strings.Contains(errs, "--force") {
 		t.Errorf("training over a model: exit code %d: %s", code, errs)
 	}
@@ -397,6 +403,8 @@ func TestMistakes(t *testing.T) {
 		"requires at least 1":                   {"score", "--dir", dir},
 		"did you mean --data":                   {"train", "photos"},
 		"--queries 0":                           {"eval", "--queries", "0", "--data", empty},
+		"--severity 0: it must be 1 to 5":       {"eval", "--corrupt", "--severity", "0", "--data", empty},
+		"--severity is of corruptions":          {"eval", "--severity", "3", "--data", empty},
 		"--threads -3: it must not be negative": {"train", "--threads", "-3", "--data", empty},
 		"--batch 0":                             {"train", "--batch", "0", "--data", empty},
 		"127.0.0.1:7701":                        {"demo", "--addr", "7701", "--dir", dir},

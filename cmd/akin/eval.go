@@ -19,6 +19,8 @@ type evaluated struct {
 	KNNAccuracy float64 `json:"knn_accuracy"`
 	RecallAt1   float64 `json:"recall_at_1"`
 	PairAUROC   float64 `json:"pair_auroc"`
+
+	Corrupted *train.Corrupted `json:"corrupted,omitempty"` // with --corrupt
 }
 
 // evalPairs is how many pairs of the queries are compared.
@@ -35,10 +37,13 @@ func newEval(a *app) *cobra.Command {
 		Long: `Embed labelled images and measure: knn_accuracy (5 nearest by cosine), recall_at_1 (the nearest has the same label), and
 pair_auroc (same or different class, from the similarity of pairs). A share of the images asks, the others answer. Give data
 that the model was not trained on: on its own training data every model looks good.`,
-		Example: `  akin eval --data test-photos/ --json`,
-		Args:    noArgs,
+		Example: `  akin eval --data test-photos/ --json
+  akin eval --data test-photos/ --corrupt --severity 3`,
+		Args: noArgs,
 	}
+	var corrupt corruptFlags
 	w.flags(c)
+	corrupt.flags(c)
 	c.Flags().StringVar(&data, "data", "", dataHelp)
 	c.Flags().StringVar(&labels, "labels", "", "IDX file of labels, with an IDX file of images")
 	c.Flags().Float64Var(&share, "queries", 0.2, "share of the images that ask, above 0 and below 1")
@@ -46,6 +51,9 @@ that the model was not trained on: on its own training data every model looks go
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if !(share > 0 && share < 1) {
 			return fmt.Errorf("--queries %g: it must be above 0 and below 1", share)
+		}
+		if err := corrupt.check(c); err != nil {
+			return err
 		}
 		all, err := loadData(a, data, labels)
 		if err != nil {
@@ -96,7 +104,13 @@ that the model was not trained on: on its own training data every model looks go
 			return err
 		}
 		out.PairAUROC = pairs.AUROC
+		if out.Corrupted, err = corrupt.evaluate(c.Context(), a, e, bm, base.Labels, queries); err != nil {
+			return err
+		}
 		return a.print(out, func(wr io.Writer) error {
+			if out.Corrupted != nil {
+				return writeCorrupted(wr, *out.Corrupted)
+			}
 			_, err := fmt.Fprintf(wr, "%d queries among %d images\nkNN accuracy  %.4f\nrecall@1      %.4f\npair AUROC    %.4f\n", out.Queries, out.Base, out.KNNAccuracy, out.RecallAt1, out.PairAUROC)
 			return err
 		})

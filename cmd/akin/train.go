@@ -31,7 +31,7 @@ func newTrain(a *app) *cobra.Command {
 	var w workspace
 	var o train.Options
 	var data, labels string
-	var noAugment, force bool
+	var noAugment, robust, force bool
 	c := &cobra.Command{
 		Use:   "train --data DIR",
 		Short: "Train an encoder on your own images",
@@ -65,6 +65,7 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 	f.Uint64Var(&o.Seed, "seed", 0, "of every random choice: the same seed and data give the same model")
 	f.TextVar(&o.Precision, "precision", kernel.Float32, precisionHelp+"; weights and sums are float32")
 	f.BoolVar(&noAugment, "no-augment", false, "train on the pictures as they are, not shifted, turned, scaled and bent")
+	f.BoolVar(&robust, "robust", false, "corrupt half of the views (noise, blur, occlusion, contrast, shift, rotation, bending), for pictures worse than those of the training")
 	f.BoolVar(&o.Resume, "resume", false, "go on from the checkpoint")
 	f.BoolVar(&force, "force", false, "replace the model; collections of the old one can then no longer be searched")
 	c.RunE = func(c *cobra.Command, _ []string) error {
@@ -87,6 +88,9 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 		}
 		if noAugment {
 			o.Augmentation = &train.Augmentation{}
+		}
+		if robust {
+			o.Robust = train.DefaultRobust()
 		}
 		if err := os.MkdirAll(filepath.Dir(w.modelPath()), 0o755); err != nil {
 			return err
