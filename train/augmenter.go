@@ -12,6 +12,7 @@ type Augmenter struct {
 	a            Augmentation
 	h, w, c      int
 	black, white []float32 // the values of no and of full light, a channel
+	around       []float32 // what surrounds a picture
 	scratch      []float32 // a picture, for blur
 	taps         []float32 // of a blur
 }
@@ -20,6 +21,7 @@ type Augmenter struct {
 func NewAugmenter(a Augmentation, p encoder.Preprocessing) *Augmenter {
 	a.SetDefaults()
 	g := &Augmenter{a: a, h: p.Size.Height, w: p.Size.Width, c: p.Size.Channels, black: p.Background()}
+	g.around = g.black
 	for c := range g.c {
 		g.white = append(g.white, (1-p.Mean[c])/p.Deviation[c])
 	}
@@ -30,8 +32,17 @@ func NewAugmenter(a Augmentation, p encoder.Preprocessing) *Augmenter {
 	return g
 }
 
+// Around sets what pixels are that come from outside a picture, a value a channel, and returns g. Unset, they are black.
+func (g *Augmenter) Around(values []float32) *Augmenter {
+	if len(values) != g.c {
+		panic(fmt.Sprintf("train: Augmenter.Around: %d values for %d channels", len(values), g.c))
+	}
+	g.around = values
+	return g
+}
+
 // Apply writes a randomly changed copy of src to dst. Both hold the values of one picture, [y][x][c], and must not overlap. Pixels that
-// come from outside src are black. All channels move together. The result depends on the augmentation, src and the state of rng
+// come from outside src are what Around says. All channels move together. The result depends on the augmentation, src and the state of rng
 // alone. It allocates nothing. It panics where a slice has another length.
 func (g *Augmenter) Apply(dst, src []float32, rng *rand.Rand) {
 	if n := g.h * g.w * g.c; len(dst) != n || len(src) != n {
@@ -41,7 +52,7 @@ func (g *Augmenter) Apply(dst, src []float32, rng *rand.Rand) {
 	if g.a.warps() {
 		var w warp
 		w.draw(g.a, g.h, g.w, rng)
-		w.apply(dst, src, g.h, g.w, g.c, g.black)
+		w.apply(dst, src, g.h, g.w, g.c, g.around)
 	} else {
 		copy(dst, src)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -59,6 +60,33 @@ func measure(p *encoder.Preprocessing, features []encoder.Features) {
 		p.Mean[i] = float32(mean)
 		p.Deviation[i] = float32(math.Sqrt(max(square[i]/float64(n)-mean*mean, 1e-4))) // a blank set keeps a finite scale
 	}
+}
+
+// around returns what surrounds the pictures, a value a channel: the median of the pixels at their borders, from a sample of features that
+// are in units of 0 to 1, brought to the units of p. Warped pictures are filled up with it: black beside MNIST's digits, white beside
+// ink on paper.
+func around(p encoder.Preprocessing, features []encoder.Features) []float32 {
+	h, w, c := p.Size.Height, p.Size.Width, p.Size.Channels
+	values := make([][]float32, c)
+	for i := 0; i < len(features); i += max(1, len(features)/measured) {
+		for y := range h {
+			step := max(1, w-1)
+			if y == 0 || y == h-1 {
+				step = 1
+			}
+			for x := 0; x < w; x += step {
+				for ch := range c {
+					values[ch] = append(values[ch], features[i].Data[(y*w+x)*c+ch])
+				}
+			}
+		}
+	}
+	out := make([]float32, c)
+	for ch, v := range values {
+		slices.Sort(v)
+		out[ch] = (v[len(v)/2] - p.Mean[ch]) / p.Deviation[ch]
+	}
+	return out
 }
 
 // inUnits returns p with values of 0 to 1, before they are measured.

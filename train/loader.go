@@ -35,9 +35,10 @@ func (r *run) load(ctx context.Context) *loader {
 		batch := NewBatch(size)
 		in := r.Network.Input
 		warped := make([]float32, in.Height*in.Width*in.Channels)
+		turned := make([]float32, len(warped))
 		source := rand.NewPCG(0, 0)
 		rng := rand.New(source)
-		views := newViewer(*r.Augmentation, r.Robust, r.pre)
+		views := newViewer(*r.Augmentation, r.Robust, r.pre, r.around)
 		for step := range r.steps {
 			if ctx.Err() != nil {
 				return
@@ -56,7 +57,7 @@ func (r *run) load(ctx context.Context) *loader {
 			copy(b.batch.Labels, batch.Labels)
 			for row, item := range batch.Items {
 				source.Seed(r.Seed^0x6175676d, uint64(step*size+row)) // "augm"
-				views.Apply(warped, r.features[item].Data, rng)
+				views.Apply(warped, r.picture(item, turned), rng)
 				r.graph.Place(b.input, row, warped)
 			}
 			select {

@@ -16,19 +16,20 @@ var ErrOptions = errors.New("invalid training option")
 
 // Options say how a model is trained. The zero value of a field means its default.
 type Options struct {
-	Network      encoder.Network  `json:"network"`          // default: encoder.Default for the size of the images
-	Size         int              `json:"size"`             // side of the square that pictures are fitted into; default their own size where they are alike and at most 64 pixels, else 64
-	Dimension    int              `json:"dimension"`        // of the embedding, for the default network; default 64
-	Loss         string           `json:"loss"`             // as ParseLoss takes it; default supcon, or ntxent with fewer than two classes
-	Temperature  float64          `json:"temperature"`      // of supcon and ntxent; default 0.1
-	Margin       float64          `json:"margin"`           // of contrastive; default 1
-	Batch        int              `json:"batch"`            // rows; default 32 to 256, more with more data; fewer where the sampler can fill no more
-	Epochs       int              `json:"epochs"`           // default 5, more with little data: as many as make 600 steps, at most 200
-	Rate         float64          `json:"rate"`             // peak learning rate; default 4e-3·√(batch/256)
-	Decay        float64          `json:"decay"`            // weight decay, decoupled; default 1e-4
-	Warmup       float64          `json:"warmup"`           // share of the steps; default 0.05
-	Augmentation *Augmentation    `json:"augmentation"`     // default Digits()
-	Robust       *Robust          `json:"robust,omitempty"` // corrupts a share of the views; nil for none
+	Network      encoder.Network  `json:"network"`             // default: encoder.Default for the size of the images
+	Size         int              `json:"size"`                // side of the square that pictures are fitted into; default their own size where they are alike and at most 64 pixels, else 64
+	Dimension    int              `json:"dimension"`           // of the embedding, for the default network; default 64
+	Loss         string           `json:"loss"`                // as ParseLoss takes it; default supcon, or ntxent with fewer than two classes
+	Temperature  float64          `json:"temperature"`         // of supcon and ntxent; default 0.1
+	Margin       float64          `json:"margin"`              // of contrastive; default 1
+	Batch        int              `json:"batch"`               // rows; default 32 to 256, more with more data; fewer where the sampler can fill no more
+	Epochs       int              `json:"epochs"`              // default 5, more with little data: as many as make 600 steps, at most 200
+	Rate         float64          `json:"rate"`                // peak learning rate; default 4e-3·√(batch/256)
+	Decay        float64          `json:"decay"`               // weight decay, decoupled; default 1e-4
+	Warmup       float64          `json:"warmup"`              // share of the steps; default 0.05
+	Augmentation *Augmentation    `json:"augmentation"`        // default Digits()
+	Robust       *Robust          `json:"robust,omitempty"`    // corrupts a share of the views; nil for none
+	Rotations    bool             `json:"rotations,omitempty"` // pictures turned by 90, 180 and 270 degrees are classes of their own
 	Seed         uint64           `json:"seed"`
 	Precision    kernel.Precision `json:"precision,omitempty"` // of the products; default float32
 	Holdout      float64          `json:"holdout"`             // the share that the caller split off as validation; only recorded, so that it can be kept aside again
@@ -113,6 +114,9 @@ func (o Options) Validate() error {
 	}
 	if err := o.Precision.Supported(); err != nil {
 		return fmt.Errorf("%w: %w", ErrOptions, err)
+	}
+	if in := o.Network.Input; o.Rotations && in.Height != in.Width {
+		return fmt.Errorf("%w: rotations of pictures of %d×%d pixels: they must be square: set size, which fits them into a square", ErrOptions, in.Height, in.Width)
 	}
 	if o.Resume && o.Checkpoint == "" {
 		return fmt.Errorf("%w: resume needs a checkpoint file", ErrOptions)

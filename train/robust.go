@@ -71,14 +71,14 @@ type viewer struct {
 	kinds []*Augmenter
 }
 
-func newViewer(a Augmentation, r *Robust, p encoder.Preprocessing) *viewer {
-	v := &viewer{plain: NewAugmenter(a, p)}
+func newViewer(a Augmentation, r *Robust, p encoder.Preprocessing, around []float32) *viewer {
+	v := &viewer{plain: NewAugmenter(a, p).Around(around)}
 	if r == nil {
 		return v
 	}
 	v.share = r.Share
 	for _, k := range r.Kinds {
-		v.kinds = append(v.kinds, NewAugmenter(a.over(k), p))
+		v.kinds = append(v.kinds, NewAugmenter(a.over(k), p).Around(around))
 	}
 	return v
 }

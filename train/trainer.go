@@ -77,6 +77,7 @@ type run struct {
 	pre              encoder.Preprocessing
 	features         []encoder.Features
 	held             []encoder.Features // of validation
+	around           []float32          // what surrounds the pictures
 	sampler          Sampler
 	dev              kernel.Device
 	graph            *encoder.Graph
@@ -111,13 +112,18 @@ func newRun(ctx context.Context, data, validation Dataset, pre encoder.Preproces
 		}
 	}
 	measure(&r.pre, r.features)
+	r.around = around(r.pre, r.features)
 	standardize(r.pre, r.features)
 	standardize(r.pre, r.held)
-	items := 0 // that one batch takes from the data
-	if r.sampler, items, err = o.sampler(r.data); err != nil {
+	drawn := r.data // what batches are drawn from
+	if o.Rotations {
+		drawn = r.data.turned()
+	}
+	items := 0 // that one batch takes from it
+	if r.sampler, items, err = o.sampler(drawn); err != nil {
 		return nil, err
 	}
-	r.perEpoch = max(1, r.data.Len()/items)
+	r.perEpoch = max(1, drawn.Len()/items)
 	r.steps = r.perEpoch * o.Epochs
 	r.fingerprint, err = r.fingerprintOf()
 	if err != nil {
@@ -134,7 +140,7 @@ func newRun(ctx context.Context, data, validation Dataset, pre encoder.Preproces
 		}
 		weights = saved.tables[tablesWeights]
 	}
-	if r.objective, err = o.newObjective(r.data); err != nil {
+	if r.objective, err = o.newObjective(drawn); err != nil {
 		return nil, err
 	}
 	if r.dev, err = kernel.NewCPUWith(o.Threads, o.Precision); err != nil {
