@@ -25,6 +25,7 @@ var protocols = []struct {
 	protocol
 }{
 	{"supervised", protocol{supervised, []string{MNIST, Fashion}, "all labels, and the options that akin train chooses"}},
+	{"one-shot", protocol{oneShot, []string{Omniglot}, "20 characters of an alphabet held out, from one drawing each"}},
 }
 
 // ProtocolNames lists what Learn can measure, and on which data sets, one a line.
@@ -44,9 +45,9 @@ const (
 
 // LearnOptions say what Learn measures. Zero means the default.
 type LearnOptions struct {
-	Dataset  string // mnist, fashion-mnist
+	Dataset  string // mnist, fashion-mnist, omniglot
 	Protocol string // default supervised
-	Dir      string // of the data set's files, as Source.Dir
+	Dir      string // of the data set's files, as Source.Dir; for omniglot that of its archives
 	Seeds    int    // runs, of the seeds Seed, Seed+1, …; default DefaultSeeds
 	Seed     uint64
 	Limit    int // the first so many training images only, 0 for all
@@ -127,10 +128,18 @@ func Learn(ctx context.Context, o LearnOptions) (LearnReport, error) {
 	if err != nil {
 		return LearnReport{}, err
 	}
-	t, err := loadTask(o)
+	t, err := o.load()
 	if err != nil {
 		return LearnReport{}, err
 	}
+	if o.Limit > 0 && o.Limit < t.Train.Len() {
+		t.Train = t.Train.Subset(firstN(o.Limit))
+	}
+	return o.repeat(ctx, p, t)
+}
+
+// repeat runs a protocol with several seeds.
+func (o LearnOptions) repeat(ctx context.Context, p protocol, t task) (LearnReport, error) {
 	t.Status = func(format string, args ...any) { o.Progress(fmt.Sprintf(format, args...)) }
 	t.Status("%s, %s: %d images to learn from, %d to measure on", o.Dataset, o.Protocol, t.Train.Len(), t.Test.Len())
 	var runs []Measures
@@ -159,28 +168,27 @@ func tellEpochs(status func(string, ...any), prefix string) func(train.Progress)
 	}
 }
 
-// loadTask reads the data set.
-func loadTask(o LearnOptions) (task, error) {
+// load reads the whole data set and parts it.
+func (o LearnOptions) load() (t task, err error) {
+	if o.Dataset == Omniglot {
+		all, err := loadOmniglot(o.Dir)
+		if err != nil {
+			return t, err
+		}
+		t.Train, t.Test, err = holdOut(all, oneShotWay, o.Validation)
+		return t, err
+	}
 	s := Source{Name: o.Dataset, Dir: o.Dir}
 	s.SetDefaults()
 	if err := s.Validate(); err != nil {
-		return task{}, err
+		return t, err
 	}
-	var t task
-	var err error
-	if t.Train, t.Test, err = train.MNIST(s.Dir); err != nil {
-		return task{}, err
+	if t.Train, t.Test, err = train.MNIST(s.Dir); err != nil || !o.Validation {
+		return t, err
 	}
-	if o.Validation {
-		const share, seed = 1. / 6, 0x76616c69 // "vali": the same images whatever the seed of the run
-		if t.Train, t.Test, err = t.Train.Split(share, seed); err != nil {
-			return task{}, err
-		}
-	}
-	if o.Limit > 0 && o.Limit < t.Train.Len() {
-		t.Train = t.Train.Subset(firstN(o.Limit))
-	}
-	return t, nil
+	const share, seed = 1. / 6, 0x76616c69 // "vali": the same images whatever the seed of the run
+	t.Train, t.Test, err = t.Train.Split(share, seed)
+	return t, err
 }
 
 // firstN returns 0 … n−1.

@@ -25,6 +25,24 @@ func (m Measures) String() string {
 	return strings.Join(parts, ", ")
 }
 
+// add adds the numbers of a struct by their JSON names.
+func (m Measures) add(v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	var fields map[string]any
+	if err := json.Unmarshal(b, &fields); err != nil {
+		return err
+	}
+	for key, field := range fields {
+		if x, ok := field.(float64); ok {
+			m[key] = x
+		}
+	}
+	return nil
+}
+
 // LearnReport is the result of Learn. Its JSON has the medians at the top level, beside min, max and what was measured.
 type LearnReport struct {
 	Dataset    string

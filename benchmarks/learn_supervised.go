@@ -50,11 +50,11 @@ func (t task) downstream(ctx context.Context, e *encoder.Encoder, base, queries 
 	if err != nil {
 		return err
 	}
-	if m["knn_accuracy"], err = train.KNNAccuracy(ctx, b, base.Labels, q, queries.Labels, min(5, base.Len())); err != nil {
+	d, err := train.MeasureDownstream(ctx, b, base.Labels, q, queries.Labels, train.DownstreamOptions{Seed: t.Options.Seed, Threads: t.Options.Threads})
+	if err != nil {
 		return err
 	}
-	m["recall_at_1"], err = train.KNNAccuracy(ctx, b, base.Labels, q, queries.Labels, 1)
-	return err
+	return m.add(d)
 }
 
 // embedAll embeds the items of d into rows.

@@ -14,26 +14,50 @@ func learnOptions() LearnOptions {
 	return LearnOptions{Dataset: MNIST, Limit: 600, Validation: true, Seeds: 2, Train: train.Options{Epochs: 1, Threads: 1}}
 }
 
-// TestLearnIsRepeatable runs the smallest benchmark twice: the figures, but for times, are those of the seeds.
-func TestLearnIsRepeatable(t *testing.T) {
-	if _, _, err := train.MNIST(""); errors.Is(err, train.ErrNoMNIST) {
+// digits returns the first training and test images of MNIST.
+func digits(t *testing.T, learned, asked int) task {
+	a, b, err := train.MNIST("")
+	if errors.Is(err, train.ErrNoMNIST) {
 		t.Skipf("%v", err)
 	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return task{Train: a.Subset(firstN(learned)), Test: b.Subset(firstN(asked))}
+}
+
+// repeated measures a protocol on a small task and returns the JSON report.
+func repeated(t *testing.T, name string, small task) map[string]any {
+	p, err := findProtocol(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := learnOptions()
+	o.Protocol = name
+	o.SetDefaults()
+	r, err := o.repeat(t.Context(), p, small)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got map[string]any
+	if err := json.Unmarshal(b, &got); err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+// TestLearnIsRepeatable runs the smallest benchmark twice: the figures, but for times, are those of the seeds.
+func TestLearnIsRepeatable(t *testing.T) {
+	small := digits(t, 500, 200)
 	var got [2]map[string]any
 	for i := range got {
-		r, err := Learn(t.Context(), learnOptions())
-		if err != nil {
-			t.Fatal(err)
-		}
-		b, err := json.Marshal(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := json.Unmarshal(b, &got[i]); err != nil {
-			t.Fatal(err)
-		}
+		got[i] = repeated(t, "supervised", small)
 	}
-	for _, key := range []string{"knn_accuracy", "recall_at_1", "epochs"} {
+	for _, key := range []string{"knn_accuracy", "nearest_mean_accuracy", "linear_probe_accuracy", "recall_at_1", "map_at_r", "nmi", "pair_eer", "epochs"} {
 		a, b := got[0][key], got[1][key]
 		low, high := got[0]["min"].(map[string]any)[key].(float64), got[0]["max"].(map[string]any)[key].(float64)
 		if v, ok := a.(float64); !ok || a != b || v < low || v > high {

@@ -15,17 +15,17 @@ func newBenchLearn(a *app) *cobra.Command {
 
 Protocols, and their data sets:
 ` + benchmarks.ProtocolNames() + `
-What is not set is chosen as akin train chooses it. --validation measures on a sixth of the training images, which are then not
-learned from, and leaves the test images alone: choose by it, and measure once without it.`,
+What is not set is chosen as akin train chooses it. --validation measures on a sixth of the training images (of omniglot, on two other alphabets), which are then
+not learned from, and leaves the test images alone: choose by it, and measure once without it.`,
 		Example: `  akin bench learn
   akin bench learn --dataset fashion-mnist --data fashion/ --json
   akin bench learn --validation --limit 10000 --epochs 2 --seeds 1`,
 		Args: cobra.NoArgs,
 	}
 	f := c.Flags()
-	f.StringVar(&o.Dataset, "dataset", benchmarks.MNIST, "mnist or fashion-mnist")
+	f.StringVar(&o.Dataset, "dataset", benchmarks.MNIST, "mnist, fashion-mnist or omniglot")
 	f.StringVar(&o.Protocol, "protocol", "supervised", "what to measure")
-	f.StringVar(&o.Dir, "data", "", "folder of the data set's files (default: mnist in the module cache, fashion-mnist of Debian's package)")
+	f.StringVar(&o.Dir, "data", "", "folder of the data set's files (default: mnist in the module cache, fashion-mnist of Debian's package, omniglot none)")
 	f.IntVar(&o.Seeds, "seeds", benchmarks.DefaultSeeds, "runs, each with the next seed")
 	f.Uint64Var(&o.Seed, "seed", 0, "the first seed")
 	f.IntVar(&o.Limit, "limit", 0, "learn from the first N training images; 0 means all")

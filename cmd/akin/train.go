@@ -64,6 +64,7 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 	f.IntVar(&o.Dimension, "dimension", 64, "length of the embedding")
 	f.Uint64Var(&o.Seed, "seed", 0, "of every random choice: the same seed and data give the same model")
 	f.TextVar(&o.Precision, "precision", kernel.Float32, precisionHelp+"; weights and sums are float32")
+	f.BoolVar(&o.Rotations, "rotations", false, "take pictures turned by 90, 180 and 270 degrees for classes of their own: for many small classes that have an upright")
 	f.BoolVar(&noAugment, "no-augment", false, "train on the pictures as they are, not shifted, turned, scaled and bent")
 	f.BoolVar(&robust, "robust", false, "corrupt half of the views (noise, blur, occlusion, contrast, shift, rotation, bending), for pictures worse than those of the training")
 	f.BoolVar(&o.Resume, "resume", false, "go on from the checkpoint")

@@ -1,0 +1,96 @@
+package benchmarks
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/akin-search/akin/encoder/kernel"
+	"github.com/akin-search/akin/index/distance"
+	"github.com/akin-search/akin/train"
+)
+
+const (
+	oneShotWay      = 20 // characters of an episode
+	oneShotEpisodes = 1000
+	oneShotSize     = 28 // pixels
+)
+
+// oneShot trains on the characters of some alphabets and names those of others from one example: an episode takes 20 characters of
+// one alphabet, drawn by one person, and asks which of them each of the same 20 drawn by another person is.
+func oneShot(ctx context.Context, t task) (Measures, error) {
+	t.Options.Rotations = true
+	if t.Options.Size == 0 {
+		t.Options.Size = oneShotSize
+	}
+	rest, held, err := t.Train.Split(learnHoldout, t.Options.Seed)
+	if err != nil {
+		return nil, err
+	}
+	e, m, err := t.train(ctx, rest, held)
+	if err != nil {
+		return nil, err
+	}
+	emb, err := embedAll(ctx, e, t.Test)
+	if err != nil {
+		return nil, err
+	}
+	m["one_shot_error"], err = oneShotError(emb, t.Test, oneShotWay, oneShotEpisodes, t.Options.Seed)
+	return m, err
+}
+
+// oneShotError returns the share of wrong answers over all episodes. The i-th drawings of the characters of an alphabet, in the order of
+// d, are by one person. Alphabets take turns; characters and the two people are drawn from the seed.
+func oneShotError(emb kernel.Matrix, d train.Dataset, way, episodes int, seed uint64) (float64, error) {
+	rows := make([][]int, len(d.Classes)) // of each character
+	for i, l := range d.Labels {
+		rows[l] = append(rows[l], i)
+	}
+	var names []string
+	characters := map[string][]int{}
+	for c, items := range rows {
+		if len(items) == 0 {
+			continue
+		}
+		name := alphabet(d.Classes[c])
+		if characters[name] == nil {
+			names = append(names, name)
+		}
+		characters[name] = append(characters[name], c)
+	}
+	rng := rand.New(rand.NewPCG(seed, 0x6f6e6573686f74)) // "oneshot"
+	wrong, asked := 0, 0
+	for ep := range episodes {
+		name := names[ep%len(names)]
+		set := slices.Clone(characters[name])
+		if len(set) < way {
+			return 0, fmt.Errorf("alphabet %s: %w: %d characters, an episode takes %d", name, ErrData, len(set), way)
+		}
+		rng.Shuffle(len(set), func(i, j int) { set[i], set[j] = set[j], set[i] })
+		set = set[:way]
+		people := len(rows[set[0]])
+		for _, c := range set {
+			people = min(people, len(rows[c]))
+		}
+		if people < 2 {
+			return 0, fmt.Errorf("alphabet %s: %w: a character with one drawing; two are needed", name, ErrData)
+		}
+		teacher := rng.IntN(people)
+		asker := (teacher + 1 + rng.IntN(people-1)) % people
+		for i, c := range set {
+			q := emb.Row(rows[c][asker])
+			best, at := float32(-2), -1
+			for j, s := range set {
+				if sim := distance.Dot(q, emb.Row(rows[s][teacher])); sim > best {
+					best, at = sim, j
+				}
+			}
+			if at != i {
+				wrong++
+			}
+			asked++
+		}
+	}
+	return float64(wrong) / float64(asked), nil
+}
