@@ -26,6 +26,7 @@ var protocols = []struct {
 }{
 	{"supervised", protocol{supervised, []string{MNIST, Fashion}, "all labels, and the options that akin train chooses"}},
 	{"one-shot", protocol{oneShot, []string{Omniglot}, "20 characters of an alphabet held out, from one drawing each"}},
+	{"robust", protocol{robust, []string{MNIST, Fashion}, "what corrupted images leave, with akin train --robust and without"}},
 }
 
 // ProtocolNames lists what Learn can measure, and on which data sets, one a line.

@@ -127,9 +127,17 @@ func NewCorrupter(kind Corruption, severity int, size encoder.Size, seed uint64)
 	if severity < MinSeverity || severity > MaxSeverity {
 		return nil, fmt.Errorf("%w: %v at severity %d: it must be %d to %d (the picture as it is needs no corruption)", ErrOptions, kind, severity, MinSeverity, MaxSeverity)
 	}
-	c := &Corrupter{kind: kind, amount: corruptions[kind].amounts[severity-MinSeverity], h: size.Height, w: size.Width, c: size.Channels, seed: seed, source: rand.NewPCG(0, 0), black: make([]float32, size.Channels)}
-	c.rng = rand.New(c.source)
-	return c, nil
+	c := &Corrupter{kind: kind, amount: corruptions[kind].amounts[severity-MinSeverity], h: size.Height, w: size.Width, c: size.Channels, seed: seed, black: make([]float32, size.Channels)}
+	return c.clone(), nil
+}
+
+// clone returns a corrupter that does the same, for another goroutine.
+func (c *Corrupter) clone() *Corrupter {
+	other := *c
+	other.source = rand.NewPCG(0, 0)
+	other.rng = rand.New(other.source)
+	other.spread = spread{}
+	return &other
 }
 
 // Apply writes a corrupted copy of src to dst. Both hold one picture, [y][x][c], with values of 0 to 1, and must not overlap. The result

@@ -3,10 +3,7 @@ package train
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"slices"
-	"sync"
-	"sync/atomic"
 
 	"github.com/akin-search/akin/encoder"
 	"github.com/akin-search/akin/encoder/kernel"
@@ -18,6 +15,7 @@ type CorruptOptions struct {
 	Severities  []int        // default all
 	K           int          // neighbours that vote; default 5, fewer where base has fewer rows
 	Seed        uint64       // of the corruptions
+	Threads     int          // 0 means one a core; they do not change the figures
 	Progress    func(done, of int)
 }
 
@@ -92,11 +90,15 @@ func EvaluateCorrupted(ctx context.Context, e *encoder.Encoder, base kernel.Matr
 		if err != nil {
 			return 0, 0, err
 		}
-		if accuracy, err = KNNAccuracy(ctx, base, baseLabels, q, queries.Labels, o.K); err != nil {
+		if err := checkSearch(base, baseLabels, q, queries.Labels); err != nil {
 			return 0, 0, err
 		}
-		recall, err = KNNAccuracy(ctx, base, baseLabels, q, queries.Labels, 1)
-		return accuracy, recall, err
+		s := evaluation{ctx: ctx, base: base, queries: q, baseLabels: baseLabels, queryLabels: queries.Labels, DownstreamOptions: DownstreamOptions{Threads: o.Threads}}
+		vote, first, err := s.nearest(o.K)
+		if err != nil {
+			return 0, 0, err
+		}
+		return mean(vote), mean(first), nil
 	}
 	var out Corrupted
 	for i, f := range clean {
@@ -107,7 +109,7 @@ func EvaluateCorrupted(ctx context.Context, e *encoder.Encoder, base kernel.Matr
 	}
 	for _, k := range o.Corruptions {
 		for _, severity := range o.Severities {
-			if err := corruptAll(ctx, corrupted, clean, k, severity, pre.Size, o.Seed); err != nil {
+			if err := corruptAll(ctx, corrupted, clean, k, severity, pre.Size, o); err != nil {
 				return Corrupted{}, err
 			}
 			s := CorruptedScore{Corruption: k.String(), HeldOut: k.HeldOut(), Severity: severity}
@@ -124,30 +126,16 @@ func EvaluateCorrupted(ctx context.Context, e *encoder.Encoder, base kernel.Matr
 	return out, nil
 }
 
-// corruptAll corrupts every item of src into dst, on all cores.
-func corruptAll(ctx context.Context, dst, src []encoder.Features, k Corruption, severity int, size encoder.Size, seed uint64) error {
-	workers := make([]*Corrupter, runtime.GOMAXPROCS(0))
-	for i := range workers {
-		var err error
-		if workers[i], err = NewCorrupter(k, severity, size, seed); err != nil {
-			return err
-		}
+// corruptAll corrupts every item of src into dst.
+func corruptAll(ctx context.Context, dst, src []encoder.Features, k Corruption, severity int, size encoder.Size, o CorruptOptions) error {
+	first, err := NewCorrupter(k, severity, size, o.Seed)
+	if err != nil {
+		return err
 	}
-	var next atomic.Int64
-	var wait sync.WaitGroup
-	for _, c := range workers {
-		wait.Go(func() {
-			for ctx.Err() == nil {
-				i := int(next.Add(1)) - 1
-				if i >= len(src) {
-					return
-				}
-				c.Apply(dst[i].Data, src[i].Data, i)
-			}
-		})
-	}
-	wait.Wait()
-	return context.Cause(ctx)
+	return eachBlock(ctx, o.Threads, len(src), func() func(int) {
+		c := first.clone()
+		return func(i int) { c.Apply(dst[i].Data, src[i].Data, i) }
+	})
 }
 
 // corruptedMeans takes the means of each severity that occurs, in rising order.

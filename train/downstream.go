@@ -63,7 +63,7 @@ func MeasureDownstream(ctx context.Context, base kernel.Matrix, baseLabels []int
 			ErrEvaluate, len(known), len(classes), queries.Rows)
 	}
 	e := evaluation{ctx: ctx, base: base, queries: queries, baseLabels: baseLabels, queryLabels: queryLabels, DownstreamOptions: o}
-	nearest, err := e.nearest(min(downstreamK, base.Rows))
+	nearest, _, err := e.nearest(min(downstreamK, base.Rows))
 	if err != nil {
 		return d, err
 	}

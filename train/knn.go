@@ -22,30 +22,31 @@ func KNNAccuracy(ctx context.Context, base kernel.Matrix, baseLabels []int, quer
 		return 0, err
 	}
 	e := evaluation{ctx: ctx, base: base, queries: queries, baseLabels: baseLabels, queryLabels: queryLabels}
-	right, err := e.nearest(k)
+	right, _, err := e.nearest(k)
 	if err != nil {
 		return 0, err
 	}
 	return mean(right), nil
 }
 
-// nearest tells of each query whether the vote of its k nearest rows of base is right (1) or wrong (0).
-func (e *evaluation) nearest(k int) ([]float64, error) {
+// nearest tells of each query whether the vote of its k nearest rows of base is right (1) or wrong (0), and whether the first alone is.
+func (e *evaluation) nearest(k int) (vote, first []float64, err error) {
 	if k < 1 || k > e.base.Rows {
-		return nil, fmt.Errorf("%w: k is %d, want 1 to the %d rows of base", ErrEvaluate, k, e.base.Rows)
+		return nil, nil, fmt.Errorf("%w: k is %d, want 1 to the %d rows of base", ErrEvaluate, k, e.base.Rows)
 	}
-	right := make([]float64, e.queries.Rows)
-	err := eachBlock(e.ctx, e.Threads, (e.queries.Rows+knnQueries-1)/knnQueries, func() func(int) {
+	vote, first = make([]float64, e.queries.Rows), make([]float64, e.queries.Rows)
+	err = eachBlock(e.ctx, e.Threads, (e.queries.Rows+knnQueries-1)/knnQueries, func() func(int) {
 		v := newVoter(e.base, e.baseLabels, k)
 		return func(block int) {
 			from, to := block*knnQueries, min((block+1)*knnQueries, e.queries.Rows)
 			v.search(e.queries, from, to)
 			for q := from; q < to; q++ {
-				right[q] = hit(v.vote(q-from) == e.queryLabels[q])
+				vote[q] = hit(v.vote(q-from) == e.queryLabels[q])
+				first[q] = hit(e.baseLabels[v.near[(q-from)*k].row] == e.queryLabels[q])
 			}
 		}
 	})
-	return right, err
+	return vote, first, err
 }
 
 // checkSearch refuses a base and queries of different widths, without rows or without labels.

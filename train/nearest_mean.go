@@ -17,7 +17,8 @@ func (e *evaluation) nearestMean() ([]float64, error) {
 		labels[c] = e.baseLabels[items[0]]
 	}
 	m := evaluation{ctx: e.ctx, base: means, queries: e.queries, baseLabels: labels, queryLabels: e.queryLabels, DownstreamOptions: e.DownstreamOptions}
-	return m.nearest(1)
+	right, _, err := m.nearest(1)
+	return right, err
 }
 
 // meanDirections returns the means of groups of rows, each of unit length; one that is zero stays so.

@@ -104,7 +104,7 @@ that the model was not trained on: on its own training data every model looks go
 			return err
 		}
 		out.PairAUROC = pairs.AUROC
-		if out.Corrupted, err = corrupt.evaluate(c.Context(), a, e, bm, base.Labels, queries); err != nil {
+		if out.Corrupted, err = corrupt.evaluate(c.Context(), a, e, bm, base.Labels, queries, w.threads); err != nil {
 			return err
 		}
 		return a.print(out, func(wr io.Writer) error {

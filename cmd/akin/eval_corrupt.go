@@ -49,11 +49,11 @@ func (f *corruptFlags) check(c *cobra.Command) error {
 }
 
 // evaluate returns nil without --corrupt.
-func (f *corruptFlags) evaluate(ctx context.Context, a *app, e *encoder.Encoder, base kernel.Matrix, labels []int, queries train.Dataset) (*train.Corrupted, error) {
+func (f *corruptFlags) evaluate(ctx context.Context, a *app, e *encoder.Encoder, base kernel.Matrix, labels []int, queries train.Dataset, threads int) (*train.Corrupted, error) {
 	if !f.on {
 		return nil, nil
 	}
-	o := train.CorruptOptions{Severities: f.severities}
+	o := train.CorruptOptions{Severities: f.severities, Threads: threads}
 	if a.terminal() {
 		o.Progress = func(done, of int) { fmt.Fprintf(a.stderr, "\r%s", pad(fmt.Sprintf("corruption %d/%d", done, of))) }
 		defer func() { fmt.Fprint(a.stderr, "\r"+pad("")+"\r") }()
