@@ -96,6 +96,10 @@ func TestInference(t *testing.T) {
 				t.Fatal(err)
 			}
 			weights := weightsOf(t, n)
+			dimension, err := n.Dimension()
+			if err != nil {
+				t.Fatal(err)
+			}
 			g, err := NewGraph(dev, n, weights, items, 0, weighted)
 			if err != nil {
 				t.Fatal(err)
@@ -106,7 +110,7 @@ func TestInference(t *testing.T) {
 				if err := f.SetWeights(weights); err != nil {
 					t.Fatal(err)
 				}
-				got := kernel.NewMatrix(items, n.dimension(t))
+				got := kernel.NewMatrix(items, dimension)
 				if err := f.Run(batch, got); err != nil {
 					t.Fatal(err)
 				}
@@ -129,7 +133,7 @@ func TestInference(t *testing.T) {
 					}
 				}
 			}
-			if err := f.Run(batch[1:], kernel.NewMatrix(items, n.dimension(t))); err == nil {
+			if err := f.Run(batch[1:], kernel.NewMatrix(items, dimension)); err == nil {
 				t.Error("a batch of the wrong size was accepted")
 			}
 			if err := f.SetWeights(weights[1:]); !errors.Is(err, ErrSpec) {
@@ -137,13 +141,4 @@ func TestInference(t *testing.T) {
 			}
 		})
 	}
-}
-
-func (n Network) dimension(t *testing.T) int {
-	t.Helper()
-	p, err := n.plan(1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p.dimension
 }

@@ -160,5 +160,23 @@ func (g *Graph) WeightsOf(live []kernel.Buffer) [][]float32 {
 	return out
 }
 
+// SetWeights replaces the weights that training changes by those that Weights returned for a graph with the same frozen layers.
+func (g *Graph) SetWeights(weights [][]float32) error {
+	live := g.Live()
+	if len(weights) != len(g.frozen)+len(live) {
+		return fmt.Errorf("%w: %d weight matrices for a network of %d", ErrSpec, len(weights), len(g.frozen)+len(live))
+	}
+	weights = weights[len(g.frozen):]
+	for i, b := range live {
+		if len(weights[i]) != b.Len() {
+			return fmt.Errorf("%w: parameter %s has %d weights, the network needs %d", ErrSpec, g.plan.parameters[g.folded+i].Name, len(weights[i]), b.Len())
+		}
+	}
+	for i, b := range live {
+		g.dev.Upload(b, weights[i])
+	}
+	return nil
+}
+
 // Close releases the machine; the device stays open.
 func (g *Graph) Close() error { return g.machine.Close() }

@@ -123,6 +123,30 @@ func (n Network) Freezable() int {
 	return 0
 }
 
+// Dimension returns the length of the embeddings.
+func (n Network) Dimension() (int, error) {
+	p, err := n.plan(1)
+	if err != nil {
+		return 0, err
+	}
+	return p.dimension, nil
+}
+
+// ParameterLayers returns the layer that each parameter belongs to.
+func (n Network) ParameterLayers() ([]int, error) {
+	p, err := n.plan(1)
+	if err != nil {
+		return nil, err
+	}
+	var layers []int
+	for i, s := range p.steps {
+		for range s.shape.Parameters() {
+			layers = append(layers, i)
+		}
+	}
+	return layers, nil
+}
+
 // Flops returns the floating-point operations of one item: forward, and forward with backward.
 func (n Network) Flops() (forward, step int, err error) {
 	p, err := n.plan(1)

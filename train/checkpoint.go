@@ -12,6 +12,8 @@ import (
 	"math"
 	"os"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/akin-search/akin/encoder"
 )
@@ -38,7 +40,14 @@ const (
 	tablesWeights   = "weights"   // of the network, running statistics included
 	tablesOptimizer = "optimizer" // Optimizer.State
 	tablesObjective = "objective" // Objective.State
+	tablesAverage   = "average"   // of the weights, where there is one
+	tablesGradients = "gradients" // gathered so far, between two batches of a step
+	tablesBest      = "best"      // weights of the best epoch's model, with early stopping
+	tablesGood      = "good "     // before the names of those to go back to, where they are not those at hand
 )
+
+// tables are groups of tables by name.
+type tables map[string][][]float32
 
 // checkpointHeader is the state of a run between two steps. Samplers and augmentation are replayed from the seed.
 type checkpointHeader struct {
@@ -47,6 +56,7 @@ type checkpointHeader struct {
 	LossSum     float64 `json:"loss_sum"`    // over the steps of the epoch in progress
 	Curve       []Epoch `json:"curve"`       // of the epochs done
 	Seconds     float64 `json:"seconds"`     // that the run took so far
+	Initial     *Health `json:"initial"`     // of the probe before the first step; null before it was measured
 	Tables      []group `json:"tables"`      // what follows the header
 }
 
@@ -58,7 +68,58 @@ type group struct {
 
 type checkpoint struct {
 	checkpointHeader
-	tables map[string][][]float32 // by the name of their group
+	tables tables
+}
+
+// tables copies what the run is to the host.
+func (r *run) tables() tables {
+	t := tables{tablesWeights: r.graph.Weights(), tablesOptimizer: r.optimizer.State(), tablesObjective: r.objective.State()}
+	if r.average != nil {
+		t[tablesAverage] = r.average.state()
+	}
+	if r.step%r.batchesAStep() != 0 {
+		t[tablesGradients] = r.gradients.state()
+	}
+	return t
+}
+
+// save writes the checkpoint.
+func (r *run) save() error {
+	if r.Checkpoint == "" {
+		return nil
+	}
+	c := checkpoint{checkpointHeader: checkpointHeader{Fingerprint: r.fingerprint, Step: r.step, LossSum: r.lossSum, Curve: r.curve,
+		Seconds: (r.elapsed + time.Since(r.began)).Seconds(), Initial: r.initial}}
+	if r.initial != nil && r.step == r.epochs()*r.perEpoch {
+		c.tables = maps.Clone(r.good)
+	} else {
+		c.tables = r.tables()
+		for name, t := range r.good {
+			c.tables[tablesGood+name] = t
+		}
+	}
+	if r.best != nil {
+		c.tables[tablesBest] = r.best
+	}
+	return c.write(r.Checkpoint)
+}
+
+// resume takes up the state of a checkpoint of this run.
+func (r *run) resume(c *checkpoint) error {
+	r.step, r.lossSum, r.curve, r.elapsed = c.Step, c.LossSum, c.Curve, time.Duration(c.Seconds*float64(time.Second))
+	r.initial, r.best = c.Initial, c.tables[tablesBest]
+	delete(c.tables, tablesBest)
+	r.good = tables{}
+	for name, t := range c.tables {
+		if good, ok := strings.CutPrefix(name, tablesGood); ok {
+			r.good[good] = t
+			delete(c.tables, name)
+		}
+	}
+	if len(r.good) == 0 {
+		r.good = c.tables
+	}
+	return r.restore(c.tables)
 }
 
 func (c *checkpoint) write(path string) error {
@@ -129,7 +190,7 @@ func parseCheckpoint(b []byte) (*checkpoint, error) {
 		return nil, fmt.Errorf("its header is not readable: %w", err)
 	}
 	data := body[16+n:]
-	c.tables = make(map[string][][]float32, len(c.Tables))
+	c.tables = make(tables, len(c.Tables))
 	for _, g := range c.Tables {
 		for _, s := range g.Sizes {
 			if s < 0 || s > len(data)/4 {

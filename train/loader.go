@@ -9,6 +9,7 @@ import (
 // loaded is a batch ready for the graph.
 type loaded struct {
 	input []float32
+	keys  []float32 // other views of the same items, for a momentum encoder
 	batch *Batch
 }
 
@@ -27,9 +28,13 @@ func (r *run) load(ctx context.Context) *loader {
 	l := &loader{ready: make(chan *loaded, ahead), free: make(chan *loaded, ahead+1), cancel: cancel}
 	size := r.sampler.Size()
 	for range ahead + 1 {
-		l.free <- &loaded{input: make([]float32, r.graph.InputSize()), batch: NewBatch(size)}
+		b := &loaded{input: make([]float32, r.graph.InputSize()), batch: NewBatch(size)}
+		if r.momentum != nil {
+			b.keys = make([]float32, r.graph.InputSize())
+		}
+		l.free <- b
 	}
-	first := r.step // the run's own counter moves on while the loader works
+	first, sampler := r.step, r.sampler // the run's own counter moves on while the loader works
 	l.done.Go(func() {
 		defer close(l.ready)
 		batch := NewBatch(size)
@@ -43,7 +48,7 @@ func (r *run) load(ctx context.Context) *loader {
 			if ctx.Err() != nil {
 				return
 			}
-			r.sampler.Next(batch)
+			sampler.Next(batch)
 			if step < first {
 				continue
 			}
@@ -59,6 +64,12 @@ func (r *run) load(ctx context.Context) *loader {
 				source.Seed(r.Seed^0x6175676d, uint64(step*size+row)) // "augm"
 				views.Apply(warped, r.picture(item, turned), rng)
 				r.graph.Place(b.input, row, warped)
+				if b.keys == nil {
+					continue
+				}
+				source.Seed(r.Seed^0x6b657973, uint64(step*size+row)) // "keys"
+				views.Apply(warped, r.picture(item, turned), rng)
+				r.graph.Place(b.keys, row, warped)
 			}
 			select {
 			case l.ready <- b:

@@ -31,16 +31,26 @@ type Options struct {
 	Robust       *Robust          `json:"robust,omitempty"`    // corrupts a share of the views; nil for none
 	Rotations    bool             `json:"rotations,omitempty"` // pictures turned by 90, 180 and 270 degrees are classes of their own
 	Seed         uint64           `json:"seed"`
-	Precision    kernel.Precision `json:"precision,omitempty"` // of the products; default float32
-	Holdout      float64          `json:"holdout"`             // the share that the caller split off as validation; only recorded, so that it can be kept aside again
+	Precision    kernel.Precision `json:"precision,omitempty"`  // of the products; default float32
+	Optimizer    string           `json:"optimizer,omitempty"`  // as ParseOptimizer takes it; default adamw
+	Momentum     float64          `json:"momentum,omitempty"`   // of sgd, nesterov and lars; default 0.9
+	EMA          float64          `json:"ema,omitempty"`        // decay of the average of weights that is validated and saved, as in 0.999; 0 = none
+	Accumulate   int              `json:"accumulate,omitempty"` // batches a step: their mean gradient, each loss with the negatives of its own batch only; 0 = 1
+	Clip         float64          `json:"clip,omitempty"`       // largest length of all gradients together; 0 = any
+	Patience     int              `json:"patience,omitempty"`   // epochs without a better validation accuracy after which training stops; the model is that of the best epoch. 0 = all epochs, and the last one's model
+	From         string           `json:"from,omitempty"`       // ModelID of Base
+	Freeze       int              `json:"freeze,omitempty"`     // so many of Base's first layers stay as they are, running statistics included
+	Holdout      float64          `json:"holdout"`              // the share that the caller split off as validation; only recorded, so that it can be kept aside again
 
-	// What follows changes neither the model nor its file.
+	// What follows is no part of the record; all but Base, which From names, changes neither the model nor its file.
 
+	Base       *encoder.Model `json:"-"` // whose weights and preprocessing training starts from; only the last linear layer of Network may differ, and starts anew
 	Threads    int            `json:"-"` // 0 means one a core
 	Checkpoint string         `json:"-"` // file to write at every epoch and on cancellation; "" writes none
 	Resume     bool           `json:"-"` // go on from Checkpoint
 	Progress   func(Progress) `json:"-"` // called about twice a second and at the end of every epoch
 	Begin      func(Options)  `json:"-"` // called once with what was chosen, before the first step
+	Notice     func(BackOff)  `json:"-"` // called when training goes back after a setback
 	Skip       func(Skipped)  `json:"-"` // called for each item that cannot be decoded and is left out
 }
 
@@ -52,6 +62,7 @@ type Progress struct {
 	ItemsPerSecond float64
 	Remaining      time.Duration
 	Validation     float64       // kNN accuracy at the end of an epoch; negative before
+	Health         Health        // at the end of an epoch
 	Elapsed        time.Duration // of the run, that before resuming included
 }
 
@@ -62,7 +73,10 @@ func (o *Options) SetDefaults(items, classes int, size encoder.Size) {
 	set(&o.Margin, DefaultMargin)
 	set(&o.Batch, 32<<min(3, max(0, bits.Len(uint(items/512))))) // 256 from 2048 items on
 	set(&o.Epochs, min(200, max(5, 600*o.Batch/max(1, items))))
-	set(&o.Rate, 4e-3*math.Sqrt(float64(o.Batch)/256))
+	set(&o.Rate, defaultRate(o.Optimizer, o.Batch*o.batchesAStep()))
+	if o.Optimizer != "" && o.Optimizer != OptimizerAdamW.String() {
+		set(&o.Momentum, 0.9)
+	}
 	set(&o.Decay, 1e-4)
 	set(&o.Warmup, 0.05)
 	if o.Loss == "" {
@@ -78,6 +92,18 @@ func (o *Options) SetDefaults(items, classes int, size encoder.Size) {
 	if o.Network.Layers == nil {
 		o.Network = encoder.Default(size, o.Dimension)
 	}
+}
+
+// defaultRate is the peak rate for so many rows a step.
+func defaultRate(optimizer string, rows int) float64 {
+	share := float64(rows) / 256
+	switch optimizer {
+	case OptimizerSGD.String(), OptimizerNesterov.String():
+		return 0.1 * share
+	case OptimizerLARS.String():
+		return 1 * share
+	}
+	return 4e-3 * math.Sqrt(share)
 }
 
 func set[T comparable](field *T, value T) {
@@ -98,6 +124,8 @@ func (o Options) Validate() error {
 	if err := errors.Join(
 		check("temperature", o.Temperature, minTemperature, maxTemperature), check("margin", o.Margin, 0.01, maxMargin), check("batch", float64(o.Batch), 4, 1<<14),
 		check("size", float64(o.Network.Input.Height), 1, encoder.MaxSide), check("epochs", float64(o.Epochs), 1, 100_000), check("rate", o.Rate, 1e-9, 10), check("decay", o.Decay, 0, 1), check("warmup", o.Warmup, 0, 0.9),
+		check("momentum", o.Momentum, 0, 0.999), check("ema", o.EMA, 0, 0.99999), check("accumulate", float64(o.Accumulate), 0, 1024), check("clip", o.Clip, 0, 1e6),
+		check("patience", float64(o.Patience), 0, 100_000),
 	); err != nil {
 		return err
 	}
@@ -110,6 +138,9 @@ func (o Options) Validate() error {
 		}
 	}
 	if _, err := ParseLoss(o.Loss); err != nil {
+		return fmt.Errorf("%w: %w", ErrOptions, err)
+	}
+	if _, err := ParseOptimizer(o.Optimizer); err != nil {
 		return fmt.Errorf("%w: %w", ErrOptions, err)
 	}
 	if err := o.Precision.Supported(); err != nil {

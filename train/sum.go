@@ -113,7 +113,7 @@ func (s *sum) Learn(rate float64, batches int) {
 	}
 }
 
-// State implements Objective: the number of tables of each part, then the tables.
+// State implements Objective: nil where no part keeps anything; else the number of tables of each part, then the tables.
 func (s *sum) State() [][]float32 {
 	counts, out := make([]float32, len(s.parts)), [][]float32{nil}
 	for i, p := range s.parts {
@@ -121,13 +121,19 @@ func (s *sum) State() [][]float32 {
 		counts[i] = float32(len(state))
 		out = append(out, state...)
 	}
+	if len(out) == 1 {
+		return nil
+	}
 	out[0] = counts
 	return out
 }
 
 // Restore implements Objective.
 func (s *sum) Restore(state [][]float32) error {
-	if len(state) == 0 || len(state[0]) != len(s.parts) {
+	if len(state) == 0 {
+		state = [][]float32{make([]float32, len(s.parts))} // no part keeps anything
+	}
+	if len(state[0]) != len(s.parts) {
 		return fmt.Errorf("%w: %d tables do not fit a sum of %d objectives", ErrCheckpoint, len(state), len(s.parts))
 	}
 	counts, left := state[0], state[1:]

@@ -1,0 +1,167 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/akin-search/akin/encoder/kernel"
+)
+
+var (
+	// ErrDiverged is wrapped by the error of a run whose loss is no longer finite, however often it went back.
+	ErrDiverged = errors.New("training diverged")
+	// ErrCollapsed is wrapped by the error of a run whose embeddings draw together, however often it went back.
+	ErrCollapsed = errors.New("training collapsed")
+)
+
+// What counts as a collapse, and what is done about it.
+const (
+	maxBackOffs = 8 // in a row
+
+	collapsedVariance = 0.05 // share of the largest variance so far
+	pointVariances    = 1e-4 // variance that is a point's, whatever came before
+	collapsedRank     = 0.25 // share of the largest effective rank so far
+	classRank         = 0.5  // share of the rank that classes need: C classes as far apart as can be span C−1 dimensions
+	atChance          = 0.02 // a loss this close to its chance value, as a share of it, sits there
+	wasBetter         = 0.9  // a loss below this share of the chance value had left it
+	lowVariance       = 0.3  // share of the largest variance so far
+
+	backOffRate        = 0.5
+	backOffTemperature = 1.5  // a warmer softmax has gentler gradients
+	backOffMargin      = 0.75 // a smaller margin can be reached
+	minMargin          = 0.01
+)
+
+// BackOff is what a run does after a setback: it goes back to the end of the last epoch that was none, and takes other options.
+type BackOff struct {
+	Reason      string  `json:"reason"`
+	Step        int     `json:"step"` // batches done when it was seen
+	To          int     `json:"to"`   // the epoch at whose end it goes on; 0 is the start
+	Rate        float64 `json:"rate"` // peak learning rate from then on
+	Temperature float64 `json:"temperature"`
+	Margin      float64 `json:"margin"`
+}
+
+// setback is why a run cannot go on from where it is.
+type setback struct {
+	cause  error // ErrDiverged or ErrCollapsed
+	reason string
+	health Health
+}
+
+// tuned returns the options with what the last BackOff changed.
+func (r *run) tuned() Options {
+	o := r.Options
+	for _, e := range r.curve {
+		if b := e.BackOff; b != nil {
+			o.Rate, o.Temperature, o.Margin = b.Rate, b.Temperature, b.Margin
+		}
+	}
+	return o
+}
+
+// backOff goes back to the last good state, with half the rate, a warmer temperature and a smaller margin; of these two, the loss uses
+// what it has. It gives up when that has been done too often in a row.
+func (r *run) backOff(s setback) error {
+	o, inRow := r.tuned(), 0
+	for i := len(r.curve) - 1; i >= 0 && r.curve[i].BackOff != nil; i-- {
+		inRow++
+	}
+	if inRow == maxBackOffs {
+		return fmt.Errorf("%w: %s; going back %d times and lowering the rate from %g to %g did not help: choose a lower rate, another loss (supcon and ntxent hold out longest) or a larger batch, and check that the labels are right",
+			s.cause, s.reason, inRow, r.Rate, o.Rate)
+	}
+	b := BackOff{Reason: s.reason, Step: r.step, To: r.epochs(), Rate: backOffRate * o.Rate,
+		Temperature: min(maxTemperature, backOffTemperature*o.Temperature), Margin: max(minMargin, backOffMargin*o.Margin)}
+	e := Epoch{Epoch: b.To + 1, Validation: -1, Health: s.health, BackOff: &b}
+	if done := r.step - b.To*r.perEpoch; done > 0 {
+		e.Loss = r.lossSum / float64(done)
+	}
+	r.curve = append(r.curve, e)
+	r.step, r.lossSum = b.To*r.perEpoch, 0
+	if err := r.restore(r.good); err != nil {
+		return err
+	}
+	if r.Notice != nil {
+		r.Notice(b)
+	}
+	return r.save()
+}
+
+// restore takes up tables, under the options in force.
+func (r *run) restore(t tables) error {
+	var err error
+	if r.sampler, _, err = r.Options.sampler(r.drawn); err != nil {
+		return err
+	}
+	if r.objective, err = r.tuned().newObjective(r.drawn); err != nil {
+		return err
+	}
+	if err := errors.Join(r.graph.SetWeights(t[tablesWeights]), r.optimizer.Restore(t[tablesOptimizer]), r.objective.Restore(t[tablesObjective])); err != nil {
+		return err
+	}
+	if r.average != nil {
+		if err := r.average.restore(t[tablesAverage]); err != nil {
+			return err
+		}
+	}
+	if sums := t[tablesGradients]; sums != nil {
+		return r.gradients.restore(sums)
+	}
+	return nil
+}
+
+// collapsed returns why an epoch's embeddings count as collapsed, "" if they do not.
+func (r *run) collapsed(e Epoch) string {
+	if r.probe.items < 2 {
+		return ""
+	}
+	variance, rank, left := r.initial.Variance, r.initial.EffectiveRank, false
+	for _, past := range r.curve {
+		if past.BackOff == nil {
+			variance, rank = max(variance, past.Variance), max(rank, past.EffectiveRank)
+			left = left || past.Loss < wasBetter*r.chance
+		}
+	}
+	floor := collapsedRank * rank
+	if classes, _ := itemsByClass(r.drawn.Labels); len(classes) > 1 {
+		floor = min(floor, classRank*float64(len(classes)-1))
+	}
+	sits := r.chance > 0 && math.Abs(e.Loss-r.chance) <= atChance*r.chance
+	switch {
+	case e.Variance < max(pointVariances, collapsedVariance*variance):
+		return fmt.Sprintf("the embeddings draw together: variance %.2g, it was %.2g", e.Variance, variance)
+	case e.EffectiveRank < floor:
+		return fmt.Sprintf("the embeddings lose dimensions: effective rank %.2f, it was %.2f", e.EffectiveRank, rank)
+	case sits && left:
+		return fmt.Sprintf("the loss %.4f fell back to what it is with all embeddings alike, %.4f", e.Loss, r.chance)
+	case sits && e.Variance < lowVariance*variance:
+		return fmt.Sprintf("the loss %.4f sits where it is with all embeddings alike, %.4f, and the variance fell from %.2g to %.2g", e.Loss, r.chance, variance, e.Variance)
+	}
+	return ""
+}
+
+// chanceLoss returns the loss of the run's first batch with all embeddings alike: what a collapsed network has, the margin of a triplet
+// loss or the logarithm of the candidates of a softmax. It is 0 for an objective that keeps state, whose loss depends on the past.
+func (r *run) chanceLoss() (float64, error) {
+	o, err := r.newObjective(r.drawn)
+	if err != nil || o.State() != nil {
+		return 0, err
+	}
+	s, _, err := r.Options.sampler(r.drawn)
+	if err != nil {
+		return 0, err
+	}
+	b := NewBatch(s.Size())
+	s.Next(b)
+	emb := kernel.NewMatrix(s.Size(), r.dimension)
+	for i := range emb.Rows {
+		emb.Row(i)[0] = 1
+	}
+	loss := float64(o.Loss(b, emb, kernel.NewMatrix(emb.Rows, emb.Cols)))
+	if math.IsNaN(loss) || math.IsInf(loss, 0) {
+		return 0, nil // the loss is not defined there: the embeddings alone must tell
+	}
+	return loss, nil
+}

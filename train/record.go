@@ -1,0 +1,72 @@
+package train
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/akin-search/akin/encoder"
+)
+
+// Epoch is one point of the training curve. An epoch that ended in a setback is followed by another of the same number.
+type Epoch struct {
+	Epoch      int      `json:"epoch"`
+	Loss       float64  `json:"loss"`           // mean over its batches
+	Validation float64  `json:"validation_knn"` // kNN accuracy (k=5, cosine) on the validation items; -1 without labels, or where training went back
+	Health              // of the validation items, or of training items where there are few
+	BackOff    *BackOff `json:"back_off,omitempty"` // where the epoch did not count
+}
+
+// Record is the training record kept in the model file. It holds no times: the same run gives the same file.
+type Record struct {
+	DataHash   string   `json:"data_hash"`
+	Items      int      `json:"items"`
+	Validation int      `json:"validation_items"`
+	Classes    []string `json:"classes,omitempty"`
+	Options    Options  `json:"options"` // those given and the defaults: what a BackOff changed is in the curve
+	Curve      []Epoch  `json:"curve"`
+	Best       int      `json:"best_epoch,omitempty"` // whose weights the model has, with early stopping; without, the last one's
+}
+
+// model is the result of a finished run.
+func (r *run) model() (*encoder.Model, error) {
+	rec := Record{DataHash: r.data.Hash(), Items: r.data.Len(), Validation: r.validation.Len(), Classes: r.data.Classes, Options: r.Options, Curve: r.curve}
+	weights := r.modelWeights()
+	if r.Patience > 0 {
+		rec.Best, weights = r.bestEpoch(), r.best
+	}
+	b, err := json.Marshal(rec)
+	if err != nil {
+		return nil, fmt.Errorf("train: writing the record: %w", err)
+	}
+	m := &encoder.Model{Network: r.Network, Preprocessing: r.pre, Record: b, Weights: weights}
+	return m, m.Validate()
+}
+
+// modelWeights are the weights that are validated and saved: the averaged ones, where there are.
+func (r *run) modelWeights() [][]float32 {
+	if r.average != nil {
+		return r.average.weights()
+	}
+	return r.graph.Weights()
+}
+
+// epochs returns how many epochs are done, setbacks not counted.
+func (r *run) epochs() (n int) {
+	for _, e := range r.curve {
+		if e.BackOff == nil {
+			n++
+		}
+	}
+	return n
+}
+
+// bestEpoch returns the first epoch of the highest accuracy, 0 before any.
+func (r *run) bestEpoch() int {
+	best := Epoch{Validation: -1}
+	for _, e := range r.curve {
+		if e.BackOff == nil && e.Validation > best.Validation {
+			best = e
+		}
+	}
+	return best.Epoch
+}
