@@ -46,23 +46,28 @@ func plotFormat(path string) (string, error) {
 	return "", fmt.Errorf("plot %q: %w: use a name that ends in .svg or .png", path, ErrInvalid)
 }
 
-// WritePlot draws recall against QPS, one line an engine, as SVG or PNG by the extension of path. The file appears whole or not at
-// all.
+// WritePlot draws recall against QPS, one line an engine, as SVG or PNG by the extension of path.
 func (r Report) WritePlot(path string) error {
-	format, err := plotFormat(path)
-	if err != nil {
-		return err
-	}
 	p, err := r.plot()
 	if err != nil {
 		return err
 	}
-	picture, err := p.WriterTo(plotWidth, plotHeight, format)
+	return writePicture(path, plotWidth, plotHeight, p.Draw)
+}
+
+// writePicture writes what is drawn as SVG or PNG by the extension of path. The file appears whole or not at all.
+func writePicture(path string, width, height vg.Length, paint func(draw.Canvas)) error {
+	format, err := plotFormat(path)
 	if err != nil {
 		return err
 	}
+	canvas, err := draw.NewFormattedCanvas(width, height, format)
+	if err != nil {
+		return err
+	}
+	paint(draw.New(canvas))
 	var b bytes.Buffer
-	if _, err := picture.WriteTo(&b); err != nil {
+	if _, err := canvas.WriteTo(&b); err != nil {
 		return err
 	}
 	// An SVG names its font. Where it is missing, one of the same widths keeps labels off their neighbours.
@@ -78,8 +83,8 @@ func (r Report) WritePlot(path string) error {
 	return err
 }
 
-// engineStyles tell engines apart by colour and by shape (colours of Okabe and Ito, distinct for the colour-blind too).
-var engineStyles = []struct {
+// lineStyles tell lines apart by colour and by shape (colours of Okabe and Ito, distinct for the colour-blind too).
+var lineStyles = []struct {
 	color color.RGBA
 	shape draw.GlyphDrawer
 }{
@@ -128,7 +133,7 @@ func (r Report) plot() (*plot.Plot, error) {
 	p.Y.Min, p.Y.Max = low/1.6, high*1.6*math.Pow(high/low, roomForLegend)
 
 	for i, e := range r.Engines {
-		style := engineStyles[i%len(engineStyles)]
+		style := lineStyles[i%len(lineStyles)]
 		points := make(plotter.XYs, len(e.Curve))
 		for j, m := range e.Curve {
 			points[j] = plotter.XY{X: m.Recall, Y: m.QPS}

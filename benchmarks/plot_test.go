@@ -100,7 +100,7 @@ func TestPlotPNG(t *testing.T) {
 		t.Errorf("a picture of %v with %d white pixels", size, count[color.RGBA{R: 255, G: 255, B: 255, A: 255}])
 	}
 	for i := range 3 {
-		if n := count[engineStyles[i].color]; n < 20 {
+		if n := count[lineStyles[i].color]; n < 20 {
 			t.Errorf("engine %d has %d pixels of its colour", i, n)
 		}
 	}

@@ -77,6 +77,25 @@ func (d Dataset) Subset(items []int) Dataset {
 	return s
 }
 
+// WithClasses returns the same items with labels numbered as in classes, so that they compare with those of another data set. Classes of d
+// that are not among them come behind.
+func (d Dataset) WithClasses(classes []string) Dataset {
+	d.Labels, classes = slices.Clone(d.Labels), slices.Clone(classes)
+	number := make([]int, len(d.Classes))
+	for i, name := range d.Classes {
+		if number[i] = slices.Index(classes, name); number[i] < 0 {
+			number[i], classes = len(classes), append(classes, name)
+		}
+	}
+	for i, l := range d.Labels {
+		if l != Unlabelled {
+			d.Labels[i] = number[l]
+		}
+	}
+	d.Classes = classes
+	return d
+}
+
 // Split puts a share of the items, 0 < fraction < 1, into part and the others into rest, both in the order of d. Which side an item
 // falls on is drawn from the seed and its id alone, so that it stays there when items are added or removed: what was kept aside once
 // stays so. A class keeps at least one item in the rest. Nothing in part is an error wrapping ErrDataset.

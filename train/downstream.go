@@ -16,6 +16,13 @@ type DownstreamOptions struct {
 	Threads int    // 0 means one a core; they do not change the figures
 }
 
+func (o DownstreamOptions) validate() error {
+	if o.Threads < 0 || o.Threads > kernel.MaxThreads {
+		return fmt.Errorf("%w: %d threads: it must be 0 (one a core) to %d", ErrEvaluate, o.Threads, kernel.MaxThreads)
+	}
+	return nil
+}
+
 // Downstream is what one embedding is good for, measured on queries that base answers. Shares are 0 to 1.
 //
 // A query whose class base does not have counts as wrong everywhere.
@@ -54,8 +61,8 @@ func MeasureDownstream(ctx context.Context, base kernel.Matrix, baseLabels []int
 	if err := checkSearch(base, baseLabels, queries, queryLabels); err != nil {
 		return d, err
 	}
-	if o.Threads < 0 || o.Threads > kernel.MaxThreads {
-		return d, fmt.Errorf("%w: %d threads: it must be 0 (one a core) to %d", ErrEvaluate, o.Threads, kernel.MaxThreads)
+	if err := o.validate(); err != nil {
+		return d, err
 	}
 	classes, _ := itemsByClass(queryLabels)
 	if known, _ := itemsByClass(baseLabels); len(known) < 2 || len(classes) < 2 || len(classes) == queries.Rows {
@@ -123,19 +130,21 @@ func eachBlock(ctx context.Context, threads, blocks int, newWorker func() func(b
 		threads = runtime.GOMAXPROCS(0)
 	}
 	var next atomic.Int64
-	var wait sync.WaitGroup
-	for range min(blocks, threads) {
-		wait.Go(func() {
-			work := newWorker()
-			for ctx.Err() == nil {
-				block := int(next.Add(1)) - 1
-				if block >= blocks {
-					return
-				}
-				work(block)
+	run := func() {
+		work := newWorker()
+		for ctx.Err() == nil {
+			block := int(next.Add(1)) - 1
+			if block >= blocks {
+				return
 			}
-		})
+			work(block)
+		}
 	}
+	var wait sync.WaitGroup
+	for range min(blocks, threads) - 1 {
+		wait.Go(run)
+	}
+	run()
 	wait.Wait()
 	return context.Cause(ctx)
 }

@@ -398,3 +398,41 @@ func BenchmarkDownstream(b *testing.B) {
 		}
 	}
 }
+
+func TestLabelEfficiency(t *testing.T) {
+	base, baseLabels := blobs(1, 400, 12, 6, 0.35)
+	queries, queryLabels := blobs(2, 300, 12, 6, 0.35)
+	curve := func(threads int, perClass ...int) []LabelPoint {
+		points, err := LabelEfficiency(t.Context(), base, baseLabels, queries, queryLabels, perClass, DownstreamOptions{Seed: 4, Threads: threads})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return points
+	}
+	points := curve(1, 1, 5, 30)
+	if again := curve(3, 1, 5, 30); !reflect.DeepEqual(points, again) {
+		t.Errorf("one thread gives %+v, three %+v", points, again)
+	}
+	if alone := curve(0, 5); !reflect.DeepEqual(alone[0], points[1]) {
+		t.Errorf("5 labels a class give %+v in company and %+v alone", points[1], alone[0])
+	}
+	for i, p := range points {
+		for _, s := range []Spread{p.KNNAccuracy, p.NearestMeanAccuracy, p.LinearProbeAccuracy} {
+			if !(s.Min < s.Median && s.Median < s.Max) {
+				t.Errorf("%d labels a class: %+v; ten draws should differ", p.PerClass, s)
+			}
+		}
+		if i > 0 && !(p.KNNAccuracy.Median > points[i-1].KNNAccuracy.Median && p.LinearProbeAccuracy.Median > points[i-1].LinearProbeAccuracy.Median) {
+			t.Errorf("more labels do not help: %+v after %+v", p, points[i-1])
+		}
+	}
+	if one := points[0]; one.KNNAccuracy != one.NearestMeanAccuracy {
+		t.Errorf("of one label a class the nearest and the nearest mean are the same: %+v", one)
+	}
+	for _, n := range []int{0, 200} {
+		_, err := LabelEfficiency(t.Context(), base, baseLabels, queries, queryLabels, []int{n}, DownstreamOptions{})
+		if !errors.Is(err, ErrEvaluate) || !strings.Contains(err.Error(), "labels a class: it must be 1 to ") {
+			t.Errorf("%d labels a class: %v", n, err)
+		}
+	}
+}

@@ -154,7 +154,7 @@ func TestOwnImages(t *testing.T) {
 		t.Errorf("scoring what cannot be read: exit code %d, %s%s", code, out, errs)
 	}
 	ev := mustAkin[evaluated](t, "eval", "--data", data, "--dir", dir)
-	if ev.KNNAccuracy < 0.9 || ev.PairAUROC < 0.9 || ev.RecallAt1 < 0.9 {
+	if ev.KNNAccuracy < 0.9 || ev.AUROC < 0.9 || ev.RecallAt1 < 0.9 || ev.Intervals["knn_accuracy"].High < 0.9 || ev.LabelEfficiency != nil {
 		t.Errorf("evaluation %+v", ev)
 	}
 	if c := mustAkin[evaluated](t, "eval", "--data", data, "--dir", dir, "--corrupt", "--severity", "5,2").Corrupted; c == nil || len(c.Scores) != 24 || c.CleanAccuracy != ev.KNNAccuracy || c.Means[0].Severity != 2 {

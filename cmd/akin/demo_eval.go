@@ -18,6 +18,9 @@ import (
 	"github.com/akin-search/akin/train"
 )
 
+// demoPairs is how many pairs of test images are compared.
+const demoPairs = 100_000
+
 // evaluate measures on the test images: known digits and the unseen one, which may be empty.
 func (d *demo) evaluate(ctx context.Context, e *encoder.Encoder, col *index.Collection, known, unseen train.Dataset) error {
 	d.status("evaluating on %d test images", known.Len()+unseen.Len())
@@ -45,7 +48,7 @@ func (d *demo) evaluate(ctx context.Context, e *encoder.Encoder, col *index.Coll
 	if r.KNNAccuracy, err = train.KNNAccuracy(ctx, kernel.MatrixOf(base, e.Dimension()), labels, qm, known.Labels, 5); err != nil {
 		return err
 	}
-	pairs, err := train.VerifyPairs(qm, known.Labels, evalPairs, d.seed)
+	pairs, err := train.VerifyPairs(qm, known.Labels, demoPairs, d.seed)
 	if err != nil {
 		return err
 	}
