@@ -242,3 +242,47 @@ func BenchmarkHits(b *testing.B) {
 		}
 	})
 }
+
+// BenchmarkVerdict is a search for ten hits, by itself and with a verdict of each kind of score from the same walk.
+func BenchmarkVerdict(b *testing.B) {
+	data, queries := benchData()
+	s, err := Open(b.TempDir(), StoreOptions{})
+	must(b, err)
+	defer s.Close()
+	c, err := s.Create("c", Config{Dimension: 64})
+	must(b, err)
+	points, known := make([]Point, len(data)), make([]Labeled, len(data))
+	for i, id := range numbered(len(data)) {
+		known[i] = Labeled{data[i], fmt.Sprint(i % 9)}
+		points[i] = Point{ID: id, Vector: data[i], Label: known[i].Label}
+	}
+	must(b, c.Upsert(ctx, points))
+	heldOut := make([]Labeled, len(queries))
+	for i, v := range queries {
+		heldOut[i] = Labeled{v, "0"}
+	}
+	for kind := ScoreAuto; kind <= ScoreCombined; kind++ {
+		name := "search"
+		var d *Detector
+		if kind > ScoreAuto {
+			d, err = FitDetector(ctx, Cosine, known, heldOut, DetectorOptions{Score: kind, ClustersPerClass: 8})
+			must(b, err)
+			name = kind.String()
+		}
+		b.Run(name, func(b *testing.B) {
+			for i := range b.N {
+				q := queries[i%len(queries)]
+				hits, err := c.Search(ctx, q, 10, Params{})
+				if err != nil {
+					b.Fatal(err)
+				}
+				if d == nil {
+					continue
+				}
+				if _, err := d.VerdictOf(q, hits, DefaultAlpha); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

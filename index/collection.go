@@ -261,8 +261,21 @@ func (c *Collection) SetDetector(d *Detector) error {
 	if err := c.store.update(func(txn *badger.Txn) error { return txn.Set(key, record) }); err != nil {
 		return fmt.Errorf("collection %q: storing the detector: %w", c.name, err)
 	}
-	c.detector.Store(d)
+	c.bind(d)
 	return nil
+}
+
+// bind makes d the collection's detector, which finds the known vectors there.
+func (c *Collection) bind(d *Detector) {
+	bound := *d
+	bound.near = func(ctx context.Context, v []float32, k int) ([]Hit, error) {
+		if err := c.enter(); err != nil {
+			return nil, err
+		}
+		defer c.store.gate.leave()
+		return c.find(ctx, v, k, Params{})
+	}
+	c.detector.Store(&bound)
 }
 
 // fits refuses a detector for other vectors than the collection's.

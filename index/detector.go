@@ -4,11 +4,10 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"math"
-	"math/rand/v2"
+	"maps"
 	"runtime"
 	"slices"
-	"sort"
+	"strconv"
 	"sync"
 	"sync/atomic"
 )
@@ -25,20 +24,22 @@ type Labeled struct {
 	Label  string
 }
 
+// Nearest returns the k nearest known vectors, nearest first.
+type Nearest func(ctx context.Context, v []float32, k int) ([]Hit, error)
+
 // DetectorOptions tunes FitDetector; zero means the default.
 type DetectorOptions struct {
-	ClustersPerClass int    // prototypes of a class, default 8; a class with fewer different vectors has fewer
-	Iterations       int    // k-means rounds at most, default 25
-	Seed             uint64 // same seed, same data: same detector
-	Threads          int    // default GOMAXPROCS; changes nothing in the result
-	ModelID          string // model of the vectors; a collection refuses a detector of another model
+	Score            ScoreKind // default ScoreAuto
+	ClustersPerClass int       // prototypes of a class; default: chosen by the data. A class with fewer different vectors has fewer
+	Iterations       int       // k-means rounds at most, default 25
+	Seed             uint64    // same seed, same data: same detector
+	Threads          int       // default GOMAXPROCS; changes nothing in the result
+	ModelID          string    // model of the vectors; a collection refuses a detector of another model
+	Nearest          Nearest   // finds known vectors; default: compares with all of them, of which the detector then keeps a copy
 }
 
 // SetDefaults fills the zero fields.
 func (o *DetectorOptions) SetDefaults() {
-	if o.ClustersPerClass == 0 {
-		o.ClustersPerClass = 8
-	}
 	if o.Iterations == 0 {
 		o.Iterations = 25
 	}
@@ -50,8 +51,10 @@ func (o *DetectorOptions) SetDefaults() {
 // Validate reports the first field outside its limits.
 func (o *DetectorOptions) Validate() error {
 	switch {
-	case o.ClustersPerClass < 1 || o.ClustersPerClass > MaxClusters:
-		return fmt.Errorf("%d clusters per class: %w: use 1 to %d", o.ClustersPerClass, ErrInvalid, MaxClusters)
+	case int(o.Score) >= len(scoreNames):
+		return fmt.Errorf("score %v: %w: use auto, cluster, mahalanobis, knn or combined", o.Score, ErrInvalid)
+	case o.ClustersPerClass < 0 || o.ClustersPerClass > MaxClusters:
+		return fmt.Errorf("%d clusters per class: %w: use 1 to %d, or 0 to have it chosen", o.ClustersPerClass, ErrInvalid, MaxClusters)
 	case o.Iterations < 1 || o.Iterations > 10_000:
 		return fmt.Errorf("%d iterations: %w: use 1 to 10000", o.Iterations, ErrInvalid)
 	case o.Threads < 1 || o.Threads > MaxThreads:
@@ -62,43 +65,25 @@ func (o *DetectorOptions) Validate() error {
 	return nil
 }
 
-// Detector tells vectors like the known classes from others. Its score is the distance to the nearest cluster of any class:
-// 1−cos, or the Euclidean distance. The score becomes a p-value by comparison with the scores of held-out points (split
-// conformal: Vovk, Gammerman & Shafer 2005; for anomalies: Laxhammar & Falkman 2010):
-//
-//	p = (1 + #{calibration scores ≥ score}) / (n + 1)
-//
-// So points drawn like the held-out ones are flagged with a probability of at most alpha, whatever their distribution. A
-// Detector does not change; all methods are safe for concurrent use.
+// Detector tells vectors like the known classes from others. How strange a vector is, is its score: the distance to the nearest
+// cluster of any class, or another ScoreKind. The score becomes a p-value by comparison with the scores of held-out points
+// (conformal.go). So points drawn like the held-out ones are flagged with a probability of at most alpha, whatever their
+// distribution. A Detector does not change; all methods are safe for concurrent use.
 type Detector struct {
-	space
+	clusterModel
 	modelID string
 	classes []string  // sorted
-	centers []float32 // rows of all clusters, class after class
-	classOf []int     // of each cluster
-	scores  []float64 // of the calibration, ascending
+	kind    ScoreKind // of the score
+	own     ScoreKind // of the distances to classes: ScoreCluster or ScoreMahalanobis
+	choice
+	calibration
+	sequence uint64 // of the collection's writes that it knows
+	near     Nearest
 }
 
-// ClassDistance is the distance from a vector to the nearest cluster of a class.
-type ClassDistance struct {
-	Class    string
-	Distance float64
-}
-
-// Verdict says whether a vector is unlike everything known.
-type Verdict struct {
-	Score          float64         // distance to the nearest cluster
-	PValue         float64         // how usual a score at least this large is for known data, in (0, 1]
-	Threshold      float64         // scores above it are anomalies at this alpha
-	Alpha          float64         // false-alarm rate that was asked for
-	Anomaly        bool            // PValue <= Alpha, which is Score > Threshold
-	NearestClass   string          // class of the nearest cluster
-	ClassDistances []ClassDistance // all classes, nearest first
-}
-
-// FitDetector clusters the known vectors class by class and calibrates with held-out vectors of the same classes, which must
-// not be among the known: scores of points that shaped the clusters are too small. Metric is Cosine or L2. All vectors have the
-// same dimension.
+// FitDetector clusters the known vectors class by class, chooses the score, and calibrates with held-out vectors of the same
+// classes, which must not be among the known: scores of points that shaped the clusters are too small. Metric is Cosine or L2.
+// All vectors have the same dimension.
 func FitDetector(ctx context.Context, metric Metric, known, heldOut []Labeled, o DetectorOptions) (*Detector, error) {
 	o.SetDefaults()
 	if err := o.Validate(); err != nil {
@@ -114,62 +99,117 @@ func FitDetector(ctx context.Context, metric Metric, known, heldOut []Labeled, o
 	if dim < 1 || dim > MaxDimension {
 		return nil, fmt.Errorf("vectors of %d components: %w: use 1 to %d", dim, ErrDimension, MaxDimension)
 	}
-	d := &Detector{space: newSpace(metric, dim), modelID: o.ModelID}
-	rowsOf := map[string][]float32{}
-	row := make([]float32, d.stride)
+	d := &Detector{modelID: o.ModelID, near: o.Nearest}
+	d.space = newSpace(metric, dim)
+	rows := make([]float32, len(known)*d.stride)
+	seen := map[string]bool{}
 	for i, p := range known {
 		if len(p.Label) > MaxLabel {
 			return nil, fmt.Errorf("known vector %d: label of %d bytes: %w: use up to %d", i, len(p.Label), ErrInvalid, MaxLabel)
 		}
-		if err := d.prepare(row, p.Vector); err != nil {
+		if err := d.prepare(rows[i*d.stride:(i+1)*d.stride], p.Vector); err != nil {
 			return nil, fmt.Errorf("known vector %d: %w", i, err)
 		}
-		rowsOf[p.Label] = append(rowsOf[p.Label], row...)
+		seen[p.Label] = true
 	}
-	for class := range rowsOf {
-		d.classes = append(d.classes, class)
+	d.classes = slices.Sorted(maps.Keys(seen))
+	classOf, rowsOf := make([]int, len(known)), make([][]float32, len(d.classes))
+	for i, p := range known {
+		class := d.class(p.Label)
+		classOf[i], rowsOf[class] = class, append(rowsOf[class], rows[i*d.stride:(i+1)*d.stride]...)
 	}
-	slices.Sort(d.classes)
-
-	centers, errs := make([][]float32, len(d.classes)), make([]error, len(d.classes))
-	workers(o.Threads, len(d.classes), func(i int) {
-		r := rand.New(rand.NewPCG(o.Seed, uint64(i)))
-		centers[i], errs[i] = d.cluster(ctx, rowsOf[d.classes[i]], o.ClustersPerClass, o.Iterations, r)
-	})
-	for i, err := range errs {
-		if err != nil {
+	if d.near == nil {
+		var err error
+		if d.near, err = nearestOf(metric, known); err != nil {
 			return nil, err
 		}
-		d.addClass(i, centers[i])
+	}
+	var err error
+	if d.clusterModel, err = d.fitClusters(ctx, rowsOf, o); err != nil {
+		return nil, err
+	}
+	if d.dim <= maxWhite {
+		means, mean, scatters := d.spread(rowsOf)
+		var all scatter
+		for _, sc := range scatters {
+			all.add(sc, 1)
+		}
+		if d.white = d.whiten(all, mean); d.white != nil {
+			d.white.place(means)
+		}
+	}
+	if d.choice, err = d.choose(ctx, rows, classOf, len(d.classes), o); err != nil {
+		return nil, err
+	}
+	if err := d.settle(o.Score); err != nil {
+		return nil, err
 	}
 	return d, d.calibrate(ctx, heldOut, o.Threads)
 }
 
-func (d *Detector) addClass(class int, centers []float32) {
-	d.centers = append(d.centers, centers...)
-	for range len(centers) / d.stride {
-		d.classOf = append(d.classOf, class)
+// nearestOf finds known vectors by comparing with all.
+func nearestOf(metric Metric, known []Labeled) (Nearest, error) {
+	all, err := New(Options{Engine: EngineFlat, Metric: metric, Dimension: len(known[0].Vector)})
+	if err != nil {
+		return nil, err
 	}
+	ids, vectors := make([]string, len(known)), make([][]float32, len(known))
+	for i, p := range known {
+		ids[i], vectors[i] = strconv.Itoa(i), p.Vector
+	}
+	return func(ctx context.Context, v []float32, k int) ([]Hit, error) { return all.Search(ctx, v, k, Params{}) }, all.Upsert(ids, vectors)
 }
 
-// calibrate sets the scores.
+// settle sets the kinds of score.
+func (d *Detector) settle(asked ScoreKind) error {
+	d.own = ScoreCluster
+	kinds := []ScoreKind{ScoreCluster, ScoreNeighbors}
+	if d.white != nil {
+		d.own = d.best(ScoreCluster, ScoreMahalanobis)
+		kinds = []ScoreKind{ScoreCluster, ScoreMahalanobis, ScoreNeighbors, ScoreCombined}
+	}
+	if d.kind = asked; asked == ScoreAuto {
+		d.kind = d.best(kinds...)
+	}
+	if !slices.Contains(kinds, d.kind) {
+		return fmt.Errorf("score %v: %w: these vectors of %d components have no covariance, use cluster or knn", d.kind, ErrInvalid, d.dim)
+	}
+	return nil
+}
+
+// class returns the number of a class, −1 of one that is not known.
+func (d *Detector) class(label string) int {
+	if i, ok := slices.BinarySearch(d.classes, label); ok {
+		return i
+	}
+	return -1
+}
+
+// calibrate measures the held-out vectors.
 func (d *Detector) calibrate(ctx context.Context, heldOut []Labeled, threads int) error {
-	const block = 512
-	scores := make([]float64, len(heldOut))
+	const block = 64
+	items := make([]calibrated, len(heldOut))
 	errs := make([]error, (len(heldOut)+block-1)/block)
 	workers(threads, len(errs), func(b int) {
 		if errs[b] = ctx.Err(); errs[b] != nil {
 			return
 		}
 		for i := b * block; i < min((b+1)*block, len(heldOut)) && errs[b] == nil; i++ {
-			if _, ok := slices.BinarySearch(d.classes, heldOut[i].Label); !ok {
+			label := d.class(heldOut[i].Label)
+			if label < 0 {
 				errs[b] = fmt.Errorf("held-out vector %d: no known vector has its label %q: %w: hold out vectors of known classes only", i, heldOut[i].Label, ErrInvalid)
 				continue
 			}
-			var err error
-			if scores[i], _, err = d.Score(heldOut[i].Vector); err != nil {
-				errs[b] = fmt.Errorf("held-out vector %d: %w", i, err)
+			near, err := d.neighbors(ctx, heldOut[i].Vector)
+			var m measured
+			if err == nil {
+				m, err = d.measure(heldOut[i].Vector, near)
 			}
+			if err != nil {
+				errs[b] = fmt.Errorf("held-out vector %d: %w", i, err)
+				continue
+			}
+			items[i] = calibrated{score: m.score, own: m.own[label], nearest: m.nearest, label: label}
 		}
 	})
 	for _, err := range errs {
@@ -177,8 +217,7 @@ func (d *Detector) calibrate(ctx context.Context, heldOut []Labeled, threads int
 			return err
 		}
 	}
-	slices.Sort(scores)
-	d.scores = scores
+	d.calibration = newCalibration(items, len(d.classes))
 	return nil
 }
 
@@ -196,46 +235,104 @@ func workers(threads, n int, f func(i int)) {
 	wg.Wait()
 }
 
-// distancesTo returns the distance to the nearest cluster of each class.
-func (d *Detector) distancesTo(v []float32) ([]float64, error) {
+// Neighbors returns how many of the nearest known vectors a verdict needs to be given: 0 or DetectorNeighbors.
+func (d *Detector) Neighbors() int {
+	if d.kind == ScoreNeighbors || d.kind == ScoreCombined {
+		return DetectorNeighbors
+	}
+	return 0
+}
+
+// neighbors finds what a verdict needs.
+func (d *Detector) neighbors(ctx context.Context, v []float32) ([]Hit, error) {
+	if d.Neighbors() == 0 {
+		return nil, nil
+	}
+	if d.near == nil {
+		return nil, fmt.Errorf("detector that was read from bytes: %w: it does not have the known vectors, use VerdictOf with the nearest of them", ErrNotCalibrated)
+	}
+	return d.near(ctx, v, d.Neighbors())
+}
+
+// measured is what a detector makes of a vector.
+type measured struct {
+	score     float64
+	nearest   int       // class of the nearest cluster
+	distances []float64 // to the nearest cluster of each class
+	own       []float64 // the same by the distance that classes are told apart by
+}
+
+func (d *Detector) measure(v []float32, near []Hit) (m measured, err error) {
 	if len(d.classes) == 0 {
-		return nil, fmt.Errorf("detector without classes: %w: make it with FitDetector", ErrNotCalibrated)
+		return m, fmt.Errorf("detector without classes: %w: make it with FitDetector", ErrNotCalibrated)
+	}
+	if d.Neighbors() > 0 && len(near) == 0 {
+		return m, fmt.Errorf("no neighbours among the known vectors: %w: the score %v needs the %d nearest", ErrNotCalibrated, d.kind, d.Neighbors())
 	}
 	row := make([]float32, d.stride)
 	if err := d.prepare(row, v); err != nil {
-		return nil, err
+		return m, err
 	}
-	nearest := slices.Repeat([]float64{math.Inf(1)}, len(d.classes))
-	var out [scanBlock]float32
-	for first := 0; first < len(d.classOf); first += scanBlock {
-		of := d.classOf[first:min(first+scanBlock, len(d.classOf))]
-		d.distances(row, d.centers[first*d.stride:], blockRows[:len(of)], out[:], nil)
-		for i, class := range of {
-			nearest[class] = min(nearest[class], float64(d.hit("", out[i]).Distance))
+	var p parts
+	m.distances = d.toClasses(row, len(d.classes))
+	m.own = m.distances
+	m.nearest = leastOf(m.distances)
+	p[partCluster] = m.distances[m.nearest]
+	if d.kind == ScoreMahalanobis || d.kind == ScoreCombined || d.own == ScoreMahalanobis {
+		distances := d.mahalanobisToClasses(row, len(d.classes))
+		p[partMahalanobis] = distances[leastOf(distances)]
+		if d.own == ScoreMahalanobis {
+			m.own = distances
 		}
 	}
-	return nearest, nil
+	if d.Neighbors() > 0 {
+		p[partNeighbors] = neighborScore(near)
+	}
+	m.score = d.scale.score(d.kind, p)
+	return m, nil
 }
 
-// Score returns the distance to the nearest cluster, and its class.
-func (d *Detector) Score(v []float32) (score float64, class string, err error) {
-	nearest, err := d.distancesTo(v)
-	if err != nil {
-		return 0, "", err
-	}
+func leastOf(x []float64) int {
 	best := 0
-	for i, x := range nearest {
-		if x < nearest[best] {
+	for i := range x {
+		if x[i] < x[best] {
 			best = i
 		}
 	}
-	return nearest[best], d.classes[best], nil
+	return best
 }
 
-// Verdict judges a vector at a false-alarm rate alpha in (0, 1), DefaultAlpha for example. ErrAlpha: the calibration has too
-// few scores for so small an alpha; the error names how many it takes.
-func (d *Detector) Verdict(v []float32, alpha float64) (Verdict, error) {
-	nearest, err := d.distancesTo(v)
+// ClassDistance is the distance from a vector to the nearest cluster of a class.
+type ClassDistance struct {
+	Class    string
+	Distance float64 // 1−cos, or Euclidean
+}
+
+// Verdict says whether a vector is unlike everything known.
+type Verdict struct {
+	Score          float64         // how strange it is, larger is stranger; of the kind that Detector.Score names
+	PValue         float64         // how usual a score at least this large is for known data, in (0, 1]
+	ClassPValue    float64         // the same among held-out points whose nearest class is the same one
+	Threshold      float64         // scores above it are anomalies at this alpha
+	Alpha          float64         // false-alarm rate that was asked for
+	Anomaly        bool            // PValue <= Alpha, which is Score > Threshold
+	NearestClass   string          // class of the nearest cluster
+	ClassDistances []ClassDistance // all classes, nearest first
+}
+
+// Verdict judges a vector at a false-alarm rate alpha in (0, 1), DefaultAlpha for example, and looks for its neighbours if it
+// needs them. ErrAlpha: the calibration has too few scores for so small an alpha; the error names how many it takes.
+func (d *Detector) Verdict(ctx context.Context, v []float32, alpha float64) (Verdict, error) {
+	near, err := d.neighbors(ctx, v)
+	if err != nil {
+		return Verdict{}, err
+	}
+	return d.VerdictOf(v, near, alpha)
+}
+
+// VerdictOf is Verdict for a vector whose nearest known vectors, Neighbors of them, were found already.
+func (d *Detector) VerdictOf(v []float32, near []Hit, alpha float64) (Verdict, error) {
+	m, err := d.measure(v, near)
 	if err != nil {
 		return Verdict{}, err
 	}
@@ -243,50 +340,30 @@ func (d *Detector) Verdict(v []float32, alpha float64) (Verdict, error) {
 	if err != nil {
 		return Verdict{}, err
 	}
-	out := Verdict{Alpha: alpha, Threshold: threshold, ClassDistances: make([]ClassDistance, len(nearest))}
-	for i, x := range nearest {
+	out := Verdict{Score: m.score, Alpha: alpha, Threshold: threshold, NearestClass: d.classes[m.nearest], ClassDistances: make([]ClassDistance, len(m.distances))}
+	for i, x := range m.distances {
 		out.ClassDistances[i] = ClassDistance{d.classes[i], x}
 	}
 	slices.SortStableFunc(out.ClassDistances, func(a, b ClassDistance) int { return cmp.Compare(a.Distance, b.Distance) })
-	out.Score, out.NearestClass = out.ClassDistances[0].Distance, out.ClassDistances[0].Class
-	out.PValue = d.PValue(out.Score)
+	out.PValue, out.ClassPValue = d.PValue(m.score), pValue(d.byNearest[m.nearest], m.score)
 	out.Anomaly = out.PValue <= alpha
 	return out, nil
 }
 
-// PValue returns (1 + #{calibration scores ≥ score}) / (n + 1).
-func (d *Detector) PValue(score float64) float64 {
-	return d.pValue(len(d.scores) - sort.SearchFloat64s(d.scores, score))
-}
+// Score returns the kind of the score.
+func (d *Detector) Score() ScoreKind { return d.kind }
 
-// pValue is the p-value of a score that count calibration scores reach.
-func (d *Detector) pValue(count int) float64 { return float64(1+count) / float64(len(d.scores)+1) }
-
-// Threshold returns the score that anomalies at this alpha exceed: the largest calibration score that is none.
-func (d *Detector) Threshold(alpha float64) (float64, error) {
-	if !(alpha > 0 && alpha < 1) {
-		return 0, fmt.Errorf("alpha %v: %w: use a number between 0 and 1, %v for example", alpha, ErrAlpha, DefaultAlpha)
-	}
-	n := len(d.scores)
-	if alpha < d.MinAlpha() {
-		need := math.Ceil(1/alpha) - 1
-		if 1/(need+1) > alpha {
-			need++ // rounding
+// Chosen returns how well each score told left-out classes from the others (AUROC), by its name, where the known vectors were
+// enough to tell: docs/decisions/0015-verdicts.md says how.
+func (d *Detector) Chosen() map[string]float64 {
+	out := map[string]float64{}
+	for kind, x := range d.figures {
+		if x > 0 {
+			out[ScoreKind(kind).String()] = x
 		}
-		return 0, fmt.Errorf("alpha %v with %d calibration scores: %w: use at least 1/(n+1) = %.3g, or calibrate with n = %.0f held-out vectors",
-			alpha, n, ErrAlpha, d.MinAlpha(), need)
 	}
-	// An anomaly is reached by at most so many calibration scores that their p-value still is <= alpha. The one after these,
-	// from the top, is the threshold.
-	most := sort.Search(n, func(count int) bool { return d.pValue(count) > alpha }) - 1
-	return d.scores[n-1-most], nil
+	return out
 }
-
-// MinAlpha returns the smallest alpha that Verdict accepts, 1/(n+1).
-func (d *Detector) MinAlpha() float64 { return d.pValue(0) }
-
-// Calibration returns the number n of calibration scores.
-func (d *Detector) Calibration() int { return len(d.scores) }
 
 // Classes returns the names of the known classes, sorted.
 func (d *Detector) Classes() []string { return slices.Clone(d.classes) }
@@ -297,7 +374,7 @@ func (d *Detector) Clusters() int { return len(d.classOf) }
 // ModelID returns the model of the vectors.
 func (d *Detector) ModelID() string { return d.modelID }
 
-// Metric returns the metric of the scores.
+// Metric returns the metric of the vectors.
 func (d *Detector) Metric() Metric { return d.metric }
 
 // Dimension returns the dimension of the vectors.

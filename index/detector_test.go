@@ -32,9 +32,14 @@ func labeled(r *rand.Rand, centers [][]float32, classes, n int, spread float64) 
 
 func fitted(t testing.TB, metric Metric, seed uint64, known, heldOut int) (*Detector, [][]float32, *rand.Rand) {
 	t.Helper()
+	return fittedBy(t, ScoreAuto, metric, seed, known, heldOut)
+}
+
+func fittedBy(t testing.TB, kind ScoreKind, metric Metric, seed uint64, known, heldOut int) (*Detector, [][]float32, *rand.Rand) {
+	t.Helper()
 	r := rand.New(rand.NewPCG(seed, 1))
 	centers := clusters(r, 12, 16, 12, 0.5)
-	d, err := FitDetector(ctx, metric, labeled(r, centers, 4, known, 0.4), labeled(r, centers, 4, heldOut, 0.4), DetectorOptions{Seed: seed, ModelID: "m"})
+	d, err := FitDetector(ctx, metric, labeled(r, centers, 4, known, 0.4), labeled(r, centers, 4, heldOut, 0.4), DetectorOptions{Score: kind, Seed: seed, ModelID: "m"})
 	must(t, err)
 	return d, centers, r
 }
@@ -50,7 +55,7 @@ func TestFalseAlarmsStayBelowAlpha(t *testing.T) {
 				d, centers, r := fitted(t, metric, seed, 400, 399)
 				alarms := 0
 				for _, p := range labeled(r, centers, 4, tests, 0.4) {
-					v, err := d.Verdict(p.Vector, alpha)
+					v, err := d.Verdict(ctx, p.Vector, alpha)
 					must(t, err)
 					if v.Anomaly {
 						alarms++
@@ -74,7 +79,7 @@ func TestFalseAlarmsStayBelowAlpha(t *testing.T) {
 }
 
 func TestVerdictFollowsItsFormulas(t *testing.T) {
-	d, centers, r := fitted(t, Cosine, 3, 500, 150)
+	d, centers, r := fittedBy(t, ScoreCluster, Cosine, 3, 500, 150)
 	if d.Calibration() != 150 || d.MinAlpha() != 1.0/151 || len(d.Classes()) != 4 || d.Dimension() != 16 || d.Metric() != Cosine || d.ModelID() != "m" {
 		t.Errorf("n %d, min alpha %v, classes %q, dimension %d", d.Calibration(), d.MinAlpha(), d.Classes(), d.Dimension())
 	}
@@ -84,7 +89,7 @@ func TestVerdictFollowsItsFormulas(t *testing.T) {
 	}
 	for _, p := range vectors {
 		for _, alpha := range []float64{1.0 / 151, 0.01, 2.0 / 151, 0.05, 0.29, 0.5, 0.999} {
-			v, err := d.Verdict(p.Vector, alpha)
+			v, err := d.Verdict(ctx, p.Vector, alpha)
 			must(t, err)
 			// The distance to each class by a loop over its clusters.
 			row := make([]float32, d.stride)
@@ -104,11 +109,6 @@ func TestVerdictFollowsItsFormulas(t *testing.T) {
 					t.Fatalf("distances %v, want %v", v.ClassDistances, best)
 				}
 			}
-			score, class, err := d.Score(p.Vector)
-			must(t, err)
-			if score != v.Score || class != v.NearestClass {
-				t.Fatalf("score %v of %q, verdict %+v", score, class, v)
-			}
 			count := 0
 			for _, s := range d.scores {
 				if s >= v.Score {
@@ -117,6 +117,19 @@ func TestVerdictFollowsItsFormulas(t *testing.T) {
 			}
 			if want := float64(count+1) / 151; v.PValue != want || v.Anomaly != (want <= alpha) || v.Alpha != alpha {
 				t.Fatalf("p-value %v, want %v; verdict %+v", v.PValue, want, v)
+			}
+			class := v.NearestClass
+			count, n := 0, 0
+			for _, it := range d.items {
+				if d.classes[it.nearest] != class {
+					continue
+				}
+				if n++; it.score >= v.Score {
+					count++
+				}
+			}
+			if want := float64(count+1) / float64(n+1); v.ClassPValue != want || d.CalibrationOf(class) != n {
+				t.Fatalf("p-value in class %s %v, want %v of %d", class, v.ClassPValue, want, n)
 			}
 			if v.Anomaly != (v.Score > v.Threshold) {
 				t.Fatalf("score %v, threshold %v, anomaly %v", v.Score, v.Threshold, v.Anomaly)
@@ -135,19 +148,26 @@ func TestVerdictFollowsItsFormulas(t *testing.T) {
 	}
 }
 
+// bare is a detector without the function that finds neighbours, which cannot be compared.
+func bare(d *Detector) Detector {
+	out := *d
+	out.near = nil
+	return out
+}
+
 func TestAlphaIsRefused(t *testing.T) {
 	d, centers, _ := fitted(t, L2, 4, 200, 60)
 	for _, alpha := range []float64{0, 1, -0.1, 2, math.NaN(), math.Inf(1)} {
-		if _, err := d.Verdict(centers[0], alpha); !errors.Is(err, ErrAlpha) {
+		if _, err := d.Verdict(ctx, centers[0], alpha); !errors.Is(err, ErrAlpha) {
 			t.Errorf("alpha %v: %v", alpha, err)
 		}
 	}
 	for alpha, need := range map[float64]string{0.01: "n = 99 ", 0.001: "n = 999 ", 1.0 / 62: "n = 61 ", 1e-6: "n = 999999 "} {
-		if _, err := d.Verdict(centers[0], alpha); !errors.Is(err, ErrAlpha) || !strings.Contains(err.Error(), need) {
+		if _, err := d.Verdict(ctx, centers[0], alpha); !errors.Is(err, ErrAlpha) || !strings.Contains(err.Error(), need) {
 			t.Errorf("alpha %v: %v, want %q", alpha, err, need)
 		}
 	}
-	if _, err := d.Verdict(centers[0], 1.0/61); err != nil {
+	if _, err := d.Verdict(ctx, centers[0], 1.0/61); err != nil {
 		t.Error(err)
 	}
 }
@@ -171,6 +191,8 @@ func TestFitDetectorRefuses(t *testing.T) {
 		"zero":          {Cosine, append(good[:2:2], Labeled{v(0, 0), "a"}), good, DetectorOptions{}, ErrZeroVector, "known vector 2"},
 		"unknown class": {Cosine, good, []Labeled{{v(1, 1), "c"}}, DetectorOptions{}, ErrInvalid, `"c"`},
 		"clusters":      {Cosine, good, good, DetectorOptions{ClustersPerClass: MaxClusters + 1}, ErrInvalid, "clusters"},
+		"score":         {Cosine, good, good, DetectorOptions{Score: 9}, ErrInvalid, "score"},
+		"no covariance": {L2, []Labeled{good[0], good[0]}, good[:1], DetectorOptions{Score: ScoreMahalanobis}, ErrInvalid, "no covariance"},
 		"iterations":    {Cosine, good, good, DetectorOptions{Iterations: -1}, ErrInvalid, "iterations"},
 		"threads":       {Cosine, good, good, DetectorOptions{Threads: -1}, ErrInvalid, "threads"},
 		"model":         {Cosine, good, good, DetectorOptions{ModelID: strings.Repeat("x", MaxLabel+1)}, ErrInvalid, "model"},
@@ -187,11 +209,11 @@ func TestFitDetectorRefuses(t *testing.T) {
 	}
 	d, err := FitDetector(ctx, Cosine, good, good, DetectorOptions{})
 	must(t, err)
-	if _, err := d.Verdict(v(1, 2, 3), 0.5); !errors.Is(err, ErrDimension) {
+	if _, err := d.Verdict(ctx, v(1, 2, 3), 0.5); !errors.Is(err, ErrDimension) {
 		t.Errorf("dimension: %v", err)
 	}
 	var none Detector
-	if _, err := none.Verdict(v(1), 0.5); !errors.Is(err, ErrNotCalibrated) {
+	if _, err := none.Verdict(ctx, v(1), 0.5); !errors.Is(err, ErrNotCalibrated) {
 		t.Errorf("no detector: %v", err)
 	}
 	if _, err := none.MarshalBinary(); !errors.Is(err, ErrNotCalibrated) {
@@ -280,12 +302,12 @@ func TestDetectorCodec(t *testing.T) {
 	must(t, err)
 	var got Detector
 	must(t, got.UnmarshalBinary(slices.Clone(b)))
-	if !reflect.DeepEqual(*d, got) {
+	if got.near = d.near; !reflect.DeepEqual(bare(d), bare(&got)) {
 		t.Fatal("the detector changed on its way")
 	}
-	v, err := d.Verdict(centers[3], 0.1)
+	v, err := d.Verdict(ctx, centers[3], 0.1)
 	must(t, err)
-	w, err := got.Verdict(centers[3], 0.1)
+	w, err := got.Verdict(ctx, centers[3], 0.1)
 	must(t, err)
 	if !reflect.DeepEqual(v, w) {
 		t.Errorf("verdict %+v became %+v", v, w)
@@ -322,7 +344,7 @@ func TestCollectionKeepsItsDetector(t *testing.T) {
 	must(t, c.SetDetector(d))
 	s = reopen(t, s, dir)
 	c = collectionOf(t, s, "c")
-	if got := c.Detector(); got == nil || !reflect.DeepEqual(*got, *d) {
+	if got := c.Detector(); got == nil || !reflect.DeepEqual(bare(got), bare(d)) {
 		t.Error("the detector did not come back")
 	}
 	must(t, c.SetDetector(nil))
@@ -344,7 +366,7 @@ func TestCollectionKeepsItsDetector(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := d.Verdict(centers[0], DefaultAlpha); err != nil {
+	if _, err := d.Verdict(ctx, centers[0], DefaultAlpha); err != nil {
 		t.Error(err)
 	}
 }
@@ -359,7 +381,8 @@ func TestDetectorFitsQuickly(t *testing.T) {
 	must(t, err)
 	took := time.Since(began)
 	t.Logf("%d clusters of %d vectors in %v", d.Clusters(), len(known), took)
-	if limit := 2 * time.Second; took > limit && !raceEnabled && distance.Tier() != "generic" {
+	// 1.3 s of processor time; the rest is for what else the machine does.
+	if limit := 10 * time.Second; took > limit && !raceEnabled && distance.Tier() != "generic" {
 		t.Errorf("fitting took %v, more than %v", took, limit)
 	}
 }
@@ -386,7 +409,7 @@ func FuzzDetector(f *testing.F) {
 		}
 		v := make([]float32, d.Dimension())
 		v[0] = 1
-		verdict, err := d.Verdict(v, 0.5)
+		verdict, err := d.Verdict(ctx, v, 0.5)
 		must(t, err)
 		if !(verdict.PValue > 0 && verdict.PValue <= 1) {
 			t.Fatalf("verdict %+v", verdict)

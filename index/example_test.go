@@ -98,17 +98,17 @@ func ExampleFitDetector() {
 		log.Fatal(err)
 	}
 	for _, v := range [][]float32{{4.5, 0.5}, {1, 3}, {9, 9}} {
-		verdict, err := d.Verdict(v, index.DefaultAlpha)
+		verdict, err := d.Verdict(context.Background(), v, index.DefaultAlpha)
 		if err != nil {
 			log.Fatal(err)
 		}
 		fmt.Printf("%v: anomaly %v, nearest %s, p-value %.2f\n", v, verdict.Anomaly, verdict.NearestClass, verdict.PValue)
 	}
-	_, err = d.Verdict([]float32{9, 9}, 0.001)
+	_, err = d.Verdict(context.Background(), []float32{9, 9}, 0.001)
 	fmt.Println(err)
 	// Output:
-	// [4.5 0.5]: anomaly false, nearest cats, p-value 0.63
-	// [1 3]: anomaly false, nearest dogs, p-value 0.91
+	// [4.5 0.5]: anomaly false, nearest cats, p-value 0.75
+	// [1 3]: anomaly false, nearest dogs, p-value 0.41
 	// [9 9]: anomaly true, nearest dogs, p-value 0.00
 	// alpha 0.001 with 500 calibration scores: alpha out of range: use at least 1/(n+1) = 0.002, or calibrate with n = 999 held-out vectors
 }

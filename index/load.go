@@ -237,6 +237,6 @@ func (c *Collection) loadDetector(txn *badger.Txn) error {
 	if err := c.fits(d); err != nil {
 		return err
 	}
-	c.detector.Store(d)
+	c.bind(d)
 	return nil
 }

@@ -85,7 +85,7 @@ func (s *Server) anomaly(ctx context.Context, c *fiber.Ctx) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	v, err := s.judge(col, vector, req.alpha)
+	v, err := s.judge(ctx, col, vector, req.id, nil, req.alpha)
 	if err != nil {
 		return nil, err
 	}
@@ -115,13 +115,22 @@ func (s *Server) anomaly(ctx context.Context, c *fiber.Ctx) (any, error) {
 
 // judge returns the verdict of a collection's detector. Without an alpha it uses the server's, or the least that the
 // calibration supports where that is more; an alpha that was asked for is refused if it is not supported.
-func (s *Server) judge(col *index.Collection, vector []float32, alpha *float64) (index.Verdict, error) {
+// near is the nearest points, but for the one of that id, which the vector is of, as far as they were found already.
+func (s *Server) judge(ctx context.Context, col *index.Collection, vector []float32, id string, near []index.Hit, alpha *float64) (index.Verdict, error) {
 	d := col.Detector()
 	if d == nil {
 		return index.Verdict{}, fmt.Errorf("collection %q: %w: stop the server and run akin ingest with a --holdout above 0, which keeps items aside to calibrate on", col.Name(), index.ErrNotCalibrated)
 	}
+	rate := max(s.opt.Alpha, d.MinAlpha())
 	if alpha != nil {
-		return d.Verdict(vector, *alpha)
+		rate = *alpha
 	}
-	return d.Verdict(vector, max(s.opt.Alpha, d.MinAlpha()))
+	if n := d.Neighbors(); len(near) < n {
+		var err error
+		if near, err = col.Search(ctx, vector, n+1, index.Params{}); err != nil {
+			return index.Verdict{}, err
+		}
+		near = without(near, id)
+	}
+	return d.VerdictOf(vector, near, rate)
 }

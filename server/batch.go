@@ -67,7 +67,7 @@ func (s *Server) searchBatch(ctx context.Context, c *fiber.Ctx) (any, error) {
 	}
 	results := make([]searchResult, len(hits))
 	for i := range results {
-		if results[i], err = s.found(col, &req.searches[i], queries[i], hits[i]); err != nil {
+		if results[i], err = s.found(ctx, col, &req.searches[i], queries[i], hits[i]); err != nil {
 			return nil, inSearch(i, err)
 		}
 		results[i].recallAnswer = recalls[i]

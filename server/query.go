@@ -141,7 +141,7 @@ func (s *Server) search(ctx context.Context, c *fiber.Ctx) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := s.found(col, &req, query, hits)
+	out, err := s.found(ctx, col, &req, query, hits)
 	out.recallAnswer = recall
 	return out, err
 }
@@ -173,17 +173,21 @@ func (q *searchRequest) query(vector []float32) (index.Query, error) {
 }
 
 // found makes the result of a request from the hits of its query. A point that is asked about is not its own neighbour.
-func (s *Server) found(col *index.Collection, req *searchRequest, query index.Query, hits []index.Hit) (out searchResult, err error) {
+func (s *Server) found(ctx context.Context, col *index.Collection, req *searchRequest, query index.Query, hits []index.Hit) (out searchResult, err error) {
 	out.ModelID = col.ModelID()
+	hits = without(hits, req.id)
 	if d := col.Detector(); d != nil || req.alpha != nil {
-		v, err := s.judge(col, query.Vector, req.alpha)
+		near := hits
+		if query.Params.Filter != nil || query.Params.ScoreThreshold != nil { // not all that is near
+			near = nil
+		}
+		v, err := s.judge(ctx, col, query.Vector, req.id, near, req.alpha)
 		if err != nil {
 			return out, err
 		}
 		brief := newVerdict(v)
 		out.Anomaly = &brief
 	}
-	hits = without(hits, req.id)
 	out.Points, err = req.describe(col, hits[min(req.offset, len(hits)):min(req.offset+req.limit, len(hits))])
 	return out, err
 }

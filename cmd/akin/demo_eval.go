@@ -62,15 +62,15 @@ func (d *demo) evaluate(ctx context.Context, e *encoder.Encoder, col *index.Coll
 		return err
 	}
 	r.RecallAt10 = train.RecallAtK(graph, exact, 10)
-	return d.judge(col.Detector(), queries, strangers)
+	return d.judge(ctx, col.Detector(), queries, strangers)
 }
 
 // judge scores the test images with the detector.
-func (d *demo) judge(det *index.Detector, known, unseen [][]float32) error {
+func (d *demo) judge(ctx context.Context, det *index.Detector, known, unseen [][]float32) error {
 	d.report.Alpha = index.DefaultAlpha
 	verdicts := func(vectors [][]float32) (scores []float64, alarms float64, err error) {
 		for _, v := range vectors {
-			verdict, err := det.Verdict(v, d.report.Alpha)
+			verdict, err := det.Verdict(ctx, v, d.report.Alpha)
 			if err != nil {
 				return nil, 0, err
 			}

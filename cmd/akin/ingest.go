@@ -246,7 +246,10 @@ func (in *ingester) calibrate(ctx context.Context, held train.Dataset, seed uint
 		in.held = 0
 		return in.collection.SetDetector(nil) // one that is there was calibrated on other items
 	}
-	det, err := index.FitDetector(ctx, in.collection.Config().Metric, known, out, index.DetectorOptions{Seed: seed, ModelID: in.encoder.ModelID()})
+	det, err := index.FitDetector(ctx, in.collection.Config().Metric, known, out, index.DetectorOptions{Seed: seed, ModelID: in.encoder.ModelID(),
+		Nearest: func(ctx context.Context, v []float32, k int) ([]index.Hit, error) {
+			return in.collection.Search(ctx, v, k, index.Params{})
+		}})
 	if err != nil {
 		return err
 	}

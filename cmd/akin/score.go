@@ -79,7 +79,7 @@ reported in its place, and the exit code is then 1.`,
 					out = append(out, scored{File: file, Error: err.Error()})
 					continue
 				}
-				d, err := det.Verdict(v[0], alpha)
+				d, err := det.Verdict(c.Context(), v[0], alpha)
 				if err != nil {
 					return err
 				}

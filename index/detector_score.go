@@ -1,0 +1,225 @@
+package index
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+)
+
+// ScoreKind names how a detector measures strangeness.
+type ScoreKind uint8
+
+const (
+	// ScoreAuto lets FitDetector choose, by leaving classes out.
+	ScoreAuto ScoreKind = iota
+	// ScoreCluster is the distance to the nearest cluster: 1−cos, or the Euclidean distance.
+	ScoreCluster
+	// ScoreMahalanobis is the Mahalanobis distance to the nearest cluster, by one shrunk covariance of all clusters. There is none
+	// beyond 512 components, or where the known do not vary.
+	ScoreMahalanobis
+	// ScoreNeighbors is the mean distance of the DetectorNeighbors nearest known vectors.
+	ScoreNeighbors
+	// ScoreCombined is the mean of the other three, each less its median and over its interquartile range, as they were on known
+	// vectors that were kept aside for it.
+	ScoreCombined
+)
+
+// DetectorNeighbors is how many neighbours ScoreNeighbors takes the mean of.
+const DetectorNeighbors = 5
+
+var scoreNames = [...]string{"auto", "cluster", "mahalanobis", "knn", "combined"}
+
+// String returns the name that ParseScoreKind reads.
+func (k ScoreKind) String() string {
+	if int(k) < len(scoreNames) {
+		return scoreNames[k]
+	}
+	return fmt.Sprintf("ScoreKind(%d)", int(k))
+}
+
+// ParseScoreKind reads a score's name; an unknown one is ErrInvalid.
+func ParseScoreKind(s string) (ScoreKind, error) {
+	if i := slices.Index(scoreNames[:], s); i >= 0 {
+		return ScoreKind(i), nil
+	}
+	return 0, fmt.Errorf("score %q: %w: use auto, cluster, mahalanobis, knn or combined", s, ErrInvalid)
+}
+
+// clusterModel is the clusters of all classes, and the covariance about them.
+type clusterModel struct {
+	space
+	centers []float32 // rows of all clusters, class after class
+	classOf []int     // of each cluster
+	white   *whitening
+}
+
+// parts are the scores that others are made of. What was not asked for is 0.
+type parts [3]float64
+
+const (
+	partCluster = iota
+	partMahalanobis
+	partNeighbors
+)
+
+// scale makes parts comparable.
+type scale struct{ middle, spread parts }
+
+// scaleOf returns the medians and interquartile ranges of parts; a range of 0 becomes 1.
+func scaleOf(all []parts) (s scale) {
+	values := make([]float64, len(all))
+	for i := range s.middle {
+		for j, p := range all {
+			values[j] = p[i]
+		}
+		slices.Sort(values)
+		quantile := func(q float64) float64 { return values[int(q*float64(len(values)-1))] }
+		s.spread[i] = 1
+		if len(values) > 0 {
+			s.middle[i] = quantile(0.5)
+			if r := quantile(0.75) - quantile(0.25); r > 0 && !math.IsInf(r, 0) {
+				s.spread[i] = r
+			}
+		}
+	}
+	return s
+}
+
+// score makes the score of a kind.
+func (s *scale) score(k ScoreKind, p parts) float64 {
+	if k != ScoreCombined {
+		return p[k-ScoreCluster]
+	}
+	var sum float64
+	for i, x := range p {
+		sum += (x - s.middle[i]) / s.spread[i] / float64(len(p))
+	}
+	return finite(sum)
+}
+
+// finite makes a score that float64 cannot hold, or that far vectors leave undefined, the largest that it can.
+func finite(x float64) float64 {
+	if x != x || x > math.MaxFloat64 {
+		return math.MaxFloat64
+	}
+	return x
+}
+
+// neighborScore is the mean distance of the nearest DetectorNeighbors hits, or of all where there are fewer.
+func neighborScore(near []Hit) float64 {
+	near = near[:min(len(near), DetectorNeighbors)]
+	var sum float64
+	for _, h := range near {
+		sum += float64(h.Distance)
+	}
+	return sum / float64(len(near))
+}
+
+// toClasses returns the distance of a prepared row to the nearest cluster of each class.
+func (m *clusterModel) toClasses(row []float32, classes int) []float64 {
+	return m.nearestOf(classes, func(first, count int, out []float32) {
+		m.distances(row, m.centers[first*m.stride:], blockRows[:count], out, nil)
+	}, m.space)
+}
+
+// mahalanobisToClasses is toClasses with the Mahalanobis distance; the model has a covariance.
+func (m *clusterModel) mahalanobisToClasses(row []float32, classes int) []float64 {
+	room := make([]float32, 2*m.stride)
+	image := room[m.stride:]
+	m.white.image(row, room[:m.stride], image)
+	return m.nearestOf(classes, func(first, count int, out []float32) { m.white.distances(image, first, count, out) }, m.white.to)
+}
+
+// nearestOf returns, of distances to all clusters in blocks, the least of each class.
+func (m *clusterModel) nearestOf(classes int, distances func(first, count int, out []float32), s space) []float64 {
+	nearest := slices.Repeat([]float64{math.MaxFloat64}, classes)
+	var out [scanBlock]float32
+	for first := 0; first < len(m.classOf); first += scanBlock {
+		of := m.classOf[first:min(first+scanBlock, len(m.classOf))]
+		distances(first, len(of), out[:])
+		for i, class := range of {
+			nearest[class] = min(nearest[class], finite(float64(s.hit("", out[i]).Distance)))
+		}
+	}
+	return nearest
+}
+
+// fitClusters clusters prepared rows class by class; rowsOf is by class and may have classes without rows.
+func (s space) fitClusters(ctx context.Context, rowsOf [][]float32, o DetectorOptions) (clusterModel, error) {
+	m := clusterModel{space: s}
+	centers, errs := make([][]float32, len(rowsOf)), make([]error, len(rowsOf))
+	workers(o.Threads, len(rowsOf), func(i int) {
+		if len(rowsOf[i]) == 0 {
+			return
+		}
+		r := rand.New(rand.NewPCG(o.Seed, uint64(i)))
+		k := o.ClustersPerClass
+		if k == 0 {
+			if k, errs[i] = s.count(ctx, rowsOf[i], r); errs[i] != nil {
+				return
+			}
+		}
+		centers[i], errs[i] = s.cluster(ctx, rowsOf[i], k, o.Iterations, r)
+	})
+	for class, err := range errs {
+		if err != nil {
+			return clusterModel{}, err
+		}
+		m.addClass(class, centers[class])
+	}
+	return m, nil
+}
+
+func (m *clusterModel) addClass(class int, centers []float32) {
+	m.centers = append(m.centers, centers...)
+	for range len(centers) / m.stride {
+		m.classOf = append(m.classOf, class)
+	}
+}
+
+// spread returns the mean of each cluster's rows, and the scatter about them of each class.
+func (m *clusterModel) spread(rowsOf [][]float32) (means []float32, mean []float32, scatters []scatter) {
+	means = slices.Clone(m.centers)
+	scatters = make([]scatter, len(rowsOf))
+	total, count := make([]float64, m.stride), 0
+	first := 0
+	for class, rows := range rowsOf {
+		last := first
+		for last < len(m.classOf) && m.classOf[last] == class {
+			last++
+		}
+		if last == first {
+			scatters[class] = scatterOf(nil, m.dim)
+			continue
+		}
+		if every := 1 + (len(rows)/m.stride-1)/max(1, whiteWork/len(rowsOf)/(m.dim*m.dim)); every > 1 {
+			var some []float32
+			for i := 0; i < len(rows); i += every * m.stride {
+				some = append(some, rows[i:i+m.stride]...)
+			}
+			rows = some
+		}
+		n := len(rows) / m.stride
+		of, _ := m.assign(rows, m.centers[first*m.stride:last*m.stride])
+		own := means[first*m.stride : last*m.stride]
+		l2 := newSpace(L2, m.dim) // not scaled to unit length
+		l2.center(rows, of, own)
+		residuals := make([]float64, n*m.dim)
+		for i, c := range of {
+			for j, x := range rows[i*m.stride : i*m.stride+m.dim] {
+				residuals[i*m.dim+j] = float64(x) - float64(own[c*m.stride+j])
+				total[j] += float64(x)
+			}
+		}
+		count += n
+		scatters[class] = scatterOf(residuals, m.dim)
+		first = last
+	}
+	mean = make([]float32, m.stride)
+	for j, x := range total {
+		mean[j] = float32(x / float64(max(1, count)))
+	}
+	return means, mean, scatters
+}

@@ -1,0 +1,355 @@
+package index
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"gonum.org/v1/gonum/mat"
+)
+
+// TestMahalanobisIsTheDenseInverse compares with √((x−c)ᵀ·Σ⁻¹·(x−c)) of a covariance that is made and inverted by hand.
+func TestMahalanobisIsTheDenseInverse(t *testing.T) {
+	const dim, n = 7, 400
+	r := rand.New(rand.NewPCG(11, 1))
+	s := newSpace(L2, dim)
+	rowsOf := make([][]float32, 3)
+	for i := range n {
+		v := make([]float32, dim)
+		for j := range v { // a mean of 100 in every component, variances from 1 to 49
+			v[j] = 100 + float32(r.NormFloat64()*float64(j+1)) + float32(i%3*40)
+		}
+		v[1] += 0.7 * v[0]
+		row := make([]float32, s.stride)
+		must(t, s.prepare(row, v))
+		rowsOf[i%3] = append(rowsOf[i%3], row...)
+	}
+	m, err := s.fitClusters(ctx, rowsOf, DetectorOptions{ClustersPerClass: 1, Iterations: 5, Threads: 1})
+	must(t, err)
+	means, mean, scatters := m.spread(rowsOf)
+	var all scatter
+	for _, sc := range scatters {
+		all.add(sc, 1)
+	}
+	m.white = s.whiten(all, mean)
+	m.white.place(means)
+
+	// By hand: means, S, Ledoit and Wolf's intensity by its sums, and the inverse.
+	cov, centers := mat.NewSymDense(dim, nil), make([][]float64, 3)
+	var residuals [][]float64
+	for class, rows := range rowsOf {
+		centers[class] = make([]float64, dim)
+		count := len(rows) / s.stride
+		for i := range count {
+			for j := range dim {
+				centers[class][j] += float64(rows[i*s.stride+j]) / float64(count)
+			}
+		}
+		for i := range count {
+			x := make([]float64, dim)
+			for j := range x {
+				x[j] = float64(rows[i*s.stride+j]) - centers[class][j]
+			}
+			residuals = append(residuals, x)
+			cov.SymRankOne(cov, 1.0/n, mat.NewVecDense(dim, x))
+		}
+	}
+	mu := mat.Trace(cov) / dim
+	var apart, noise float64
+	for i := range dim {
+		for j := range dim {
+			target := 0.0
+			if i == j {
+				target = mu
+			}
+			apart += math.Pow(cov.At(i, j)-target, 2)
+			for _, x := range residuals {
+				noise += math.Pow(x[i]*x[j]-cov.At(i, j), 2) / n / n
+			}
+		}
+	}
+	shrunk, lambda := all.shrunk(dim)
+	if want := max(leastShrinkage, min(noise, apart)/apart); math.Abs(lambda-want) > 1e-6 {
+		t.Fatalf("intensity %v, want %v", lambda, want)
+	}
+	few := scatterOf(residuals[0][:dim:dim], dim) // with one row more than none all is noise
+	few.add(scatterOf(residuals[1], dim), 1)
+	if _, l := few.shrunk(dim); l < 0.3 {
+		t.Errorf("intensity %v of two rows", l)
+	}
+	want := mat.NewSymDense(dim, nil)
+	for i := range dim {
+		for j := i; j < dim; j++ {
+			x := (1 - lambda) * cov.At(i, j)
+			if i == j {
+				x += lambda * mu
+			}
+			want.SetSym(i, j, x)
+			if math.Abs(shrunk.At(i, j)-x) > 1e-5*mu {
+				t.Fatalf("covariance %d %d is %v, want %v", i, j, shrunk.At(i, j), x)
+			}
+		}
+	}
+	var inverse mat.Dense
+	must(t, inverse.Inverse(want))
+	for range 50 {
+		x, row := make([]float32, dim), make([]float32, s.stride)
+		for j := range x {
+			x[j] = 100 + float32(r.NormFloat64()*60)
+		}
+		must(t, s.prepare(row, x))
+		for class, got := range m.mahalanobisToClasses(row, 3) {
+			d := mat.NewVecDense(dim, nil)
+			for j := range x {
+				d.SetVec(j, float64(x[j])-centers[class][j])
+			}
+			if want := math.Sqrt(mat.Inner(d, &inverse, d)); math.Abs(got-want) > 1e-4*want {
+				t.Fatalf("class %d: %v, want %v", class, got, want)
+			}
+		}
+	}
+}
+
+func TestCovarianceThatIsNone(t *testing.T) {
+	s := newSpace(L2, 2)
+	for name, rows := range map[string][]float64{"none": nil, "one": {1, 2}, "zeros": {0, 0, 0, 0}, "tiny": {1e-60, 0, 0, 1e-60}, "huge": {1e300, 0, 0, 1e300}} {
+		if w := s.whiten(scatterOf(rows, 2), make([]float32, s.stride)); w != nil {
+			t.Errorf("%s: %v", name, w)
+		}
+	}
+}
+
+// TestScoresFollowTheirFormulas: neighbours by hand, the combination by its formula, far vectors do not become NaN.
+func TestScoresFollowTheirFormulas(t *testing.T) {
+	r := rand.New(rand.NewPCG(12, 1))
+	centers := clusters(r, 12, 16, 12, 0.5)
+	known, heldOut := labeled(r, centers, 4, 300, 0.4), labeled(r, centers, 4, 100, 0.4)
+	by := map[ScoreKind]*Detector{}
+	for kind := ScoreCluster; kind <= ScoreCombined; kind++ {
+		d, err := FitDetector(ctx, L2, known, heldOut, DetectorOptions{Score: kind, Seed: 1})
+		must(t, err)
+		if d.Score() != kind || (d.Neighbors() > 0) != (kind >= ScoreNeighbors) {
+			t.Fatalf("%v: score %v, neighbours %d", kind, d.Score(), d.Neighbors())
+		}
+		by[kind] = d
+	}
+	for _, p := range labeled(r, centers, 4, 50, 1.5) {
+		score := func(k ScoreKind) float64 {
+			v, err := by[k].Verdict(ctx, p.Vector, 0.1)
+			must(t, err)
+			return v.Score
+		}
+		var all []float64
+		for _, k := range known {
+			var d float64
+			for j, x := range k.Vector {
+				d += math.Pow(float64(x-p.Vector[j]), 2)
+			}
+			all = append(all, math.Sqrt(d))
+		}
+		slices.Sort(all)
+		want := (all[0] + all[1] + all[2] + all[3] + all[4]) / 5
+		if got := score(ScoreNeighbors); math.Abs(got-want) > 1e-5 {
+			t.Fatalf("neighbours %v, want %v", got, want)
+		}
+		d, mean := by[ScoreCombined], 0.0
+		for i, k := range []ScoreKind{ScoreCluster, ScoreMahalanobis, ScoreNeighbors} {
+			mean += (score(k) - d.scale.middle[i]) / d.scale.spread[i] / 3
+		}
+		if got := score(ScoreCombined); math.Abs(got-mean) > 1e-9 {
+			t.Fatalf("combined %v, want %v", got, mean)
+		}
+	}
+	far := slices.Repeat([]float32{2e17}, 16)
+	for kind, d := range by {
+		v, err := d.Verdict(ctx, far, 0.1)
+		must(t, err)
+		if !v.Anomaly || math.IsInf(v.Score, 0) || math.IsNaN(v.Score) {
+			t.Errorf("%v: far away: %+v", kind, v)
+		}
+		if _, err := d.VerdictOf(far, nil, 0.1); (err == nil) != (d.Neighbors() == 0) || err != nil && !errors.Is(err, ErrNotCalibrated) {
+			t.Errorf("%v without neighbours: %v", kind, err)
+		}
+	}
+	b, err := by[ScoreNeighbors].MarshalBinary()
+	must(t, err)
+	var read Detector
+	must(t, read.UnmarshalBinary(b))
+	if _, err := read.Verdict(ctx, far, 0.1); !errors.Is(err, ErrNotCalibrated) {
+		t.Errorf("read from bytes: %v", err)
+	}
+}
+
+// TestScoreIsChosen: where classes are told apart by directions in which the others hardly vary, a covariance sees more than a
+// plain distance; where classes are rings about one center, only neighbours do. With one class its clusters are left out.
+func TestScoreIsChosen(t *testing.T) {
+	r := rand.New(rand.NewPCG(13, 1))
+	// Classes lie 4 apart in the first two components, of a deviation of 0.3, and vary by 3 in the others.
+	flat := func(class int) []float32 {
+		v := []float32{4 * float32(class/3), 4 * float32(class%3), 0, 0, 0, 0}
+		for j := range v {
+			v[j] += float32(r.NormFloat64()) * []float32{0.3, 0.3, 3, 3, 3, 3}[j]
+		}
+		return v
+	}
+	ring := func(class int) []float32 {
+		angle, radius := r.Float64()*2*math.Pi, float64(class+1)*10+r.NormFloat64()*0.2
+		return []float32{float32(radius * math.Cos(angle)), float32(radius * math.Sin(angle))}
+	}
+	draw := func(f func(int) []float32, label func(int) string, n int) (out []Labeled) {
+		for i := range n {
+			out = append(out, Labeled{f(i % 9), label(i % 9)})
+		}
+		return out
+	}
+	named := func(class int) string { return fmt.Sprint("class ", class) }
+	d, err := FitDetector(ctx, L2, draw(flat, named, 2000), draw(flat, named, 100), DetectorOptions{ClustersPerClass: 1})
+	must(t, err)
+	t.Logf("flat: %v %v", d.Score(), d.Chosen())
+	if f := d.Chosen(); d.Score() != ScoreMahalanobis || f["mahalanobis"] < 0.98 || f["cluster"] > 0.75 || d.own != ScoreMahalanobis {
+		t.Errorf("flat classes: score %v of %v", d.Score(), f)
+	}
+	d, err = FitDetector(ctx, L2, draw(ring, named, 2000), draw(ring, named, 100), DetectorOptions{ClustersPerClass: 1})
+	must(t, err)
+	t.Logf("rings: %v %v", d.Score(), d.Chosen())
+	if f := d.Chosen(); d.Score() != ScoreNeighbors || f["knn"] < 0.99 || f["cluster"] > 0.8 {
+		t.Errorf("rings: score %v of %v", d.Score(), f)
+	}
+	d, err = FitDetector(ctx, L2, draw(flat, func(int) string { return "" }, 2000), draw(flat, func(int) string { return "" }, 100), DetectorOptions{})
+	must(t, err)
+	if f := d.Chosen(); len(f) != 4 || f[d.Score().String()] < 0.5 {
+		t.Errorf("one class: score %v of %v", d.Score(), f)
+	}
+	// Too few to tell.
+	d, err = FitDetector(ctx, L2, draw(flat, named, 30), draw(flat, named, 9), DetectorOptions{})
+	must(t, err)
+	if d.Score() != ScoreCluster || len(d.Chosen()) != 0 {
+		t.Errorf("few: score %v of %v", d.Score(), d.Chosen())
+	}
+}
+
+func TestNumberOfClustersIsChosen(t *testing.T) {
+	for _, metric := range []Metric{Cosine, L2} {
+		for _, want := range []int{1, 2, 6, 16} {
+			s := newSpace(metric, 12)
+			r := rand.New(rand.NewPCG(uint64(want), 3))
+			v := clusters(r, 900, 12, want, 0.1)
+			rows := make([]float32, len(v)*s.stride)
+			for i := range v {
+				must(t, s.prepare(rows[i*s.stride:(i+1)*s.stride], v[i]))
+			}
+			got, err := s.count(ctx, rows, rand.New(rand.NewPCG(1, 1)))
+			must(t, err)
+			// k-means++ may join two of many; it never should find a multiple.
+			if got < want-want/6 || got > want+want/2 {
+				t.Errorf("%v: %d clusters, %d were made", metric, got, want)
+			}
+		}
+	}
+	s := newSpace(L2, 2)
+	same := slices.Repeat([]float32{1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, 50)
+	if got, err := s.count(ctx, same, rand.New(rand.NewPCG(1, 1))); got != 1 || err != nil {
+		t.Errorf("%d clusters of equal rows, %v", got, err)
+	}
+}
+
+func TestAUROC(t *testing.T) {
+	for _, c := range []struct {
+		in, out []float64
+		want    float64
+	}{
+		{[]float64{1, 2}, []float64{3, 4}, 1}, {[]float64{3, 4}, []float64{1, 2}, 0}, {[]float64{1, 1}, []float64{1}, 0.5},
+		{[]float64{1, 3, 3, 5}, []float64{3, 4}, (1 + 2*0.5 + 3) / 8},
+	} {
+		if got := auroc(c.in, c.out); got != c.want {
+			t.Errorf("%v against %v: %v, want %v", c.in, c.out, got, c.want)
+		}
+	}
+}
+
+// TestBenjaminiHochberg takes the example of the paper's section 3.2: 15 p-values, of which the rate of 0.05 calls 4.
+func TestBenjaminiHochberg(t *testing.T) {
+	p := []float64{0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344, 0.0459, 0.3240, 0.4262, 0.5719, 0.6528, 0.7590, 1.0000}
+	r := rand.New(rand.NewPCG(14, 1))
+	r.Shuffle(len(p), func(i, j int) { p[i], p[j] = p[j], p[i] })
+	called, err := BenjaminiHochberg(p, 0.05)
+	must(t, err)
+	for i, x := range p {
+		if called[i] != (x <= 0.0095) {
+			t.Errorf("%v: called %v", x, called[i])
+		}
+	}
+	// The second is above its line and is called for the third: 0.02 > 2·0.05/6, 0.024 ≤ 3·0.05/6.
+	called, err = BenjaminiHochberg([]float64{0.02, 0.9, 0.001, 0.8, 0.024, 0.7}, 0.05)
+	must(t, err)
+	if !slices.Equal(called, []bool{true, false, true, false, true, false}) {
+		t.Errorf("called %v", called)
+	}
+	if called, err := BenjaminiHochberg(nil, 0.05); len(called) != 0 || err != nil {
+		t.Errorf("none: %v, %v", called, err)
+	}
+	for _, rate := range []float64{0, 1, -1, math.NaN()} {
+		if _, err := BenjaminiHochberg(p, rate); !errors.Is(err, ErrAlpha) {
+			t.Errorf("rate %v: %v", rate, err)
+		}
+	}
+}
+
+// TestPValuesInCategories: also within every class the share of alarms is at most alpha, where classes differ in their spread,
+// so that the p-values of all together are too small in one and too large in the other.
+func TestPValuesInCategories(t *testing.T) {
+	const seeds, n, tests, alpha = 60, 400, 200, 0.05
+	draw := func(r *rand.Rand, n int) (out []Labeled) {
+		for i := range n {
+			wide := i%4 == 0
+			x, spread, label := float32(0), 0.5, "narrow"
+			if wide {
+				x, spread, label = 60, 4, "wide"
+			}
+			out = append(out, Labeled{[]float32{x + float32(r.NormFloat64()*spread), float32(r.NormFloat64() * spread)}, label})
+		}
+		return out
+	}
+	alarms, overall := map[string]float64{}, map[string]float64{}
+	for seed := range uint64(seeds) {
+		r := rand.New(rand.NewPCG(seed, 15))
+		d, err := FitDetector(ctx, L2, draw(r, n), draw(r, n), DetectorOptions{Score: ScoreCluster, ClustersPerClass: 1, Seed: seed})
+		must(t, err)
+		for _, p := range draw(r, tests) {
+			v, err := d.Verdict(ctx, p.Vector, alpha)
+			must(t, err)
+			share := map[string]float64{"narrow": 1.0 / (tests * 3 / 4), "wide": 1.0 / (tests / 4)}[p.Label] / seeds
+			if v.ClassPValue <= alpha {
+				alarms[p.Label] += share
+			}
+			if v.Anomaly {
+				overall[p.Label] += share
+			}
+		}
+	}
+	t.Logf("alarms in classes %v, overall %v", alarms, overall)
+	for class, size := range map[string]float64{"narrow": n * 3 / 4, "wide": n / 4} {
+		want := math.Floor(alpha*(size+1)) / (size + 1)
+		err := math.Sqrt(alpha * (1 - alpha) * (1/size + n/size/tests) / seeds)
+		if math.Abs(alarms[class]-want) > 4*err {
+			t.Errorf("%s: %.4f of %v alarms, ± %.4f", class, alarms[class], want, err)
+		}
+	}
+	if overall["wide"] < 2*alpha {
+		t.Errorf("the classes do not differ: overall %v", overall)
+	}
+}
+
+func TestScoreNames(t *testing.T) {
+	for k := ScoreAuto; k <= ScoreCombined; k++ {
+		if got, err := ParseScoreKind(k.String()); got != k || err != nil {
+			t.Errorf("%v: %v, %v", k, got, err)
+		}
+	}
+	if _, err := ParseScoreKind("best"); !errors.Is(err, ErrInvalid) {
+		t.Error(err)
+	}
+}
