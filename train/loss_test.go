@@ -375,13 +375,12 @@ func BenchmarkLoss(b *testing.B) {
 	}
 	b.Run("SupCon without Gemm", func(b *testing.B) {
 		s := newSimilaritySoftmax("SupCon", 0.1)
-		s.loss(emb, classes, grad)
 		sim := make([]float32, rows*rows)
 		kernel.Gemm(false, true, rows, rows, cols, emb.Data, cols, emb.Data, cols, sim, rows, false)
 		work := make([]float32, len(sim))
 		for b.Loop() {
 			copy(work, sim)
-			s.gradientOfSimilarities(work, classes)
+			s.gradient(similarities{value: work, labels: classes, among: classes, self: true, dimension: cols})
 			for i := range grad.Data {
 				grad.Data[i] *= 0.5
 			}

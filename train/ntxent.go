@@ -15,7 +15,7 @@ import (
 // the Loss panics at any other, because a caller who has several positives means SupCon. The constructor panics at a temperature τ that
 // is not positive.
 func NTXent(temperature float32) Loss {
-	core := newSimilaritySoftmax("NTXent", temperature)
+	core := newBatchwise("NTXent", newSimilaritySoftmax("NTXent", temperature))
 	count := map[int]int{}
 	return func(emb kernel.Matrix, labels []int, grad kernel.Matrix) float32 {
 		clear(count)

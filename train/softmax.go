@@ -3,80 +3,53 @@ package train
 import (
 	"fmt"
 	"math"
-
-	"github.com/akin-search/akin/encoder/kernel"
 )
 
-// similaritySoftmax is the core of SupCon and NTXent: for every row i of a batch, the softmax of its similarities to all other rows,
-// s_ij = e_i·e_j / temperature, j ≠ i, against the rows that carry its label, P(i):
+// similaritySoftmax is the core of SupCon and NTXent: for every anchor i, the softmax of its similarities to all candidates but
+// itself, s_ij / temperature, against the candidates that carry its label, P(i):
 //
-//	L = mean over the i with |P(i)| > 0 of −1/|P(i)| Σ_{p∈P(i)} log( exp s_ip / Σ_{j≠i} exp s_ij )
-//	dL/ds_ij = ( softmax_ij − [j∈P(i)]/|P(i)| ) / anchors
-//
-// and, since s_ij depends on e_i and on e_j, dL/dE = (G + Gᵀ)·E / temperature with G = dL/ds.
+//	L = mean over the i with |P(i)| > 0 of −1/|P(i)| Σ_{p∈P(i)} log( exp(s_ip/τ) / Σ_{j≠i} exp(s_ij/τ) )
+//	dL/ds_ij = ( softmax_ij − [j∈P(i)]/|P(i)| ) / (anchors·τ)
 type similaritySoftmax struct {
-	name        string
 	temperature float32
-	sim         []float32 // rows×rows: similarities, then G
-	positives   []int     // of one row
+	positives   []int // of one row
 }
 
 func newSimilaritySoftmax(name string, temperature float32) *similaritySoftmax {
 	if !(temperature > 0) {
 		panic(fmt.Sprintf("train: %s: temperature %v, want more than 0", name, temperature))
 	}
-	return &similaritySoftmax{name: name, temperature: temperature}
+	return &similaritySoftmax{temperature: temperature}
 }
 
-func (s *similaritySoftmax) loss(emb kernel.Matrix, labels []int, grad kernel.Matrix) float32 {
-	checkLossShapes(s.name, emb, labels, grad)
-	n, dim := emb.Rows, emb.Cols
-	if n == 0 {
-		return 0
+// gradient implements pairwise. Rows without a positive become zero.
+func (c *similaritySoftmax) gradient(s similarities) (loss, factor float32) {
+	if cap(c.positives) < len(s.among) {
+		c.positives = make([]int, 0, len(s.among))
 	}
-	if cap(s.sim) < n*n {
-		s.sim, s.positives = make([]float32, n*n), make([]int, 0, n)
-	}
-	sim := s.sim[:n*n]
-	kernel.Gemm(false, true, n, n, dim, emb.Data, dim, emb.Data, dim, sim, n, false)
-	sum, anchors := s.gradientOfSimilarities(sim, labels)
-	if anchors == 0 {
-		clear(grad.Data)
-		return 0
-	}
-	kernel.Gemm(false, false, n, dim, n, sim, n, emb.Data, dim, grad.Data, dim, false)
-	kernel.Gemm(true, false, n, dim, n, sim, n, emb.Data, dim, grad.Data, dim, true)
-	scale := 1 / (float32(anchors) * s.temperature)
-	for i := range grad.Data {
-		grad.Data[i] *= scale
-	}
-	return float32(sum / float64(anchors))
-}
-
-// gradientOfSimilarities replaces the dot products in sim by G·anchors, and returns the sum of the anchors' losses and their number.
-// Rows without a positive become zero.
-func (s *similaritySoftmax) gradientOfSimilarities(sim []float32, labels []int) (sum float64, anchors int) {
-	n := len(labels)
-	inverse := 1 / s.temperature
-	for i, label := range labels {
-		row := sim[i*n : (i+1)*n : (i+1)*n]
-		s.positives = s.positives[:0]
-		for j, l := range labels {
-			if l == label && j != i {
-				s.positives = append(s.positives, j)
+	inverse := 1 / c.temperature
+	sum, anchors := 0.0, 0
+	for i, label := range s.labels {
+		row := s.row(i)
+		c.positives = c.positives[:0]
+		for j, l := range s.among {
+			if l == label && !(s.self && j == i) {
+				c.positives = append(c.positives, j)
 			}
 		}
-		if len(s.positives) == 0 {
+		if len(c.positives) == 0 {
 			clear(row)
 			continue
 		}
 		anchors++
-		share := 1 / float32(len(s.positives))
+		share := 1 / float32(len(c.positives))
 
-		row[i] = float32(math.Inf(-1)) // a row is not compared with itself: exp makes this 0
+		if s.self {
+			row[i] = float32(math.Inf(-1)) // a row is not compared with itself: exp makes this 0
+		}
 		top := maximum(row)
 		positive := 0.0 // mean of (s_ip − top·inverse)
-		for _, p := range s.positives {
+		for _, p := range c.positives {
 			positive += float64((row[p] - top) * inverse)
 		}
 		total := expShifted(row, top, inverse)
@@ -86,11 +59,14 @@ func (s *similaritySoftmax) gradientOfSimilarities(sim []float32, labels []int) 
 		for j := range row {
 			row[j] *= scale
 		}
-		for _, p := range s.positives {
+		for _, p := range c.positives {
 			row[p] -= share
 		}
 	}
-	return sum, anchors
+	if anchors == 0 {
+		return 0, 0
+	}
+	return float32(sum / float64(anchors)), 1 / (float32(anchors) * c.temperature)
 }
 
 // maximum returns the largest value, in four chains so that they do not wait for each other. NaN is passed over; expShifted carries it on.

@@ -6,4 +6,6 @@ package train
 //
 // where P(i) are the other rows with the label of row i. A row that is alone with its label is no anchor, but it is in the sums of the
 // others. Without any anchor the loss and the gradient are zero. The constructor panics at a temperature τ that is not positive.
-func SupCon(temperature float32) Loss { return newSimilaritySoftmax("SupCon", temperature).loss }
+func SupCon(temperature float32) Loss {
+	return newBatchwise("SupCon", newSimilaritySoftmax("SupCon", temperature)).loss
+}
