@@ -2,6 +2,7 @@ package train
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/akin-search/akin/encoder/kernel"
@@ -25,15 +26,20 @@ func checkLossShapes(name string, emb kernel.Matrix, labels []int, grad kernel.M
 type LossKind int
 
 const (
-	LossSupCon      LossKind = iota // see SupCon
-	LossNTXent                      // see NTXent; also known as InfoNCE
-	LossContrastive                 // see Contrastive
+	LossSupCon          LossKind = iota // see SupCon
+	LossNTXent                          // see NTXent; also known as InfoNCE
+	LossContrastive                     // see Contrastive and MinedContrastive
+	LossTriplet                         // see TripletLoss
+	LossMultiSimilarity                 // see MultiSimilarity
+	LossArcFace                         // see NewArcFace
+	LossVICReg                          // see VICReg
+	LossMoCo                            // see NewMoCo
 )
 
 const (
-	// DefaultTemperature suits SupCon and NTXent at batches of some hundred rows.
+	// DefaultTemperature suits SupCon, NTXent and MoCo at batches of some hundred rows.
 	DefaultTemperature = 0.1
-	// DefaultMargin pushes dissimilar pairs to an angle of 60° or more: there, unit vectors are 1 apart.
+	// DefaultMargin of Contrastive pushes dissimilar pairs to an angle of 60° or more: there, unit vectors are 1 apart.
 	DefaultMargin = 1.0
 
 	minTemperature = 0.005
@@ -41,7 +47,27 @@ const (
 	maxMargin      = 2 // unit vectors are at most 2 apart
 )
 
-var lossNames = []string{LossSupCon: "supcon", LossNTXent: "ntxent", LossContrastive: "contrastive"}
+var lossNames = []string{LossSupCon: "supcon", LossNTXent: "ntxent", LossContrastive: "contrastive", LossTriplet: "triplet",
+	LossMultiSimilarity: "multi-similarity", LossArcFace: "arcface", LossVICReg: "vicreg"}
+
+// LossNames lists what ParseLoss takes.
+func LossNames() []string { return slices.Clone(lossNames) }
+
+// Defaults returns the temperature and the margin of the loss where none is given; one that it does not use has the general default.
+func (k LossKind) Defaults() (temperature, margin float64) {
+	switch k {
+	case LossTriplet:
+		return DefaultTemperature, 0.2 // FaceNet's
+	case LossMultiSimilarity:
+		return 0.02, 0.5 // β = 50 as in the paper, λ as in its authors' program
+	case LossArcFace:
+		return 0.0625, 0.3 // s = 16: few classes need less than the paper's 64 for thousands of faces
+	}
+	return DefaultTemperature, DefaultMargin
+}
+
+// Labelled tells whether the loss learns from classes; the others take data without labels.
+func (k LossKind) Labelled() bool { return k != LossNTXent && k != LossVICReg && k != LossMoCo }
 
 // String returns the name that ParseLoss takes.
 func (k LossKind) String() string {
@@ -51,7 +77,7 @@ func (k LossKind) String() string {
 	return lossNames[k]
 }
 
-// ParseLoss returns the kind of the given name: "supcon", "ntxent" (or "infonce", the same loss) or "contrastive".
+// ParseLoss returns the kind of the given name, one of LossNames; "infonce" is the same loss as "ntxent".
 func ParseLoss(name string) (LossKind, error) {
 	if name == "infonce" {
 		return LossNTXent, nil
@@ -64,14 +90,16 @@ func ParseLoss(name string) (LossKind, error) {
 	return 0, fmt.Errorf("unknown loss %q; want one of %s, infonce (= ntxent)", name, strings.Join(lossNames, ", "))
 }
 
-// New returns the loss, with a temperature (SupCon and NTXent, 0.005 to 10) or a margin (Contrastive, more than 0 to 2).
-// Zero means DefaultTemperature and DefaultMargin; the value that the loss does not use must be zero or valid too.
+// New returns a loss that keeps no state, on its default negatives, with a temperature (0.005 to 10) or a margin (more than 0 to 2);
+// what they mean says the loss's own comment. Zero means the default of the loss; the value that the loss does not use must be zero or
+// valid too. ArcFace and MoCo keep state: NewArcFace, NewMoCo.
 func (k LossKind) New(temperature, margin float32) (Loss, error) {
+	t, m := k.Defaults()
 	if temperature == 0 {
-		temperature = DefaultTemperature
+		temperature = float32(t)
 	}
 	if margin == 0 {
-		margin = DefaultMargin
+		margin = float32(m)
 	}
 	if !(temperature >= minTemperature && temperature <= maxTemperature) { // also refuses NaN
 		return nil, fmt.Errorf("temperature %v, want %v to %v", temperature, minTemperature, maxTemperature)
@@ -86,6 +114,14 @@ func (k LossKind) New(temperature, margin float32) (Loss, error) {
 		return NTXent(temperature), nil
 	case LossContrastive:
 		return Contrastive(margin), nil
+	case LossTriplet:
+		return TripletLoss(margin, NegativesSemiHard, 0), nil
+	case LossMultiSimilarity:
+		return MultiSimilarity(temperature, margin), nil
+	case LossVICReg:
+		return VICReg(), nil
+	case LossArcFace, LossMoCo:
+		return nil, fmt.Errorf("loss %v keeps state between steps: use NewArcFace or NewMoCo", k)
 	}
 	return nil, fmt.Errorf("no loss of kind %v; want one of %s", k, strings.Join(lossNames, ", "))
 }

@@ -5,54 +5,15 @@ import (
 	"math"
 	"math/rand/v2"
 	"sort"
-	"strings"
 )
 
 // Triplet is an anchor, a candidate of its class and one of another: rows of a batch, or of a memory for the last two.
 type Triplet struct{ Anchor, Positive, Negative int }
 
-// MinerKind names a way to choose the triplets, or the pairs, that a loss learns from.
-type MinerKind int
-
-const (
-	// MineRandom takes every anchor with every positive and a random negative.
-	MineRandom MinerKind = iota
-	// MineHard takes every anchor with its farthest positive and its nearest negative: "batch hard" of Hermans, Beyer, Leibe 2017,
-	// equation 5.
-	MineHard
-	// MineSemiHard takes every anchor with every positive and the nearest of those negatives that are farther than the positive:
-	// Schroff, Kalenichenko, Philbin 2015 (FaceNet), equation 4. Where all are nearer, it is the farthest.
-	MineSemiHard
-	// MineDistance takes every anchor with every positive and a negative drawn so that all distances come equally often: Wu, Manmatha,
-	// Smola, Krähenbühl 2017, "Sampling matters in deep embedding learning", equation 4, with weights 1/q(max(D, 0.5)) of the
-	// negatives with D < 1.4, or of all where there are none.
-	MineDistance
-)
-
-var minerNames = []string{MineRandom: "random", MineHard: "hard", MineSemiHard: "semi-hard", MineDistance: "distance"}
-
-// String returns the name that ParseMiner takes.
-func (k MinerKind) String() string {
-	if k < 0 || int(k) >= len(minerNames) {
-		return fmt.Sprintf("MinerKind(%d)", int(k))
-	}
-	return minerNames[k]
-}
-
-// ParseMiner returns the kind of the given name: "random", "hard", "semi-hard" or "distance".
-func ParseMiner(name string) (MinerKind, error) {
-	for k, n := range minerNames {
-		if n == name {
-			return MinerKind(k), nil
-		}
-	}
-	return 0, fmt.Errorf("%w: unknown miner %q; want one of %s", ErrOptions, name, strings.Join(minerNames, ", "))
-}
-
 // miner chooses triplets. What it draws depends on the seed and on the similarities alone, so that there is nothing to remember
 // between two steps of a run.
 type miner struct {
-	kind      MinerKind
+	kind      Negatives
 	seed      uint64
 	source    *rand.PCG
 	rng       *rand.Rand
@@ -63,11 +24,14 @@ type miner struct {
 }
 
 const (
-	nearestWeighed  = 0.5 // MineDistance: a nearer negative weighs no more than at this distance
-	farthestWeighed = 1.4 // MineDistance: a farther one, beyond a right angle, teaches little
+	nearestWeighed  = 0.5 // NegativesDistance: a nearer negative weighs no more than at this distance
+	farthestWeighed = 1.4 // NegativesDistance: a farther one, beyond a right angle, teaches little
 )
 
-func newMiner(kind MinerKind, seed uint64) *miner {
+func newMiner(kind Negatives, seed uint64) *miner {
+	if !kind.mined() {
+		panic(fmt.Sprintf("train: no miner chooses negatives %v", kind))
+	}
 	source := rand.NewPCG(0, 0)
 	return &miner{kind: kind, seed: seed, source: source, rng: rand.New(source)}
 }
@@ -94,10 +58,10 @@ func (m *miner) mine(s similarities) []Triplet {
 			continue
 		}
 		switch m.kind {
-		case MineHard:
+		case NegativesHard:
 			m.triplets = append(m.triplets, Triplet{i, least(row, m.positives), most(row, m.negatives)})
 			continue
-		case MineDistance:
+		case NegativesDistance:
 			m.weigh(row, s.dimension)
 		}
 		for _, p := range m.positives {
@@ -110,7 +74,7 @@ func (m *miner) mine(s similarities) []Triplet {
 // negative returns the one for a positive of the given similarity.
 func (m *miner) negative(row []float32, positive float32) int {
 	switch m.kind {
-	case MineSemiHard:
+	case NegativesSemiHard:
 		best := -1
 		for _, j := range m.negatives {
 			if row[j] < positive && (best < 0 || row[j] > row[best]) {
@@ -121,7 +85,7 @@ func (m *miner) negative(row []float32, positive float32) int {
 			best = least(row, m.negatives)
 		}
 		return best
-	case MineDistance:
+	case NegativesDistance:
 		at := m.rng.Float64() * m.weights[len(m.weights)-1]
 		return m.negatives[min(sort.SearchFloat64s(m.weights, at), len(m.negatives)-1)]
 	}

@@ -53,16 +53,3 @@ func (s stateless) Restore(state [][]float32) error {
 	}
 	return nil
 }
-
-// newObjective returns the objective of a run on d, in its initial state: a loss that keeps state, or needs to know the data, has its case here.
-func (o Options) newObjective(d Dataset) (Objective, error) {
-	kind, err := ParseLoss(o.Loss)
-	if err != nil {
-		return nil, err
-	}
-	loss, err := kind.New(float32(o.Temperature), float32(o.Margin))
-	if err != nil {
-		return nil, err
-	}
-	return Stateless(loss), nil
-}

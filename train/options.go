@@ -20,8 +20,9 @@ type Options struct {
 	Size         int              `json:"size"`                // side of the square that pictures are fitted into; default their own size where they are alike and at most 64 pixels, else 64
 	Dimension    int              `json:"dimension"`           // of the embedding, for the default network; default 64
 	Loss         string           `json:"loss"`                // as ParseLoss takes it; default supcon, or ntxent with fewer than two classes
-	Temperature  float64          `json:"temperature"`         // of supcon and ntxent; default 0.1
-	Margin       float64          `json:"margin"`              // of contrastive; default 1
+	Negatives    string           `json:"negatives,omitempty"` // as ParseNegatives takes it; default the first of LossKind.Negatives
+	Temperature  float64          `json:"temperature"`         // of supcon, ntxent and moco, default 0.1; multi-similarity: 1/β, default 0.02; arcface: 1/s, default 1/16
+	Margin       float64          `json:"margin"`              // contrastive: distance of dissimilar pairs, default 1; triplet: squared distance, default 0.2; multi-similarity: similarity λ, default 0.5; arcface: radians, default 0.3
 	Batch        int              `json:"batch"`               // rows; default 32 to 256, more with more data; fewer where the sampler can fill no more
 	Epochs       int              `json:"epochs"`              // default 5, more with little data: as many as make 600 steps, at most 200
 	Rate         float64          `json:"rate"`                // peak learning rate; default 4e-3·√(batch/256)
@@ -69,8 +70,6 @@ type Progress struct {
 // SetDefaults fills in what is zero, for so many items of so many classes and pictures of the given size.
 func (o *Options) SetDefaults(items, classes int, size encoder.Size) {
 	set(&o.Dimension, 64)
-	set(&o.Temperature, DefaultTemperature)
-	set(&o.Margin, DefaultMargin)
 	set(&o.Batch, 32<<min(3, max(0, bits.Len(uint(items/512))))) // 256 from 2048 items on
 	set(&o.Epochs, min(200, max(5, 600*o.Batch/max(1, items))))
 	set(&o.Rate, defaultRate(o.Optimizer, o.Batch*o.batchesAStep()))
@@ -84,6 +83,11 @@ func (o *Options) SetDefaults(items, classes int, size encoder.Size) {
 		if classes < 2 {
 			o.Loss = LossNTXent.String()
 		}
+	}
+	if kind, err := ParseLoss(o.Loss); err == nil { // Validate reports it
+		temperature, margin := kind.Defaults()
+		set(&o.Temperature, temperature)
+		set(&o.Margin, margin)
 	}
 	if o.Augmentation == nil {
 		a := Digits()
@@ -137,8 +141,10 @@ func (o Options) Validate() error {
 			return fmt.Errorf("%w: %w", ErrOptions, err)
 		}
 	}
-	if _, err := ParseLoss(o.Loss); err != nil {
-		return fmt.Errorf("%w: %w", ErrOptions, err)
+	if kind, _, err := o.choice(); err != nil {
+		return err
+	} else if kind == LossArcFace && o.Margin >= maxArcMargin {
+		return fmt.Errorf("%w: margin %g: for loss %v it is an angle in radians, below %g", ErrOptions, o.Margin, kind, maxArcMargin)
 	}
 	if _, err := ParseOptimizer(o.Optimizer); err != nil {
 		return fmt.Errorf("%w: %w", ErrOptions, err)

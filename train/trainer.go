@@ -200,31 +200,6 @@ func (r *run) equip(saved *checkpoint) error {
 // batchesAStep returns how many batches are gathered into a step of the optimiser.
 func (o Options) batchesAStep() int { return max(1, o.Accumulate) }
 
-// sampler returns the sampler that the loss calls for, and how many items it takes a batch: mates and second views are not counted.
-func (o Options) sampler(d Dataset) (s Sampler, items int, err error) {
-	kind, err := ParseLoss(o.Loss)
-	if err != nil {
-		return nil, 0, err
-	}
-	classes, _ := itemsByClass(d.Labels)
-	pairs := o.Batch / 2
-	switch {
-	case kind == LossContrastive:
-		s, err = NewPairs(d.Labels, 2*pairs, o.Seed)
-		return s, pairs, err
-	case kind == LossNTXent:
-		pairs = min(pairs, d.Len())
-		s, err = NewViews(d.Len(), 2*pairs, o.Seed)
-		return s, pairs, err
-	case len(classes) < 2:
-		return nil, 0, fmt.Errorf("%w: loss %v tells classes apart, and the data has %d: use loss %v, which needs no labels, or make a sub-folder of each class", ErrOptions, kind, len(classes), LossNTXent)
-	}
-	p := min(len(classes), o.Batch/2)
-	k := o.Batch / p
-	s, err = NewPK(d.Labels, p, k, o.Seed)
-	return s, p * k, err
-}
-
 // fingerprintOf identifies everything that the result depends on.
 func (r *run) fingerprintOf() (string, error) {
 	b, err := json.Marshal(struct {

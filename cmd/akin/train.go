@@ -42,6 +42,8 @@ augmentations of one picture are alike). PNG and JPEG of any size are taken and 
 about a pixel there cannot be seen. A share of the items is held out to follow
 the training, and later to calibrate (akin ingest keeps the same items aside).
 
+`+lossHelp+`
+
 Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it to the same result.`,
 		Example: `  akin train --data photos/                       # photos/CLASS/*.jpg
   akin train --data scans/ --loss ntxent          # no labels needed
@@ -54,9 +56,10 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 	f.StringVar(&data, "data", "", dataHelp)
 	f.StringVar(&labels, "labels", "", "IDX file of labels, with an IDX file of images")
 	f.Float64Var(&o.Holdout, "holdout", 0.1, "share of the items held out, 0 to 0.5")
-	f.StringVar(&o.Loss, "loss", "", "supcon, ntxent or contrastive (default supcon with labels, ntxent without)")
-	f.Float64Var(&o.Temperature, "temperature", train.DefaultTemperature, "of supcon and ntxent")
-	f.Float64Var(&o.Margin, "margin", train.DefaultMargin, "of contrastive")
+	f.StringVar(&o.Loss, "loss", "", strings.Join(train.LossNames(), ", ")+" (default supcon with labels, ntxent without)")
+	f.StringVar(&o.Negatives, "negatives", "", "batch, random, hard, semi-hard, distance, memory or index; the default is the loss's own")
+	f.Float64Var(&o.Temperature, "temperature", 0, "see above; 0 means the loss's own")
+	f.Float64Var(&o.Margin, "margin", 0, "see above; 0 means the loss's own")
 	f.IntVar(&o.Batch, "batch", 0, "items a step; 0 means chosen by the number of items")
 	f.IntVar(&o.Epochs, "epochs", 0, "times through the data; 0 means 5, more with little data")
 	f.Float64Var(&o.Rate, "rate", 0, "peak learning rate; 0 means chosen by the batch")
