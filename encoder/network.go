@@ -163,15 +163,6 @@ func (n Network) Flops() (forward, step int, err error) {
 	return forward, step, nil
 }
 
-// Dimension returns the length of the embeddings.
-func (n Network) Dimension() (int, error) {
-	p, err := n.plan(1)
-	if err != nil {
-		return 0, err
-	}
-	return p.dimension, nil
-}
-
 func (n Network) plan(batch int) (*plan, error) { return n.planFor(batch, 0) }
 
 // planFor binds the network to a batch size. The first folded layers are for inference only: their normalisation is folded into biases,

@@ -171,14 +171,3 @@ func (a *arcFace) Restore(state [][]float32) error {
 	a.normalize()
 	return nil
 }
-
-// numbers puts integers of up to 31 bits into a table of a checkpoint, bit by bit: they are not values to calculate with.
-func numbers(v ...int) []float32 {
-	out := make([]float32, len(v))
-	for i, n := range v {
-		out[i] = math.Float32frombits(uint32(n))
-	}
-	return out
-}
-
-func integerOf(x float32) int { return int(int32(math.Float32bits(x))) }

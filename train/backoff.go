@@ -98,6 +98,9 @@ func (r *run) restore(t tables) error {
 	if r.objective, err = r.tuned().newObjective(r.drawn); err != nil {
 		return err
 	}
+	if err := r.mine(); err != nil {
+		return err
+	}
 	if err := errors.Join(r.graph.SetWeights(t[tablesWeights]), r.optimizer.Restore(t[tablesOptimizer]), r.objective.Restore(t[tablesObjective])); err != nil {
 		return err
 	}

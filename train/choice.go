@@ -35,7 +35,7 @@ func (o Options) newObjective(d Dataset) (Objective, error) {
 		return newMemory(kind.String(), o.pairwise(kind), o.pairwise(kind), memoryFor(d.Len(), o.Batch), dimension), nil
 	case kind == LossTriplet && negatives != NegativesIndex:
 		return Stateless(TripletLoss(margin, negatives, o.Seed)), nil
-	case kind == LossContrastive && negatives != NegativesRandom:
+	case kind == LossContrastive && negatives.mined() && negatives != NegativesRandom:
 		return Stateless(MinedContrastive(margin, negatives, o.Seed)), nil
 	}
 	loss, err := kind.New(temperature, margin)
@@ -66,7 +66,7 @@ func (o Options) sampler(d Dataset) (s Sampler, items int, err error) {
 	classes, _ := itemsByClass(d.Labels)
 	pairs := o.Batch / 2
 	switch {
-	case kind == LossContrastive && negatives == NegativesRandom:
+	case kind == LossContrastive && (negatives == NegativesRandom || negatives == NegativesIndex):
 		s, err = NewPairs(d.Labels, 2*pairs, o.Seed)
 		return s, pairs, err
 	case kind == LossMoCo:
@@ -84,4 +84,18 @@ func (o Options) sampler(d Dataset) (s Sampler, items int, err error) {
 	k := o.Batch / p
 	s, err = NewPK(d.Labels, p, k, o.Seed)
 	return s, p * k, err
+}
+
+// mine puts negatives mined from an index into the batches of a run, if that is what its options ask for.
+func (r *run) mine() error {
+	kind, negatives, err := r.choice()
+	if err != nil || negatives != NegativesIndex {
+		return err
+	}
+	c, err := newConfusions(r.objective, r.drawn.Labels, r.dimension, r.perEpoch, r.perEpoch*r.sampler.Size()/4, r.Threads, r.Seed)
+	if err != nil {
+		return err
+	}
+	r.objective, r.sampler = c, newConfused(r.sampler, c, r.drawn.Labels, kind == LossContrastive)
+	return nil
 }

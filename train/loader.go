@@ -34,7 +34,7 @@ func (r *run) load(ctx context.Context) *loader {
 		}
 		l.free <- b
 	}
-	first, sampler := r.step, r.sampler // the run's own counter moves on while the loader works
+	first, sampler, objective := r.step, r.sampler, r.objective // the run's own counter moves on while the loader works
 	l.done.Go(func() {
 		defer close(l.ready)
 		batch := NewBatch(size)
@@ -46,6 +46,9 @@ func (r *run) load(ctx context.Context) *loader {
 		views := newViewer(*r.Augmentation, r.Robust, r.pre, r.around)
 		for step := range r.steps {
 			if ctx.Err() != nil {
+				return
+			}
+			if c, ok := objective.(*confusions); ok && step >= first && !c.await(ctx, step) {
 				return
 			}
 			sampler.Next(batch)

@@ -42,13 +42,16 @@ const (
 	// DefaultMargin of Contrastive pushes dissimilar pairs to an angle of 60° or more: there, unit vectors are 1 apart.
 	DefaultMargin = 1.0
 
+	// DefaultMoCoEMA follows the weights within some hundred steps: small data has no more. The paper's 0.999 is for a million.
+	DefaultMoCoEMA = 0.99
+
 	minTemperature = 0.005
 	maxTemperature = 10
 	maxMargin      = 2 // unit vectors are at most 2 apart
 )
 
 var lossNames = []string{LossSupCon: "supcon", LossNTXent: "ntxent", LossContrastive: "contrastive", LossTriplet: "triplet",
-	LossMultiSimilarity: "multi-similarity", LossArcFace: "arcface", LossVICReg: "vicreg"}
+	LossMultiSimilarity: "multi-similarity", LossArcFace: "arcface", LossVICReg: "vicreg", LossMoCo: "moco"}
 
 // LossNames lists what ParseLoss takes.
 func LossNames() []string { return slices.Clone(lossNames) }

@@ -308,7 +308,7 @@ func TestLossKind(t *testing.T) {
 	if k, err := ParseLoss("infonce"); err != nil || k != LossNTXent {
 		t.Errorf("infonce: %v, %v", k, err)
 	}
-	if _, err := ParseLoss("SupCon"); err == nil || !strings.Contains(err.Error(), "supcon, ntxent, contrastive, triplet, multi-similarity, arcface, vicreg") {
+	if _, err := ParseLoss("SupCon"); err == nil || !strings.Contains(err.Error(), "supcon, ntxent, contrastive, triplet, multi-similarity, arcface, vicreg, moco") {
 		t.Errorf("error %v", err)
 	}
 	nan := float32(math.NaN())

@@ -63,7 +63,7 @@ func (k LossKind) Negatives() []Negatives {
 	case LossTriplet:
 		return []Negatives{NegativesSemiHard, NegativesBatch, NegativesRandom, NegativesHard, NegativesDistance, NegativesMemory, NegativesIndex}
 	case LossContrastive:
-		return []Negatives{NegativesRandom, NegativesHard, NegativesSemiHard, NegativesDistance}
+		return []Negatives{NegativesRandom, NegativesHard, NegativesSemiHard, NegativesDistance, NegativesIndex}
 	}
 	return []Negatives{NegativesBatch}
 }

@@ -35,7 +35,7 @@ type Options struct {
 	Precision    kernel.Precision `json:"precision,omitempty"`  // of the products; default float32
 	Optimizer    string           `json:"optimizer,omitempty"`  // as ParseOptimizer takes it; default adamw
 	Momentum     float64          `json:"momentum,omitempty"`   // of sgd, nesterov and lars; default 0.9
-	EMA          float64          `json:"ema,omitempty"`        // decay of the average of weights that is validated and saved, as in 0.999; 0 = none
+	EMA          float64          `json:"ema,omitempty"`        // decay of the average of weights that is validated and saved, as in 0.999; 0 = none, but 0.99 for moco, whose keys come from it
 	Accumulate   int              `json:"accumulate,omitempty"` // batches a step: their mean gradient, each loss with the negatives of its own batch only; 0 = 1
 	Clip         float64          `json:"clip,omitempty"`       // largest length of all gradients together; 0 = any
 	Patience     int              `json:"patience,omitempty"`   // epochs without a better validation accuracy after which training stops; the model is that of the best epoch. 0 = all epochs, and the last one's model
@@ -88,6 +88,9 @@ func (o *Options) SetDefaults(items, classes int, size encoder.Size) {
 		temperature, margin := kind.Defaults()
 		set(&o.Temperature, temperature)
 		set(&o.Margin, margin)
+		if kind == LossMoCo {
+			set(&o.EMA, DefaultMoCoEMA)
+		}
 	}
 	if o.Augmentation == nil {
 		a := Digits()

@@ -2,6 +2,7 @@ package train
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/akin-search/akin/encoder/kernel"
@@ -50,3 +51,22 @@ func (r *recent) restore(state [][]float32) error {
 	r.filled, r.next = filled, next
 	return nil
 }
+
+// numbers puts integers of 32 bits into a table of a checkpoint, bit by bit: they are not values to calculate with.
+func numbers(v ...int) []float32 {
+	out := make([]float32, len(v))
+	for i, n := range v {
+		out[i] = math.Float32frombits(uint32(n))
+	}
+	return out
+}
+
+func integersOf(table []float32) []int {
+	v := make([]int, len(table))
+	for i, x := range table {
+		v[i] = integerOf(x)
+	}
+	return v
+}
+
+func integerOf(x float32) int { return int(int32(math.Float32bits(x))) }

@@ -155,6 +155,9 @@ func newRun(ctx context.Context, data, validation Dataset, pre encoder.Preproces
 	if r.chance, err = r.chanceLoss(); err != nil {
 		return nil, err
 	}
+	if err := r.mine(); err != nil {
+		return nil, err
+	}
 	if r.dev, err = kernel.NewCPUWith(o.Threads, o.Precision); err != nil {
 		return nil, err
 	}
