@@ -42,7 +42,7 @@ augmentations of one picture are alike). PNG and JPEG of any size are taken and 
 about a pixel there cannot be seen. A share of the items is held out to follow
 the training, and later to calibrate (akin ingest keeps the same items aside).
 
-`+lossHelp+`
+` + lossHelp + `
 
 Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it to the same result.`,
 		Example: `  akin train --data photos/                       # photos/CLASS/*.jpg

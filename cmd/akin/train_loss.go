@@ -8,7 +8,7 @@ const lossHelp = `Losses (--loss). The defaults of temperature and margin are go
   arcface           classes; each has a direction, kept at an angle to others   temperature 0.0625 = 1/s, margin 0.3 radians
   contrastive       pairs; dissimilar ones at a distance                        margin 1, at most 2: the distance
   ntxent            no labels; two views of a picture against all others        temperature 0.1
-  moco              no labels; the same with a queue of past views              temperature 0.1; takes --ema, default 0.99
+  moco              no labels; the same with a queue of past views              temperature 0.1
   vicreg            no labels and no negatives; views alike, components not     neither
 Negatives (--negatives), the default first:
   supcon, multi-similarity, arcface   batch: all of the batch; memory: also those of the last batches (not arcface); index: half of a
