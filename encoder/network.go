@@ -82,7 +82,8 @@ func Default(input Size, dimension int) Network {
 // step is a layer bound to a shape.
 type step struct {
 	shape  kernel.Shape
-	params int // index of its first parameter
+	params int  // index of its first parameter
+	out    Size // of its output
 }
 
 // plan is a Network bound to a batch size.
@@ -147,6 +148,29 @@ func (n Network) ParameterLayers() ([]int, error) {
 	return layers, nil
 }
 
+// Summary is a layer as it came out in a network.
+type Summary struct {
+	Layer
+	Output     Size // of one item; a vector is 1×1
+	Parameters int  // weights, running statistics included
+}
+
+// Summary returns what each layer makes and how many weights it has.
+func (n Network) Summary() ([]Summary, error) {
+	p, err := n.plan(1)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Summary, len(p.steps))
+	for i, s := range p.steps {
+		out[i] = Summary{Layer: n.Layers[i], Output: s.out}
+		for _, q := range s.shape.Parameters() {
+			out[i].Parameters += q.Len()
+		}
+	}
+	return out, nil
+}
+
 // Flops returns the floating-point operations of one item: forward, and forward with backward.
 func (n Network) Flops() (forward, step int, err error) {
 	p, err := n.plan(1)
@@ -189,7 +213,7 @@ func (n Network) planFor(batch, folded int) (*plan, error) {
 			return nil, fmt.Errorf("%w: layer %d (%s): %v", ErrSpec, i, l.Kind, err)
 		}
 		b.grad = b.grad || !b.folded && len(s.Parameters()) > 0
-		b.steps = append(b.steps, step{shape: s, params: len(b.parameters)})
+		b.steps = append(b.steps, step{shape: s, params: len(b.parameters), out: b.at})
 		for _, q := range s.Parameters() {
 			q.Name = fmt.Sprintf("%d.%s", i, q.Name)
 			b.parameters = append(b.parameters, q)

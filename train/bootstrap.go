@@ -13,8 +13,9 @@ type Interval struct {
 }
 
 const (
-	resamples  = 1000
-	confidence = 0.95
+	resamples      = 1000
+	resamplesBlock = 50
+	confidence     = 0.95
 )
 
 // perQuery is a figure that is the mean of one value a query.
@@ -33,19 +34,21 @@ func bootstrap(ctx context.Context, figures []perQuery, o DownstreamOptions) (ma
 	for f := range means {
 		means[f] = make([]float64, resamples)
 	}
-	err := eachBlock(ctx, o.Threads, resamples, func() func(int) {
+	err := eachBlock(ctx, o.Threads, resamples/resamplesBlock, func() func(int) {
 		draws := make([]int, n)
-		return func(sample int) {
-			rng := rand.New(rand.NewPCG(o.Seed, 0x626f6f74<<16|uint64(sample))) // "boot"
-			for i := range draws {
-				draws[i] = rng.IntN(n)
-			}
-			for f, figure := range figures {
-				sum := 0.0
-				for _, q := range draws {
-					sum += figure.values[q]
+		return func(block int) {
+			for sample := block * resamplesBlock; sample < (block+1)*resamplesBlock; sample++ {
+				rng := rand.New(rand.NewPCG(o.Seed, 0x626f6f74<<16|uint64(sample))) // "boot"
+				for i := range draws {
+					draws[i] = rng.IntN(n)
 				}
-				means[f][sample] = sum / float64(n)
+				for f, figure := range figures {
+					sum := 0.0
+					for _, q := range draws {
+						sum += figure.values[q]
+					}
+					means[f][sample] = sum / float64(n)
+				}
 			}
 		}
 	})

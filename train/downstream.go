@@ -65,7 +65,8 @@ func MeasureDownstream(ctx context.Context, base kernel.Matrix, baseLabels []int
 		return d, err
 	}
 	classes, _ := itemsByClass(queryLabels)
-	if known, _ := itemsByClass(baseLabels); len(known) < 2 || len(classes) < 2 || len(classes) == queries.Rows {
+	if !measurable(baseLabels, queryLabels) {
+		known, _ := itemsByClass(baseLabels)
 		return d, fmt.Errorf("%w: %d classes in base, %d classes and %d rows in the queries; it needs two classes in each, and two rows of a class in the queries",
 			ErrEvaluate, len(known), len(classes), queries.Rows)
 	}
@@ -113,6 +114,13 @@ func MeasureDownstream(ctx context.Context, base kernel.Matrix, baseLabels []int
 	}
 	d.Intervals, err = bootstrap(ctx, figures, o)
 	return d, err
+}
+
+// measurable reports whether there are classes enough for MeasureDownstream.
+func measurable(baseLabels, queryLabels []int) bool {
+	known, _ := itemsByClass(baseLabels)
+	classes, _ := itemsByClass(queryLabels)
+	return len(known) > 1 && len(classes) > 1 && len(classes) < len(queryLabels)
 }
 
 // evaluation is one base asked by one set of queries.

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 
@@ -18,21 +19,30 @@ type Epoch struct {
 
 // Record is the training record kept in the model file. It holds no times: the same run gives the same file.
 type Record struct {
-	DataHash   string   `json:"data_hash"`
-	Items      int      `json:"items"`
-	Validation int      `json:"validation_items"`
-	Classes    []string `json:"classes,omitempty"`
-	Options    Options  `json:"options"` // those given and the defaults: what a BackOff changed is in the curve
-	Curve      []Epoch  `json:"curve"`
-	Best       int      `json:"best_epoch,omitempty"` // whose weights the model has, with early stopping; without, the last one's
+	DataHash       string      `json:"data_hash"` // Dataset.Hash of the items that were trained on
+	Items          int         `json:"items"`
+	Validation     int         `json:"validation_items"`
+	ValidationHash string      `json:"validation_hash,omitempty"` // the split: Dataset.Hash of the validation items; "" without
+	Classes        []string    `json:"classes,omitempty"`
+	Options        Options     `json:"options"` // those given and the defaults: what a BackOff changed is in the curve
+	Curve          []Epoch     `json:"curve"`
+	Metrics        *Downstream `json:"metrics,omitempty"`    // of the model on the validation items, answered by a part of the training items; nil where they have too few classes
+	Best           int         `json:"best_epoch,omitempty"` // whose weights the model has, with early stopping; without, the last one's
 }
 
-// model is the result of a finished run.
-func (r *run) model() (*encoder.Model, error) {
+// model measures and records the result of a finished run.
+func (r *run) model(ctx context.Context) (*encoder.Model, error) {
 	rec := Record{DataHash: r.data.Hash(), Items: r.data.Len(), Validation: r.validation.Len(), Classes: r.data.Classes, Options: r.Options, Curve: r.curve}
 	weights := r.modelWeights()
 	if r.Patience > 0 {
 		rec.Best, weights = r.bestEpoch(), r.best
+	}
+	if r.validation.Len() > 0 {
+		rec.ValidationHash = r.validation.Hash()
+	}
+	var err error
+	if rec.Metrics, err = r.measure(ctx, weights); err != nil {
+		return nil, err
 	}
 	b, err := json.Marshal(rec)
 	if err != nil {

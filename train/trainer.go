@@ -42,7 +42,7 @@ func Run(ctx context.Context, data, validation Dataset, o Options) (*encoder.Mod
 	if err := errors.Join(err, r.graph.Close(), r.dev.Close()); err != nil {
 		return nil, err
 	}
-	return r.model()
+	return r.model(ctx)
 }
 
 // preprocessing is that of the model to start from, or what suits the data; then mean and deviation are not yet measured.

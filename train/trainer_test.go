@@ -165,7 +165,7 @@ func TestResume(t *testing.T) {
 			o.Checkpoint = filepath.Join(t.TempDir(), "run.ckpt")
 			interrupted := 0
 			for try := 0; ; try++ {
-				ctx := newCountdown(d.Len() + v.Len() + 4*runtime.GOMAXPROCS(0) + 9 + 2*try) // decoding asks once an item
+				ctx := newCountdown(d.Len() + v.Len() + 4*runtime.GOMAXPROCS(0) + 9 + 2*try + try*try/4) // decoding asks once an item, measuring the result some thousand times
 				m, err := Run(ctx, d, v, o)
 				if err == nil {
 					if !bytes.Equal(want, modelBytes(t, m)) {

@@ -141,38 +141,57 @@ func (r *run) labelled() bool {
 
 // validate returns the kNN accuracy of the validation items among a part of the training items, or -1 where there is nothing to compare.
 func (r *run) validate(ctx context.Context, weights [][]float32) (float64, error) {
+	if !r.labelled() {
+		return -1, nil
+	}
+	e, err := r.evaluation(ctx, weights)
+	if err != nil {
+		return 0, err
+	}
+	return KNNAccuracy(ctx, e.base, e.baseLabels, e.queries, e.queryLabels, min(downstreamK, e.base.Rows))
+}
+
+// measure returns what the embeddings are good for, asked by the validation items among a part of the training items; nil where they have
+// too few classes to tell.
+func (r *run) measure(ctx context.Context, weights [][]float32) (*Downstream, error) {
+	if !r.labelled() {
+		return nil, nil
+	}
+	e, err := r.evaluation(ctx, weights)
+	if err != nil || !measurable(e.baseLabels, e.queryLabels) {
+		return nil, err
+	}
+	d, err := MeasureDownstream(ctx, e.base, e.baseLabels, e.queries, e.queryLabels, DownstreamOptions{Seed: r.Seed, Threads: r.Threads})
+	return &d, err
+}
+
+// evaluation embeds the labelled validation items, and a part of the labelled training items to answer them.
+func (r *run) evaluation(ctx context.Context, weights [][]float32) (*evaluation, error) {
 	var base, held []encoder.Features
-	var baseLabels, heldLabels []int
 	var labelled []int
+	e := evaluation{ctx: ctx}
 	for i, l := range r.data.Labels {
 		if l != Unlabelled {
 			labelled = append(labelled, i)
 		}
 	}
 	for i, stride := 0, max(1, len(labelled)/validationBase); i < len(labelled); i += stride {
-		base, baseLabels = append(base, r.features[labelled[i]]), append(baseLabels, r.data.Labels[labelled[i]])
+		base, e.baseLabels = append(base, r.features[labelled[i]]), append(e.baseLabels, r.data.Labels[labelled[i]])
 	}
 	for i, l := range r.validation.Labels {
 		if l != Unlabelled {
-			held, heldLabels = append(held, r.held[i]), append(heldLabels, l)
+			held, e.queryLabels = append(held, r.held[i]), append(e.queryLabels, l)
 		}
 	}
-	if len(base) == 0 || len(held) == 0 {
-		return -1, nil
-	}
-	e, err := r.encoder(weights)
+	encoder, err := r.encoder(weights)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	b, err := EncodeFeatures(ctx, e, base)
-	if err != nil {
-		return 0, err
+	if e.base, err = EncodeFeatures(ctx, encoder, base); err != nil {
+		return nil, err
 	}
-	q, err := EncodeFeatures(ctx, e, held)
-	if err != nil {
-		return 0, err
-	}
-	return KNNAccuracy(ctx, b, baseLabels, q, heldLabels, min(5, len(base)))
+	e.queries, err = EncodeFeatures(ctx, encoder, held)
+	return &e, err
 }
 
 // EncodeFeatures embeds decoded items into the rows of a matrix.
