@@ -104,8 +104,7 @@ func (w *coderWriter) graph(ctx context.Context, g *graph) error {
 // slot writes the node of a slot's first id. Further ids, of equal vectors, hang on it as a chain.
 func (w *coderWriter) slot(g *graph, slot uint32, layer int) {
 	var links []string
-	list := g.list(slot, layer)
-	for _, n := range list[1 : 1+list[0]] {
+	for _, n := range g.neighbours(slot, layer, make([]uint32, g.room(layer))) {
 		links = append(links, g.owner[n].id)
 	}
 	var more []member

@@ -54,7 +54,7 @@ type engine interface {
 
 func (c *Collection) newEngine(o Options) (engine, error) {
 	if o.Quantization == QuantizationInt8Disk {
-		return newGraph(o, c), distance.Err()
+		return newGraph(o, c.onDisk()), distance.Err()
 	}
 	ix, err := New(o)
 	if err != nil {

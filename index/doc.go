@@ -24,8 +24,8 @@
 // compared by their vectors: the distances of hits are true, and what codes cost is a share of recall that is hard to measure
 // (docs/decisions/0005-quantisation.md). auto picks by the dimension.
 // binary adds codes of a bit a component of each link to those of int8: of long vectors searches at recall 0.99 are 1.1 to 1.2 times as fast, for twice the memory
-// and two and a half times the time to build. With int8-disk a search reads from the store, exact
-// searches read all of it, and the codes stay fitted to the first 256 points.
+// and two and a half times the time to build. With int8-disk a search reads its dozen candidates
+// from files, exact searches read all of the store, and the codes stay fitted to the first 256 points.
 //
 // # Durability
 //

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // graph is a hierarchical navigable small world (Malkov & Yashunin, IEEE TPAMI 2018) on flat memory.
@@ -43,7 +44,8 @@ type graph struct {
 	codes   codeStore           // nil where walks compare the vectors
 	disk    *onDisk             // nil where vectors are in memory
 	edges   *edgeCodes          // nil unless searches go by codes of links
-	links   []uint32            // slot·(2M+1), words accessed atomically
+	links   []uint32            // slot·(2M+1), words accessed atomically; none where they are packed
+	packed  *packedLinks        // nil where links are not
 	upper   []uint32            // blocks of upper layers (graph_upper.go), words of lists accessed atomically
 	upperAt []uint32            // slot's block in it
 	state   []slotState         // what a slot holds
@@ -101,8 +103,8 @@ const (
 	sweepPace   = 16
 )
 
-// newGraph makes a graph. disk is where vectors are read with QuantizationInt8Disk.
-func newGraph(o Options, disk vectorReader) *graph {
+// newGraph makes a graph. disk is where vectors are with QuantizationInt8Disk, and only there.
+func newGraph(o Options, disk *onDisk) *graph {
 	g := &graph{
 		space: newSpace(o.Metric, o.Dimension), opt: o, perLink: 1 / math.Log(float64(o.M)),
 		sweepAt: -1, top: -1, upper: []uint32{0}, more: map[uint32][]member{}, slotOf: map[string]uint32{},
@@ -117,7 +119,7 @@ func newGraph(o Options, disk vectorReader) *graph {
 		codes := newInt8Codes(g.space, o.Seed)
 		g.codes, g.edges = codes, newEdgeCodes(codes)
 	case QuantizationInt8Disk:
-		g.codes, g.disk = newInt8Codes(g.space, o.Seed), &onDisk{vectorReader: disk}
+		g.codes, g.disk, g.packed = newInt8Codes(g.space, o.Seed), disk, newPackedLinks()
 	}
 	return g
 }
@@ -139,8 +141,11 @@ func (g *graph) Bytes() int64 {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
 	n := int64(len(g.vectors)+len(g.links)+len(g.upper)+len(g.upperAt)+len(g.inLinks))*4 + int64(len(g.state))
+	if g.packed != nil {
+		n += g.packed.bytes()
+	}
 	if g.disk != nil {
-		n += int64(len(g.disk.digests)) * 16
+		n += int64(len(g.disk.rows.fresh)+len(g.disk.rows.since)) * 8
 	}
 	if g.codes != nil {
 		n += g.codes.bytes(len(g.state))
@@ -162,10 +167,13 @@ func (g *graph) put(ids []string, vectors [][]float32, tags []tag) error {
 	}
 	g.writing.Lock()
 	defer g.writing.Unlock()
-	if len(g.state)+len(ids) > math.MaxInt32 {
-		return fmt.Errorf("%d more points: %w: a graph holds %d", len(ids), ErrInvalid, math.MaxInt32)
+	if most := g.mostSlots(); len(g.state)+len(ids) > most {
+		return fmt.Errorf("%d more points: %w: a graph of quantization %s with m %d holds %d", len(ids), ErrInvalid, g.opt.Quantization, g.opt.M, most)
 	}
 	g.lift(rows)
+	if g.disk != nil {
+		g.disk.rows.open()
+	}
 	last := make(map[string]int, len(ids))
 	for i, id := range ids {
 		last[id] = i
@@ -177,9 +185,6 @@ func (g *graph) put(ids []string, vectors [][]float32, tags []tag) error {
 			p := newPoint{member: member{id, tag{ordinal: noOrdinal}}, row: rows[i*g.stride : (i+1)*g.stride]}
 			if tags != nil {
 				p.tag = tags[i]
-			}
-			if g.disk != nil {
-				p.digest = digestOf(p.row[:g.dim])
 			}
 			points = append(points, p)
 		}
@@ -300,11 +305,6 @@ func (g *graph) hits(w *walk, k int, chosen *selection) []Hit {
 			}
 		}
 	}
-	for _, m := range w.moved {
-		if chosen == nil || chosen.has(m.ordinal) {
-			found = append(found, g.hit(m.id, m.distance))
-		}
-	}
 	sortHits(found)
 	hits := slices.Clone(found[:min(k, len(found))])
 	clear(found)
@@ -316,7 +316,7 @@ func (g *graph) vector(slot uint32) []float32 {
 	return g.vectors[int(slot)*g.stride : (int(slot)+1)*g.stride]
 }
 
-// list returns the links of a slot in a layer: the count, then room for the neighbours.
+// list returns the links of a slot in a layer, which are not packed: the count, then room for the neighbours.
 func (g *graph) list(slot uint32, layer int) []uint32 {
 	if layer == 0 {
 		n := 2*g.opt.M + 1
@@ -324,4 +324,37 @@ func (g *graph) list(slot uint32, layer int) []uint32 {
 	}
 	n := g.opt.M + 1
 	return g.upper[int(g.upperAt[slot])+1+(layer-1)*n:][:n]
+}
+
+// neighbours returns the links of a slot in a layer. Where they are packed they are unpacked into buf, which has room for 2M.
+func (g *graph) neighbours(slot uint32, layer int, buf []uint32) []uint32 {
+	if layer == 0 && g.packed != nil {
+		return g.packed.list(slot, buf)
+	}
+	list := g.list(slot, layer)
+	return list[1 : 1+atomic.LoadUint32(&list[0])]
+}
+
+// firstLink is where the links of a slot in a layer begin in memory; it may be nil.
+func (g *graph) firstLink(slot uint32, layer int) *uint32 {
+	if layer == 0 && g.packed != nil {
+		return g.packed.first(slot)
+	}
+	return &g.list(slot, layer)[0]
+}
+
+// mostSlots is how many slots there may be.
+func (g *graph) mostSlots() int {
+	if g.packed == nil {
+		return math.MaxInt32
+	}
+	return math.MaxUint32 / packedWords(2*g.opt.M, 31) // were all lists full
+}
+
+// room is how many links a slot may have in a layer.
+func (g *graph) room(layer int) int {
+	if layer == 0 {
+		return 2 * g.opt.M
+	}
+	return g.opt.M
 }

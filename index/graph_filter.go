@@ -4,7 +4,6 @@ import (
 	"context"
 	"math"
 	"slices"
-	"sync/atomic"
 
 	"github.com/akin-search/akin/index/distance"
 )
@@ -26,7 +25,7 @@ const (
 	rowsPerHop       = 16.0
 	componentsPerHop = 1280.0
 	// diskRowsPerHop is the same where rows are read from disk.
-	diskRowsPerHop = 0.1
+	diskRowsPerHop = 0.4
 	// A walk that should have met n chosen slots, n above patience, gives up with less than n/2 − badLuck. Of filters by
 	// chance that stops one walk in a hundred.
 	patience = 8
@@ -124,11 +123,10 @@ func (g *graph) walkChosen(ctx context.Context, w *walk, ef, want, hops int, s *
 		if g.passes(at.slot(), s) {
 			met++
 		}
-		list := g.list(at.slot(), 0)
-		near := w.near[:distance.Unseen(list[1:1+atomic.LoadUint32(&list[0])], w.visited, w.gen, w.near)]
+		near := w.near[:distance.Unseen(g.neighbours(at.slot(), 0, w.links), w.visited, w.gen, w.near)]
 		var next *uint32
 		if len(w.front) > 0 {
-			next = &g.list(w.front[0].slot(), 0)[0]
+			next = g.firstLink(w.front[0].slot(), 0)
 		}
 		g.compare(w, near, next)
 		found := 0

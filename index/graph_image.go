@@ -26,7 +26,7 @@ import (
 //	vectors   S·stride · f32, unless they stay in the store
 //	codes     of a quantised graph: codeStore.sections
 //	edges     S · u8, S·words · u32: edgeCodes.used and records, where links have codes
-//	digests   S · 16 bytes, where vectors stay in the store
+//	rows      S · row of rowFile, where vectors are not in memory: read from here on, slot by slot
 type imageHead struct {
 	Order  uint32 `json:"order"` // byteOrder as this machine writes it
 	Dim    int    `json:"dimension"`
@@ -44,7 +44,7 @@ type imageHead struct {
 	Radius uint64 `json:"radius"` // bits of the float64
 	// Quantization is left out of images of float32.
 	Quantization Quantization `json:"quantization,omitempty"`
-	Codes        int          `json:"code_bytes,omitempty"` // codes, edges and digests
+	Codes        int          `json:"code_bytes,omitempty"` // codes and edges
 }
 
 const (
@@ -69,7 +69,9 @@ func (h *imageHead) check(bytes int64) error {
 		}
 	}
 	slot := 1 + 1 + 8 + 2 + 4 + 4*(2*h.M+1)
-	if h.Quantization != QuantizationInt8Disk {
+	if h.Quantization == QuantizationInt8Disk {
+		slot += 4*h.Dim + 4
+	} else {
 		slot += 4 * h.Stride
 	}
 	if int64(h.Slots) > bytes/int64(slot) || int64(slot)*int64(h.Slots)+int64(h.IDs)+int64(h.Twins)+4*int64(h.Upper)+int64(h.Codes) != bytes {
@@ -79,7 +81,7 @@ func (h *imageHead) check(bytes int64) error {
 }
 
 // bytesOf is the memory of a slice.
-func bytesOf[T uint16 | uint32 | int32 | uint64 | float32 | float64 | [16]byte](s []T) []byte {
+func bytesOf[T uint16 | uint32 | int32 | uint64 | float32 | float64](s []T) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(s))), len(s)*int(unsafe.Sizeof(*new(T))))
 }
 
@@ -109,28 +111,38 @@ func (g *graph) writeImage(w io.Writer) (imageHead, error) {
 		upper = append(upper, g.lists(uint32(i))...)
 	}
 	h.IDs, h.Twins, h.Upper = len(ids), len(twins), len(upper)
-	sections := [][]byte{states, levels, bytesOf(seqs), bytesOf(lengths), ids, twins, bytesOf(g.inLinks), bytesOf(upper), bytesOf(g.links), bytesOf(g.vectors)}
+	if err := writeAll(w, states, levels, bytesOf(seqs), bytesOf(lengths), ids, twins, bytesOf(g.inLinks), bytesOf(upper)); err != nil {
+		return h, err
+	}
+	if err := g.writeLinks(w); err != nil {
+		return h, err
+	}
+	sections := [][]byte{bytesOf(g.vectors)}
 	if g.codes != nil {
 		codes := g.codeSections()
 		h.Quantization, h.Codes = g.opt.Quantization, sizeOf(codes)
 		sections = append(sections, codes...)
 	}
-	for _, section := range sections {
-		if _, err := w.Write(section); err != nil {
-			return h, err
-		}
+	if err := writeAll(w, sections...); err != nil || g.disk == nil {
+		return h, err
 	}
-	return h, nil
+	return h, g.disk.rows.copyTo(w, h.Slots, func(slot uint32) bool { return g.state[slot] != free })
 }
 
-// codeSections is the memory of codes, edges and digests.
+func writeAll(w io.Writer, sections ...[]byte) error {
+	for _, section := range sections {
+		if _, err := w.Write(section); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// codeSections is the memory of codes and edges.
 func (g *graph) codeSections() [][]byte {
 	s := g.codes.sections(len(g.state))
 	if e := g.edges; e != nil {
 		s = append(s, e.used[:len(g.state)], bytesOf(e.records[:len(g.state)*e.words]))
-	}
-	if g.disk != nil {
-		s = append(s, bytesOf(g.disk.digests))
 	}
 	return s
 }
@@ -143,7 +155,7 @@ func sizeOf(sections [][]byte) (n int) {
 }
 
 // readImage makes the graph of an image. What it returns has been checked so far that no search and no write can fail on it.
-func readImage(ctx context.Context, h imageHead, from *sumReader, o Options, disk vectorReader) (*graph, error) {
+func readImage(ctx context.Context, h imageHead, from *sumReader, o Options, disk *onDisk) (*graph, error) {
 	g := newGraph(o, disk)
 	if h.Order != order() {
 		return nil, fmt.Errorf("image of a machine with another byte order: %w", ErrFormat)
@@ -172,15 +184,18 @@ func readImage(ctx context.Context, h imageHead, from *sumReader, o Options, dis
 	var named error
 	var naming sync.WaitGroup
 	naming.Go(func() { named = g.setPoints(h.Points, seqs, lengths, ids, twins) })
-	g.links = newArena[uint32](n * (2*o.M + 1))[:n*(2*o.M+1)]
 	if g.disk == nil {
 		g.vectors = newArena[float32](n * g.stride)[:n*g.stride]
-	} else {
-		g.disk.digests = make([][16]byte, n)
 	}
-	err := from.read(ctx, bytesOf(g.links), bytesOf(g.vectors))
+	err := g.readLinks(ctx, from)
+	if err == nil {
+		err = from.read(ctx, bytesOf(g.vectors))
+	}
 	if err == nil {
 		err = g.readCodes(ctx, from, h.Codes)
+	}
+	if err == nil && g.disk != nil {
+		err = from.skip(ctx, int64(n)*g.disk.rows.size())
 	}
 	naming.Wait()
 	if err == nil {
@@ -196,7 +211,7 @@ func readImage(ctx context.Context, h imageHead, from *sumReader, o Options, dis
 	return g, nil
 }
 
-// readCodes reads codes, edges and digests, if the graph has any.
+// readCodes reads codes and edges, if the graph has any.
 func (g *graph) readCodes(ctx context.Context, from *sumReader, bytes int) error {
 	if g.codes == nil {
 		return nil
@@ -312,8 +327,9 @@ func (g *graph) checkLinks() error {
 	const block = 1 << 14
 	errs := make([]error, (len(g.state)+block-1)/block)
 	workers(g.opt.Threads, len(errs), func(b int) {
+		buf := make([]uint32, g.room(0))
 		for i := b * block; i < min((b+1)*block, len(g.state)) && errs[b] == nil; i++ {
-			errs[b] = g.checkSlot(uint32(i))
+			errs[b] = g.checkSlot(uint32(i), buf)
 		}
 	})
 	for _, err := range errs {
@@ -328,19 +344,20 @@ func (g *graph) checkLinks() error {
 	return nil
 }
 
-func (g *graph) checkSlot(slot uint32) error {
+func (g *graph) checkSlot(slot uint32, buf []uint32) error {
 	if g.state[slot] == free {
-		if g.links[int(slot)*(2*g.opt.M+1)] != 0 {
+		if len(g.neighbours(slot, 0, buf)) != 0 {
 			return fmt.Errorf("image: free slot %d has links: %w", slot, ErrCorrupt)
 		}
 		return nil
 	}
 	for layer := range g.level(slot) + 1 {
-		list := g.list(slot, layer)
-		if int(list[0]) >= len(list) {
-			return fmt.Errorf("image: slot %d has %d neighbours: %w", slot, list[0], ErrCorrupt)
+		if layer > 0 || g.packed == nil {
+			if list := g.list(slot, layer); int(list[0]) >= len(list) {
+				return fmt.Errorf("image: slot %d has %d neighbours: %w", slot, list[0], ErrCorrupt)
+			}
 		}
-		for _, v := range list[1 : 1+list[0]] {
+		for _, v := range g.neighbours(slot, layer, buf) {
 			if int(v) >= len(g.state) || v == slot || g.state[v] == free || layer > 0 && g.level(v) < layer {
 				return fmt.Errorf("image: slot %d links to %d in layer %d: %w", slot, v, layer, ErrCorrupt)
 			}

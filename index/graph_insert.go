@@ -13,8 +13,7 @@ import (
 // newPoint is a point to insert, with its prepared row.
 type newPoint struct {
 	member
-	row    []float32
-	digest [16]byte // of the vector, where vectors are on disk
+	row []float32
 }
 
 // plan is what becomes of one point, or of one slot that the sweep repairs, in a round.
@@ -86,13 +85,21 @@ func (g *graph) insertRound(points []newPoint) {
 	g.seat(plans)
 	fresh := g.rounds.fresh
 	if g.codes != nil {
-		g.parallel(len(fresh), func(w *walk, i int) { w.code.put(fresh[i].slot, fresh[i].row) })
+		g.parallel(len(fresh), func(w *walk, i int) {
+			w.code.put(fresh[i].slot, fresh[i].row)
+			if g.disk != nil {
+				g.disk.rows.write(fresh[i].slot, fresh[i].row[:g.dim], w.row)
+			}
+		})
 	}
 	g.parallel(len(fresh), func(w *walk, i int) { g.chooseAmongPeers(w, i) })
 	g.link(fresh)
 
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.packed != nil {
+		g.packed.settle()
+	}
 	for _, p := range fresh {
 		if p.level > g.top {
 			g.entry, g.top = p.slot, p.level
@@ -120,7 +127,7 @@ func (g *graph) changed(points []newPoint) []newPoint {
 	var same []newPoint
 	points = slices.DeleteFunc(points, func(p newPoint) bool {
 		slot, ok := g.slotOf[p.id]
-		if ok = ok && g.equal(slot, &p); ok {
+		if ok = ok && g.holds(slot, p.row[:g.dim]); ok {
 			same = append(same, p)
 		}
 		return ok
@@ -135,20 +142,14 @@ func (g *graph) changed(points []newPoint) []newPoint {
 	return points
 }
 
-// equal reports whether a slot has the vector of a point.
-func (g *graph) equal(slot uint32, p *newPoint) bool {
-	if g.disk != nil {
-		return g.disk.digests[slot] == p.digest
-	}
-	return slices.Equal(g.vector(slot), p.row)
-}
-
-// holds reports whether a slot has this vector.
+// holds reports whether a slot has this vector. One that cannot be read from disk is equal to none.
 func (g *graph) holds(slot uint32, v []float32) bool {
-	if g.disk != nil {
-		return g.disk.digests[slot] == digestOf(v)
+	if g.disk == nil {
+		return slices.Equal(g.vector(slot)[:g.dim], v)
 	}
-	return slices.Equal(g.vector(slot)[:g.dim], v)
+	w := g.getWalk()
+	defer g.walks.Put(w)
+	return g.disk.rows.read(slot, w.row) == nil && slices.Equal(w.row[:g.dim], v)
 }
 
 // lookAround finds the candidates of a new point in the graph as it is (algorithm 1, first half), and a slot with an equal
@@ -176,7 +177,7 @@ func (g *graph) lookAround(w *walk, p *plan) {
 		if k.distance() > self {
 			return
 		}
-		if k.distance() == self && g.state[k.slot()] != condemned && g.equal(k.slot(), &p.newPoint) {
+		if k.distance() == self && g.state[k.slot()] != condemned && g.holds(k.slot(), p.row[:g.dim]) {
 			p.slot, p.twin = k.slot(), true
 			return
 		}
@@ -215,8 +216,6 @@ func (g *graph) seat(plans []plan) {
 		p.slot = g.take(p.level)
 		if g.disk == nil {
 			copy(g.vector(p.slot), p.row)
-		} else {
-			g.disk.digests[p.slot] = p.digest
 		}
 		r.fresh = append(r.fresh, p)
 		r.peers = append(r.peers, p.slot)

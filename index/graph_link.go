@@ -23,17 +23,19 @@ func (b backLink) place() int     { return int(b & (1<<16 - 1)) }
 func (g *graph) link(plans []*plan) {
 	r := &g.rounds
 	r.back, r.group, r.orphans = r.back[:0], r.group[:0], r.orphans[:0]
+	w := g.getWalk()
 	for i, p := range plans {
 		for layer, keys := range p.layers {
 			if p.redo&(1<<layer) == 0 {
 				continue
 			}
-			g.setList(p.slot, layer, keys, p.spare)
+			g.setList(w, p.slot, layer, keys, p.spare)
 			for j, k := range keys {
 				r.back = append(r.back, backLink(layer)<<59|backLink(k.slot())<<28|backLink(i)<<16|backLink(j))
 			}
 		}
 	}
+	g.walks.Put(w)
 	slices.Sort(r.back)
 	for i, b := range r.back {
 		if i == 0 || b>>28 != r.back[i-1]>>28 {
@@ -63,24 +65,21 @@ func (g *graph) link(plans []*plan) {
 // linkBack adds links to one target. A list that overflows is chosen anew.
 func (g *graph) linkBack(w *walk, plans []*plan, back []backLink) {
 	layer, target := back[0].layer(), back[0].target()
-	list := g.list(target, layer)
-	n := int(list[0])
+	links := g.neighbours(target, layer, w.links)
 	keys := w.cands[:0]
 	for _, b := range back {
 		p := plans[b.plan()]
-		if !slices.Contains(list[1:1+n], p.slot) {
+		if !slices.Contains(links, p.slot) {
 			keys = append(keys, makeKey(p.layers[layer][b.place()].distance(), p.slot))
 		}
 	}
 	w.cands = keys
-	if n+len(keys) < len(list) {
-		for _, k := range keys {
-			g.addLink(target, layer, k.slot())
-		}
+	if len(links)+len(keys) <= g.room(layer) {
+		g.addLinks(target, layer, links, keys)
 		return
 	}
 	near := w.near[:0]
-	for _, slot := range list[1 : 1+n] {
+	for _, slot := range links {
 		if g.state[slot] != condemned {
 			near = append(near, slot)
 		}
@@ -92,34 +91,53 @@ func (g *graph) linkBack(w *walk, plans []*plan, back []backLink) {
 	}
 	w.cands = keys
 	slices.Sort(keys)
-	g.setList(target, layer, g.choose(w, keys, len(list)-1), w.spare)
+	g.setList(w, target, layer, g.choose(w, keys, g.room(layer)), w.spare)
 	if layer == 0 && g.edges != nil {
 		g.encodeEdges(w, target)
 	}
 }
 
-// addLink appends to a list with room, beside searches.
-func (g *graph) addLink(slot uint32, layer int, to uint32) {
-	list := g.list(slot, layer)
-	atomic.StoreUint32(&list[1+list[0]], to)
-	atomic.StoreUint32(&list[0], list[0]+1)
-	if layer == 0 {
-		atomic.AddInt32(&g.inLinks[to], 1)
-		if g.edges != nil {
-			g.addEdge(slot, int(list[0])-1)
+// addLinks appends to the links of a slot, which has room, beside searches.
+func (g *graph) addLinks(slot uint32, layer int, links []uint32, keys []key) {
+	packed := layer == 0 && g.packed != nil
+	for _, k := range keys {
+		to := k.slot()
+		if packed {
+			links = append(links, to)
+		} else {
+			list := g.list(slot, layer)
+			atomic.StoreUint32(&list[1+list[0]], to)
+			atomic.StoreUint32(&list[0], list[0]+1)
 		}
+		if layer == 0 {
+			atomic.AddInt32(&g.inLinks[to], 1)
+		}
+		if layer == 0 && g.edges != nil {
+			g.addEdge(slot, int(g.list(slot, 0)[0])-1)
+		}
+	}
+	if packed {
+		g.packed.set(slot, links)
 	}
 }
 
 // setList replaces a list beside searches. Edge codes are the caller's to make; spare is what they fill the list up with.
-func (g *graph) setList(slot uint32, layer int, keys, spare []key) {
-	list := g.list(slot, layer)
+func (g *graph) setList(w *walk, slot uint32, layer int, keys, spare []key) {
 	if layer == 0 {
 		for _, k := range keys {
 			atomic.AddInt32(&g.inLinks[k.slot()], 1)
 		}
-		g.unlink(list[1 : 1+list[0]])
+		g.unlink(g.neighbours(slot, 0, w.links))
+		if g.packed != nil {
+			links := w.links[:0]
+			for _, k := range keys {
+				links = append(links, k.slot())
+			}
+			g.packed.set(slot, links)
+			return
+		}
 	}
+	list := g.list(slot, layer)
 	for i, k := range keys {
 		atomic.StoreUint32(&list[1+i], k.slot())
 	}
@@ -143,14 +161,16 @@ func (g *graph) unlink(slots []uint32) {
 // adopt links to the slots that no link of layer 0 leads to, from the nearest of their neighbours that has room or a link to
 // spare. Choosing neighbours alone leaves some points in ten thousand that no search finds.
 func (g *graph) adopt(orphans []uint32) {
+	w := g.getWalk()
+	defer g.walks.Put(w)
 	slices.Sort(orphans)
 	for _, slot := range slices.Compact(orphans) {
 		if s := g.state[slot]; g.inLinks[slot] > 0 || s != live && s != pending {
 			continue
 		}
-		list := g.list(slot, 0)
-		for _, from := range list[1 : 1+list[0]] {
-			if g.state[from] != condemned && g.linkSomehow(from, slot) {
+		near := append(w.near[:0], g.neighbours(slot, 0, w.links)...)
+		for _, from := range near {
+			if g.state[from] != condemned && g.linkSomehow(w, from, slot) {
 				break
 			}
 		}
@@ -158,20 +178,24 @@ func (g *graph) adopt(orphans []uint32) {
 }
 
 // linkSomehow links in layer 0, if need be in the place of the last neighbour that has other links.
-func (g *graph) linkSomehow(from, to uint32) bool {
-	list := g.list(from, 0)
-	n := int(list[0])
-	if n+1 < len(list) {
-		g.addLink(from, 0, to)
+func (g *graph) linkSomehow(w *walk, from, to uint32) bool {
+	links := g.neighbours(from, 0, w.links)
+	if len(links) < g.room(0) {
+		g.addLinks(from, 0, links, []key{makeKey(0, to)})
 		return true
 	}
-	for i := n; i > 0; i-- {
-		if g.inLinks[list[i]] > 1 {
-			g.inLinks[list[i]]--
+	for i := len(links) - 1; i >= 0; i-- {
+		if g.inLinks[links[i]] > 1 {
+			g.inLinks[links[i]]--
 			g.inLinks[to]++
-			atomic.StoreUint32(&list[i], to)
+			if g.packed != nil {
+				links[i] = to
+				g.packed.set(from, links)
+				return true
+			}
+			atomic.StoreUint32(&links[i], to)
 			if g.edges != nil {
-				g.addEdge(from, i-1)
+				g.addEdge(from, i)
 			}
 			return true
 		}

@@ -18,13 +18,16 @@ func (g *graph) grow(n int) {
 		size = max(old+n, min(size, g.most))
 	}
 	vectors := g.vectors
-	var digests [][16]byte
 	if g.disk == nil {
 		vectors = append(newArena[float32](size*g.stride), g.vectors...)
-	} else {
-		digests = append(make([][16]byte, 0, size), g.disk.digests...)
 	}
-	links := append(newArena[uint32](size*(2*g.opt.M+1)), g.links...)
+	links := g.links
+	var at []uint32
+	if g.packed == nil {
+		links = append(newArena[uint32](size*(2*g.opt.M+1)), g.links...)
+	} else {
+		at = append(make([]uint32, 0, size), g.packed.at...)
+	}
 	upperAt := append(make([]uint32, 0, size), g.upperAt...)
 	state := append(make([]slotState, 0, size), g.state...)
 	owner := append(make([]member, 0, size), g.owner...)
@@ -42,8 +45,8 @@ func (g *graph) grow(n int) {
 	swap()
 	swapEdges()
 	g.vectors, g.links, g.upperAt, g.state, g.owner, g.ordOf = vectors, links, upperAt, state, owner, ordOf
-	if g.disk != nil {
-		g.disk.digests = digests
+	if g.packed != nil {
+		g.packed.at = at
 	}
 	g.mu.Unlock()
 	if g.edges != nil && old <= refitSlots { // the codes were fitted anew
@@ -114,13 +117,18 @@ func (g *graph) take(level int) uint32 {
 		g.inLinks = append(g.inLinks, 0)
 		if g.disk == nil {
 			g.vectors = g.vectors[:len(g.vectors)+g.stride]
-		} else {
-			g.disk.digests = g.disk.digests[:len(g.disk.digests)+1]
 		}
-		g.links = g.links[:len(g.links)+2*g.opt.M+1]
+		if g.packed == nil {
+			g.links = g.links[:len(g.links)+2*g.opt.M+1]
+		} else {
+			g.packed.at = append(g.packed.at, 0)
+		}
 	}
 	g.state[slot] = pending
 	g.hidden++
+	if g.disk != nil {
+		g.disk.rows.take(slot)
+	}
 	if g.edges != nil {
 		g.edges.reset(slot)
 	}
@@ -133,7 +141,11 @@ func (g *graph) release(slot uint32) {
 	g.state[slot] = free
 	g.hidden--
 	g.dropBlock(slot)
-	g.list(slot, 0)[0] = 0
+	if g.packed == nil {
+		g.list(slot, 0)[0] = 0
+	} else {
+		g.packed.set(slot, nil)
+	}
 	g.free = append(g.free, slot)
 }
 
@@ -141,12 +153,12 @@ func (g *graph) release(slot uint32) {
 func (g *graph) reset() {
 	clear(g.links)
 	clear(g.freeUpper[:])
+	if g.packed != nil {
+		g.packed.clear()
+	}
 	g.vectors, g.links, g.upper, g.upperAt = g.vectors[:0], g.links[:0], g.upper[:1], g.upperAt[:0]
 	g.state, g.owner = g.state[:0], g.owner[:0]
 	g.ordOf, g.inLinks = g.ordOf[:0], g.inLinks[:0]
-	if g.disk != nil {
-		g.disk.digests = g.disk.digests[:0]
-	}
 	clear(g.more)
 	clear(g.slotOf)
 	g.free, g.sweepAt, g.top, g.lives, g.hidden = g.free[:0], -1, -1, 0, 0

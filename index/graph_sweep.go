@@ -45,6 +45,11 @@ func (g *graph) repairRound(first, count int) {
 		}
 	}
 	g.link(g.rounds.fresh)
+	if g.packed != nil {
+		g.mu.Lock()
+		g.packed.settle()
+		g.mu.Unlock()
+	}
 	if g.edges != nil {
 		g.parallel(count, func(_ *walk, i int) { g.dropCondemned(uint32(first + i)) })
 	}
@@ -61,13 +66,12 @@ func (g *graph) repair(w *walk, p *plan) {
 	}
 	p.setLayers(g.level(p.slot) + 1)
 	for layer := range p.layers {
-		list := g.list(p.slot, layer)
-		if !slices.ContainsFunc(list[1:1+list[0]], func(v uint32) bool { return g.state[v] == condemned }) {
+		if !slices.ContainsFunc(g.neighbours(p.slot, layer, w.links), func(v uint32) bool { return g.state[v] == condemned }) {
 			continue
 		}
 		p.redo |= 1 << layer
 		keys, stay := g.replacements(w, p.layers[layer], p.slot, layer)
-		p.layers[layer] = g.chooseBeside(w, keys, stay, len(list)-1)
+		p.layers[layer] = g.chooseBeside(w, keys, stay, g.room(layer))
 		slices.Sort(p.layers[layer])
 		if layer == 0 {
 			p.spare = append(p.spare[:0], w.spare...)
@@ -81,9 +85,9 @@ func (g *graph) replacements(w *walk, keys []key, slot uint32, layer int) (_ []k
 	w.begin(cap(g.state))
 	w.visited[slot] = w.gen
 	g.askSlot(w, slot)
-	add := func(list []uint32, ok slotState) {
+	add := func(links []uint32, ok slotState) {
 		near := w.near[:0]
-		for _, v := range list[1 : 1+list[0]] {
+		for _, v := range links {
 			if g.state[v]&ok != 0 && w.visited[v] != w.gen {
 				w.visited[v] = w.gen
 				near = append(near, v)
@@ -94,13 +98,12 @@ func (g *graph) replacements(w *walk, keys []key, slot uint32, layer int) (_ []k
 			keys = append(keys, makeKey(w.dist[i], v))
 		}
 	}
-	list := g.list(slot, layer)
-	add(list, live|dead)
+	links := g.neighbours(slot, layer, w.links)
+	add(links, live|dead)
 	stay = len(keys)
-	for _, v := range list[1 : 1+list[0]] {
-		if g.state[v] == condemned {
-			add(g.list(v, layer), live)
-		}
+	links = slices.DeleteFunc(slices.Clone(links), func(v uint32) bool { return g.state[v] != condemned })
+	for _, v := range links {
+		add(g.neighbours(v, layer, w.links), live)
 	}
 	if len(keys) < g.opt.M {
 		g.enter(w)
@@ -123,10 +126,10 @@ func (g *graph) replacements(w *walk, keys []key, slot uint32, layer int) (_ []k
 func (g *graph) endSweep() {
 	r := &g.rounds
 	r.orphans = r.orphans[:0]
+	buf := make([]uint32, g.room(0))
 	for slot, s := range g.state {
 		if s == condemned {
-			list := g.list(uint32(slot), 0)
-			g.unlink(list[1 : 1+list[0]])
+			g.unlink(g.neighbours(uint32(slot), 0, buf))
 		}
 	}
 	g.adopt(r.orphans)
@@ -136,6 +139,9 @@ func (g *graph) endSweep() {
 		if s == condemned {
 			g.release(uint32(slot))
 		}
+	}
+	if g.packed != nil {
+		g.packed.settle()
 	}
 	g.sweepAt = -1
 	if g.top < 0 || g.state[g.entry] != free {

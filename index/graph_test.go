@@ -67,7 +67,7 @@ func must(t testing.TB, err error) {
 func checkGraph(t *testing.T, g *graph) {
 	t.Helper()
 	counts := map[slotState]int{}
-	in := make([]int32, len(g.state))
+	in, buf := make([]int32, len(g.state)), make([]uint32, g.room(0))
 	ids := 0
 	for i, s := range g.state {
 		slot := uint32(i)
@@ -84,13 +84,12 @@ func checkGraph(t *testing.T, g *graph) {
 				}
 			}
 		}
-		if s == free && (g.list(slot, 0)[0] != 0 || g.upperAt[slot] != 0) {
+		if s == free && (len(g.neighbours(slot, 0, buf)) != 0 || g.upperAt[slot] != 0) {
 			t.Fatalf("free slot %d has links", slot)
 		}
 		for layer := range g.level(slot) + 1 {
-			list := g.list(slot, layer)
 			seen := map[uint32]bool{slot: true}
-			for _, v := range list[1 : 1+list[0]] {
+			for _, v := range g.neighbours(slot, layer, buf) {
 				if seen[v] || g.state[v] == free || g.level(v) < layer || s != condemned && g.state[v] == condemned && i < g.sweepAt {
 					t.Fatalf("slot %d (state %d) layer %d links to %d (state %d, level %d, seen %v)", slot, s, layer, v, g.state[v], g.level(v), seen[v])
 				}
@@ -154,7 +153,7 @@ func linksPerSlot(g *graph) float64 {
 	sum := 0
 	for i, s := range g.state {
 		if s == live {
-			sum += int(g.list(uint32(i), 0)[0])
+			sum += len(g.neighbours(uint32(i), 0, make([]uint32, g.room(0))))
 		}
 	}
 	return float64(sum) / float64(g.lives)

@@ -38,6 +38,7 @@ type walk struct {
 	gen     uint16
 	without uint32    // 1 + a slot of layer 0 that is not walked, 0 for none
 	near    []uint32  // slots of one kernel call
+	links   []uint32  // of one slot, unpacked
 	dist    []float32 // and their distances
 	cands   []key     // of choose
 	nearest nearest   // of an exact search
@@ -46,10 +47,7 @@ type walk struct {
 	spare   []key // near slots that choose did not choose
 	hits    []Hit
 	// where vectors are on disk:
-	row     []float32 // the one just read
-	members []member  // to read
-	known   []bool    // of these: read
-	moved   []movedPoint
+	row []float32 // the one just read
 }
 
 func (g *graph) getWalk() *walk {
@@ -57,7 +55,7 @@ func (g *graph) getWalk() *walk {
 		return w
 	}
 	n := max(2*g.opt.M, roundSize) + 1
-	w := &walk{query: make([]float32, g.stride), near: make([]uint32, n), dist: make([]float32, n)}
+	w := &walk{query: make([]float32, g.stride), near: make([]uint32, n), dist: make([]float32, n), links: make([]uint32, 2*g.opt.M+1)}
 	if g.edges != nil {
 		w.edges = g.edges.scratch()
 	}
@@ -65,7 +63,7 @@ func (g *graph) getWalk() *walk {
 		w.code = g.codes.query()
 	}
 	if g.disk != nil {
-		w.row = make([]float32, g.stride)
+		w.row = rowBuffer(g.space)
 	}
 	return w
 }
@@ -150,13 +148,12 @@ func (g *graph) walkLayer(ctx context.Context, w *walk, layer, ef int) error {
 		}
 		slot := pool[at].slot()
 		pool[at] |= expanded
-		list := g.list(slot, layer)
 		near := w.near
-		near = near[:distance.Unseen(list[1:1+atomic.LoadUint32(&list[0])], visited, gen, near)]
+		near = near[:distance.Unseen(g.neighbours(slot, layer, w.links), visited, gen, near)]
 		at = distance.Open(pool, at+1)
 		var next *uint32
 		if at < len(pool) {
-			next = &g.list(pool[at].slot(), layer)[0]
+			next = g.firstLink(pool[at].slot(), layer)
 		}
 		g.compare(w, near, next)
 		if !filter {

@@ -121,15 +121,18 @@ func (g *graph) footprint(more int) int64 {
 
 // memory is the memory of so many slots. One in M−1 has a list of an upper layer.
 func (g *graph) memory(slots int) int64 {
-	bytes := 4*(2*g.opt.M+1) + 4 + 4*(g.opt.M+2)/(g.opt.M-1) + 1 + 32 + 4 + 4
+	bytes := 4 + 4*(g.opt.M+2)/(g.opt.M-1) + 1 + 32 + 4 + 4
 	if g.disk == nil {
 		bytes += 4 * g.stride
-	} else {
-		bytes += 16
 	}
 	n := int64(slots) * int64(bytes)
 	if g.codes != nil {
 		n += g.codes.bytes(slots)
+	}
+	if g.packed != nil {
+		n += g.packed.memory(slots, g.opt.M)
+	} else {
+		n += int64(slots) * 4 * int64(2*g.opt.M+1)
 	}
 	if g.edges != nil {
 		n += g.edges.bytes(slots)

@@ -19,8 +19,8 @@ const (
 	// the nearest: the fastest for long vectors up to a recall of about 0.997, for twice the memory. For MinBinaryDimension components and
 	// more, and an M of at most MaxBinaryM.
 	QuantizationBinary Quantization = "binary"
-	// QuantizationInt8Disk compares the same codes and keeps no vectors in memory: the best candidates are read from the store. For
-	// collections of a Store only.
+	// QuantizationInt8Disk compares the same codes and keeps no vectors in memory, and packs its links: the best candidates are read from
+	// disk. The least memory. For collections of a Store only.
 	QuantizationInt8Disk Quantization = "int8-disk"
 	// QuantizationAuto is what is fastest for the dimension: see Quantization.Pick.
 	QuantizationAuto Quantization = "auto"

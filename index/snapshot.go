@@ -36,6 +36,11 @@ func (s *Store) snapshotPath(number uint32, generation uint64) string {
 	return filepath.Join(s.dir, fmt.Sprintf("snapshot-%d-%d.graph", number, generation))
 }
 
+// rowsPath is where the vectors of a collection lie that are in no snapshot and not in memory either (graph_rows.go).
+func (s *Store) rowsPath(number uint32) string {
+	return filepath.Join(s.dir, fmt.Sprintf("vectors-%d.rows", number))
+}
+
 // Snapshot stores the graph, so that the next Open need not build it again. Close does it too; call it after a large import, or
 // now and then, to spare the next start after a crash. Writes wait while the graph is written, searches do not. It does nothing
 // when no write came since the last one, and for engines other than EngineGraph.
@@ -90,12 +95,26 @@ func (c *Collection) writeSnapshot(ctx context.Context) error {
 		return errors.Join(err, os.Remove(path))
 	}
 	c.saved = next
+	if err := g.rebase(path, next); err != nil {
+		return err
+	}
 	if err := c.store.removeSnapshots(func(number uint32, generation uint64) bool {
 		return number == c.record.Number && generation != next.Generation
 	}); err != nil {
 		return err
 	}
 	return c.store.reclaim()
+}
+
+// rebase reads the vectors that are not in memory from the snapshot at path.
+func (g *graph) rebase(path string, m manifest) error {
+	if g.disk == nil {
+		return nil
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	rows := g.disk.rows
+	return rows.rebase(path, m.Body-int64(m.Image.Slots)*rows.size())
 }
 
 func (c *Collection) setManifest(m manifest) error {
@@ -163,7 +182,10 @@ func (c *Collection) readSnapshot(txn *badger.Txn, o Options) (*graph, error) {
 	if err != nil {
 		return nil, err
 	}
-	g, err := readImage(context.Background(), m.Image, r, o, c)
+	g, err := readImage(context.Background(), m.Image, r, o, c.onDisk())
+	if err == nil {
+		err = g.rebase(f.Name(), m)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", filepath.Base(f.Name()), err)
 	}

@@ -98,14 +98,28 @@ func (r *sumReader) read(ctx context.Context, into ...[]byte) error {
 	}
 	r.at = end
 	from, blocks := first/snapshotBlock, (end-1)/snapshotBlock-first/snapshotBlock+1
+	return r.blocks(ctx, from, blocks, func(block int64) error { return r.readBlock(block, first, into) })
+}
+
+// skip checks the next bytes, and leaves them where they are.
+func (r *sumReader) skip(ctx context.Context, n int64) error {
+	first, end := r.at/snapshotBlock, (r.at+n+snapshotBlock-1)/snapshotBlock
+	if r.at += n; r.at > r.bytes {
+		return fmt.Errorf("body of %d bytes ends before byte %d: %w", r.bytes, r.at, ErrCorrupt)
+	}
+	return r.blocks(ctx, first, end-first, func(block int64) error { return r.readBlock(block, 0, nil) })
+}
+
+// blocks calls f for so many blocks, until one fails.
+func (r *sumReader) blocks(ctx context.Context, first, n int64, f func(block int64) error) error {
 	var failed atomic.Pointer[error]
-	workers(r.threads, int(blocks), func(i int) {
+	workers(r.threads, int(n), func(i int) {
 		if failed.Load() != nil {
 			return
 		}
 		err := ctx.Err()
 		if err == nil {
-			err = r.readBlock(from+int64(i), first, into)
+			err = f(first + int64(i))
 		}
 		if err != nil {
 			failed.CompareAndSwap(nil, &err)

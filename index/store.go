@@ -289,6 +289,9 @@ func (s *Store) Drop(name string) error {
 	c.dropped.Store(true)
 	delete(s.collections, name)
 	s.budget.drop(c)
+	if err := c.closeRows(); err != nil {
+		return fmt.Errorf("dropping collection %q: %w", name, err)
+	}
 	if err := s.sweepDropped(); err != nil {
 		return err
 	}
@@ -336,6 +339,9 @@ func (s *Store) Close() error {
 	for _, name := range s.Names() {
 		c := s.collections[name]
 		if err := c.writeSnapshot(context.Background()); err != nil {
+			errs = append(errs, fmt.Errorf("collection %q: %w", name, err))
+		}
+		if err := c.closeRows(); err != nil {
 			errs = append(errs, fmt.Errorf("collection %q: %w", name, err))
 		}
 	}

@@ -2,43 +2,21 @@ package index
 
 import (
 	"context"
-	"errors"
 
 	"github.com/dgraph-io/badger/v4"
 )
 
 // A collection is the vectorReader of its graph.
 
-func (c *Collection) readVectors(ctx context.Context, members []member, row []float32, use func(i int, seq uint64) bool) error {
-	return c.store.db.View(func(txn *badger.Txn) error {
-		var key []byte
-		for i, m := range members {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			key = append(appendNumber(key[:0], recordPoint, c.record.Number), m.id...)
-			item, err := txn.Get(key)
-			if errors.Is(err, badger.ErrKeyNotFound) {
-				continue
-			}
-			if err != nil {
-				return err
-			}
-			more := true
-			err = item.Value(func(b []byte) error {
-				p, err := decodePoint(b, m.id, c.record.Config.Dimension)
-				if err == nil {
-					p.vector(row)
-					more = use(i, p.seq)
-				}
-				return err
-			})
-			if err != nil || !more {
-				return err
-			}
-		}
-		return nil
-	})
+// onDisk is where a graph of the collection has its vectors.
+func (c *Collection) onDisk() *onDisk {
+	return &onDisk{vectorReader: c, rows: &rowFile{
+		dim:  c.record.Config.Dimension,
+		path: c.store.rowsPath(c.record.Number),
+		warn: func(err error) {
+			c.store.opt.Logger.Warn("a vector stays in memory, it cannot be written to disk", "collection", c.name, "error", err)
+		},
+	}}
 }
 
 func (c *Collection) eachVector(ctx context.Context, row []float32, use func(id string) error) error {
@@ -57,4 +35,15 @@ func (c *Collection) eachVector(ctx context.Context, row []float32, use func(id 
 			})
 		})
 	})
+}
+
+// closeRows closes the files with vectors that are not in memory.
+func (c *Collection) closeRows() error {
+	g, ok := c.engine.(*graph)
+	if !ok || g.disk == nil {
+		return nil
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.disk.rows.close()
 }

@@ -89,15 +89,15 @@ func (v *verifier) graph(ctx context.Context, c *Collection, g *graph, report *C
 
 // countLinks counts the links of layer 0 and compares them with inLinks.
 func (g *graph) countLinks() (int, error) {
-	in := make([]int32, len(g.state))
+	in, buf := make([]int32, len(g.state)), make([]uint32, g.room(0))
 	n := 0
 	for i, s := range g.state {
 		if s == free {
 			continue
 		}
-		list := g.list(uint32(i), 0)
-		n += int(list[0])
-		for _, to := range list[1 : 1+list[0]] {
+		links := g.neighbours(uint32(i), 0, buf)
+		n += len(links)
+		for _, to := range links {
 			in[to]++
 		}
 	}
@@ -114,15 +114,14 @@ func (g *graph) unreachable() int {
 	if g.top < 0 {
 		return 0
 	}
-	seen := make([]bool, len(g.state))
+	seen, buf := make([]bool, len(g.state)), make([]uint32, g.room(0))
 	queue := []uint32{g.entry}
 	seen[g.entry] = true
 	for len(queue) > 0 {
 		slot := queue[len(queue)-1]
 		queue = queue[:len(queue)-1]
 		for layer := range g.level(slot) + 1 {
-			list := g.list(slot, layer)
-			for _, to := range list[1 : 1+list[0]] {
+			for _, to := range g.neighbours(slot, layer, buf) {
 				if !seen[to] {
 					seen[to] = true
 					queue = append(queue, to)

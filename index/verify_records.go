@@ -227,7 +227,7 @@ func (g *graph) agrees(id string, p *pointRecord) error {
 		return fmt.Errorf("point %q is not in it", id)
 	case g.find(slot, id).seq != p.seq:
 		return fmt.Errorf("point %q is of write %d in it, and of write %d", id, g.find(slot, id).seq, p.seq)
-	case g.disk != nil && g.disk.digests[slot] != digestOf(row), g.disk == nil && !slices.Equal(g.vector(slot)[:g.dim], row):
+	case !g.holds(slot, row):
 		return fmt.Errorf("point %q has another vector in it", id)
 	}
 	return nil
