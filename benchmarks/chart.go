@@ -19,7 +19,7 @@ type Chart struct {
 	Panels        []Panel
 }
 
-// Panel is lines over one Y axis.
+// Panel is lines over one Y axis. Where there is one line alone, YLabel names it.
 type Panel struct {
 	YLabel string
 	Lines  []Line
@@ -73,7 +73,7 @@ func (c Chart) panel(i int) (*plot.Plot, error) {
 
 	low, high := math.Inf(1), math.Inf(-1)
 	for j, l := range c.Panels[i].Lines {
-		if err := l.add(p, j); err != nil {
+		if err := l.add(p, j, len(c.Panels[i].Lines) > 1); err != nil {
 			return nil, err
 		}
 		for _, values := range [][]float64{l.Y, l.Low, l.High} {
@@ -107,20 +107,23 @@ func (c Chart) span() (left, right float64) {
 	return left, right
 }
 
-// ticks names every X.
+// ticks names every X once.
 func (c Chart) ticks() (ticks []plot.Tick) {
+	seen := map[float64]bool{}
 	for _, panel := range c.Panels {
 		for _, l := range panel.Lines {
 			for _, x := range l.X {
-				ticks = append(ticks, plot.Tick{Value: x, Label: fmt.Sprint(x)})
+				if !seen[x] {
+					seen[x], ticks = true, append(ticks, plot.Tick{Value: x, Label: fmt.Sprint(x)})
+				}
 			}
 		}
 	}
 	return ticks
 }
 
-// add draws the line in the style of the given place.
-func (l Line) add(p *plot.Plot, place int) error {
+// add draws the line in the style of the given place, and names it where there is to be a legend.
+func (l Line) add(p *plot.Plot, place int, legend bool) error {
 	style := lineStyles[place%len(lineStyles)]
 	points := make(plotter.XYs, len(l.X))
 	for i, x := range l.X {
@@ -133,7 +136,9 @@ func (l Line) add(p *plot.Plot, place int) error {
 	line.Color, line.Width = style.color, vg.Points(1.5)
 	dots.Color, dots.Shape, dots.Radius = style.color, style.shape, vg.Points(3)
 	p.Add(line, dots)
-	p.Legend.Add(l.Name, line, dots)
+	if legend {
+		p.Legend.Add(l.Name, line, dots)
+	}
 	if l.Low == nil {
 		return nil
 	}

@@ -22,7 +22,7 @@ func TestChart(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := svgText(t, path)
-	for _, want := range []string{"a curve", "labels", "accuracy", "loss", "nearest", "probe", "one point", "\n1\n", "\n5\n", "\n100\n"} {
+	for _, want := range []string{"a curve", "labels", "accuracy", "loss", "nearest", "probe", "\n1\n", "\n5\n", "\n100\n"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in %s", want, text)
 		}

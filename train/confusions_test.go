@@ -179,7 +179,7 @@ func TestMinedRunsAreDeterministic(t *testing.T) {
 			if try > 200 {
 				t.Fatal("the run makes no progress")
 			}
-			m, err := Run(newCountdown(d.Len()+v.Len()+4*runtime.GOMAXPROCS(0)+9+3*try), d, v, o)
+			m, err := Run(newCountdown(d.Len()+v.Len()+4*runtime.GOMAXPROCS(0)+9+3*try+try*try/4), d, v, o)
 			if err == nil {
 				if !bytes.Equal(want, modelBytes(t, m)) {
 					t.Errorf("%s: interrupted %d times, it ends with another model", loss, try)

@@ -237,7 +237,7 @@ func (s shown) chart(rec train.Record) benchmarks.Chart {
 		curves []curve
 	}{
 		{"loss", []curve{{"loss", func(e train.Epoch) (float64, bool) { return e.Loss, true }}}},
-		{"accuracy", []curve{{"validation kNN", func(e train.Epoch) (float64, bool) { return e.Validation, e.Validation >= 0 }}}},
+		{"validation kNN", []curve{{"validation kNN", func(e train.Epoch) (float64, bool) { return e.Validation, e.Validation >= 0 }}}},
 		{"effective rank", []curve{{"effective rank", healthy(func(h train.Health) float64 { return h.EffectiveRank })}}},
 		{"of the embeddings", []curve{
 			{"variance", healthy(func(h train.Health) float64 { return h.Variance })},
