@@ -92,7 +92,7 @@ func (r *run) mine() error {
 	if err != nil || negatives != NegativesIndex {
 		return err
 	}
-	c, err := newConfusions(r.objective, r.drawn.Labels, r.dimension, r.perEpoch, r.perEpoch*r.sampler.Size()/4, r.Threads, r.Seed)
+	c, err := newConfusions(r.objective, r.drawn.Labels, r.dimension, r.perEpoch, r.steps, r.perEpoch*r.sampler.Size()/4, r.Threads, r.Seed)
 	if err != nil {
 		return err
 	}

@@ -37,6 +37,7 @@ type confusions struct {
 	labels     []int
 	embeddings kernel.Matrix // an item's row is 0 until it is seen
 	every      int           // steps of a period
+	steps      int           // of the run: for later ones nothing is mined
 	anchors    int           // at most so many items are searched for a period, drawn at random
 	step       int           // batches seen
 	seed       uint64
@@ -54,9 +55,9 @@ type confusionTable struct {
 	near    []int // confusionsKept an anchor, nearest first; −1 where there are no more
 }
 
-// newConfusions wraps inner for a run of so many steps an epoch; a period needs so many anchors.
-func newConfusions(inner Objective, labels []int, dimension, every, anchors, threads int, seed uint64) (*confusions, error) {
-	c := &confusions{Objective: inner, labels: labels, embeddings: kernel.NewMatrix(len(labels), dimension), every: max(every, 2*confusionsAhead),
+// newConfusions wraps inner for a run of so many steps, so many of them an epoch; a period needs so many anchors.
+func newConfusions(inner Objective, labels []int, dimension, every, steps, anchors, threads int, seed uint64) (*confusions, error) {
+	c := &confusions{Objective: inner, labels: labels, embeddings: kernel.NewMatrix(len(labels), dimension), every: max(every, 2*confusionsAhead), steps: steps,
 		anchors: anchors, seed: seed, threads: threads, found: make(chan struct{})}
 	_, err := c.empty() // what could go wrong later goes wrong now
 	return c, err
@@ -76,7 +77,7 @@ func (c *confusions) Loss(b *Batch, emb, grad kernel.Matrix) float32 {
 		copy(c.embeddings.Row(item), emb.Row(row))
 	}
 	c.step++
-	if next := c.step + confusionsAhead; next%c.every == 0 {
+	if next := c.step + confusionsAhead; next%c.every == 0 && next < c.steps {
 		t, err := c.find(next / c.every)
 		if err != nil {
 			panic(fmt.Sprintf("train: mining negatives: %v", err))

@@ -28,7 +28,7 @@ func seenConfusions(t *testing.T, items, anchors int) (*confusions, kernel.Matri
 	for i := range labels {
 		labels[i] = i % 5
 	}
-	c, err := newConfusions(zero(), labels, 8, 20, anchors, 2, 1)
+	c, err := newConfusions(zero(), labels, 8, 20, 1000, anchors, 2, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
