@@ -24,11 +24,11 @@ type Options struct {
 	Temperature  float64          `json:"temperature"`         // of supcon, ntxent and moco, default 0.1; multi-similarity: 1/β, default 0.02; arcface: 1/s, default 1/16
 	Margin       float64          `json:"margin"`              // contrastive: distance of dissimilar pairs, default 1; triplet: squared distance, default 0.2; multi-similarity: similarity λ, default 0.5; arcface: radians, default 0.3
 	Batch        int              `json:"batch"`               // rows; default 32 to 256, more with more data; fewer where the sampler can fill no more
-	Epochs       int              `json:"epochs"`              // default 5, more with little data: as many as make 600 steps, at most 200
+	Epochs       int              `json:"epochs"`              // default 5, of photographs 10, more with little data: as many as make 600 steps, at most 200
 	Rate         float64          `json:"rate"`                // peak learning rate; default 4e-3·√(batch/256)
 	Decay        float64          `json:"decay"`               // weight decay, decoupled; default 1e-4
 	Warmup       float64          `json:"warmup"`              // share of the steps; default 0.05
-	Augmentation *Augmentation    `json:"augmentation"`        // default Digits()
+	Augmentation *Augmentation    `json:"augmentation"`        // nil = what a trial finds better with enough labels, else Digits()
 	Robust       *Robust          `json:"robust,omitempty"`    // corrupts a share of the views; nil for none
 	Rotations    bool             `json:"rotations,omitempty"` // pictures turned by 90, 180 and 270 degrees are classes of their own
 	Seed         uint64           `json:"seed"`
@@ -45,14 +45,15 @@ type Options struct {
 
 	// What follows is no part of the record; all but Base, which From names, changes neither the model nor its file.
 
-	Base       *encoder.Model `json:"-"` // whose weights and preprocessing training starts from; only the last linear layer of Network may differ, and starts anew
-	Threads    int            `json:"-"` // 0 means one a core
-	Checkpoint string         `json:"-"` // file to write at every epoch and on cancellation; "" writes none
-	Resume     bool           `json:"-"` // go on from Checkpoint
-	Progress   func(Progress) `json:"-"` // called about twice a second and at the end of every epoch
-	Begin      func(Options)  `json:"-"` // called once with what was chosen, before the first step
-	Notice     func(BackOff)  `json:"-"` // called when training goes back after a setback
-	Skip       func(Skipped)  `json:"-"` // called for each item that cannot be decoded and is left out
+	Base       *encoder.Model                              `json:"-"` // whose weights and preprocessing training starts from; only the last linear layer of Network may differ, and starts anew
+	Threads    int                                         `json:"-"` // 0 means one a core
+	Checkpoint string                                      `json:"-"` // file to write at every epoch and on cancellation; "" writes none
+	Resume     bool                                        `json:"-"` // go on from Checkpoint
+	Progress   func(Progress)                              `json:"-"` // called about twice a second and at the end of every epoch
+	Begin      func(Options)                               `json:"-"` // called once with what was chosen, before the first step
+	Tried      func(augmentation string, accuracy float64) `json:"-"` // called after each trial of an augmentation, where none was set
+	Notice     func(BackOff)                               `json:"-"` // called when training goes back after a setback
+	Skip       func(Skipped)                               `json:"-"` // called for each item that cannot be decoded and is left out
 }
 
 // Progress tells where a run is.
@@ -71,7 +72,15 @@ type Progress struct {
 func (o *Options) SetDefaults(items, classes int, size encoder.Size) {
 	set(&o.Dimension, 64)
 	set(&o.Batch, 32<<min(3, max(0, bits.Len(uint(items/512))))) // 256 from 2048 items on
-	set(&o.Epochs, min(200, max(5, 600*o.Batch/max(1, items))))
+	if o.Augmentation == nil {
+		a := Digits()
+		o.Augmentation = &a
+	}
+	least := 5
+	if o.Augmentation.Flip > 0 {
+		least = 10 // photographs have more to learn than ink
+	}
+	set(&o.Epochs, min(200, max(least, 600*o.Batch/max(1, items))))
 	set(&o.Rate, defaultRate(o.Optimizer, o.Batch*o.batchesAStep()))
 	if o.Optimizer != "" && o.Optimizer != OptimizerAdamW.String() {
 		set(&o.Momentum, 0.9)
@@ -92,13 +101,15 @@ func (o *Options) SetDefaults(items, classes int, size encoder.Size) {
 			set(&o.EMA, DefaultMoCoEMA)
 		}
 	}
-	if o.Augmentation == nil {
-		a := Digits()
-		o.Augmentation = &a
-	}
 	if o.Network.Layers == nil {
 		o.Network = encoder.Default(size, o.Dimension)
 	}
+}
+
+// setDefaultsFor fills in what is zero.
+func (o *Options) setDefaultsFor(data Dataset, size encoder.Size) {
+	classes, _ := itemsByClass(data.Labels)
+	o.SetDefaults(data.Len(), len(classes), size)
 }
 
 // defaultRate is the peak rate for so many rows a step.

@@ -25,24 +25,38 @@ func Run(ctx context.Context, data, validation Dataset, o Options) (*encoder.Mod
 	if err != nil {
 		return nil, err
 	}
-	classes, _ := itemsByClass(data.Labels)
-	o.SetDefaults(data.Len(), len(classes), pre.Size)
+	asked := o
+	o.setDefaultsFor(data, pre.Size)
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
 	pre.Size = o.Network.Input
-	if o.Begin != nil {
-		o.Begin(o)
-	}
 	r, err := newRun(ctx, data, validation, pre, o)
 	if err != nil {
 		return nil, err
 	}
-	err = r.train(ctx)
-	if err := errors.Join(err, r.graph.Close(), r.dev.Close()); err != nil {
+	if asked.Augmentation == nil {
+		if asked.Augmentation, err = r.chooseAugmentation(ctx); err != nil {
+			return nil, err
+		}
+		asked.setDefaultsFor(data, pre.Size)
+		r.Options = asked
+	}
+	if o.Begin != nil {
+		o.Begin(r.Options)
+	}
+	if err := r.run(ctx); err != nil {
 		return nil, err
 	}
 	return r.model(ctx)
+}
+
+// run prepares, trains and gives back what it held.
+func (r *run) run(ctx context.Context) error {
+	if err := r.prepare(); err != nil {
+		return err
+	}
+	return errors.Join(r.train(ctx), r.graph.Close(), r.dev.Close())
 }
 
 // preprocessing is that of the model to start from, or what suits the data; then mean and deviation are not yet measured.
@@ -95,6 +109,7 @@ type run struct {
 	pace                  pace
 }
 
+// newRun decodes the data.
 func newRun(ctx context.Context, data, validation Dataset, pre encoder.Preprocessing, o Options) (_ *run, err error) {
 	r := &run{Options: o, pre: pre, began: time.Now()}
 	decoder, err := inUnits(pre).Decoder()
@@ -118,58 +133,64 @@ func newRun(ctx context.Context, data, validation Dataset, pre encoder.Preproces
 	r.around = around(r.pre, r.features)
 	standardize(r.pre, r.features)
 	standardize(r.pre, r.held)
+	return r, nil
+}
+
+// prepare makes what training needs, at its first step or where a checkpoint left off.
+func (r *run) prepare() (err error) {
+	o := r.Options
 	r.drawn = r.data
 	if o.Rotations {
 		r.drawn = r.data.turned()
 	}
 	items := 0 // that one batch takes from it
 	if r.sampler, items, err = o.sampler(r.drawn); err != nil {
-		return nil, err
+		return err
 	}
 	r.perEpoch = max(1, r.drawn.Len()/(items*r.batchesAStep())) * r.batchesAStep()
 	r.steps = r.perEpoch * o.Epochs
 	r.fingerprint, err = r.fingerprintOf()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	weights, err := o.initialWeights()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	var saved *checkpoint
 	if o.Resume {
 		if saved, err = readCheckpoint(o.Checkpoint, r.fingerprint, r.steps, sizesOf(weights)); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if r.dimension, err = o.Network.Dimension(); err != nil {
-		return nil, err
+		return err
 	}
 	r.probe = r.newProbe()
 	if r.Patience > 0 && !r.labelled() {
-		return nil, fmt.Errorf("%w: patience %d needs labelled items on both sides, those held out and those trained on, to follow the accuracy: label some, or leave patience out", ErrOptions, r.Patience)
+		return fmt.Errorf("%w: patience %d needs labelled items on both sides, those held out and those trained on, to follow the accuracy: label some, or leave patience out", ErrOptions, r.Patience)
 	}
 	if r.objective, err = o.newObjective(r.drawn); err != nil {
-		return nil, err
+		return err
 	}
 	if r.chance, err = r.chanceLoss(); err != nil {
-		return nil, err
+		return err
 	}
 	if err := r.mine(); err != nil {
-		return nil, err
+		return err
 	}
 	if r.dev, err = kernel.NewCPUWith(o.Threads, o.Precision); err != nil {
-		return nil, err
+		return err
 	}
 	if r.graph, err = encoder.NewGraph(r.dev, o.Network, weights, r.sampler.Size(), o.Freeze, func(emb, grad kernel.Matrix) float32 {
 		return r.objective.Loss(r.batch, emb, grad)
 	}); err != nil {
-		return nil, errors.Join(err, r.dev.Close())
+		return errors.Join(err, r.dev.Close())
 	}
 	if err := r.equip(saved); err != nil {
-		return nil, errors.Join(err, r.graph.Close(), r.dev.Close())
+		return errors.Join(err, r.graph.Close(), r.dev.Close())
 	}
-	return r, nil
+	return nil
 }
 
 // equip adds to the graph what moves its weights, and takes up the state of a checkpoint, which may be nil.

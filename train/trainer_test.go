@@ -318,6 +318,9 @@ func TestDivergenceIsReported(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := r.prepare(); err != nil {
+		t.Fatal(err)
+	}
 	huge := make([]float32, r.graph.Weight(0).Len())
 	for i := range huge {
 		huge[i] = 1e38

@@ -31,6 +31,7 @@ not learned from, and leaves the test images alone: choose by it, and measure on
 	f.IntVar(&o.Limit, "limit", 0, "learn from the first N training images; 0 means all")
 	f.BoolVar(&o.Validation, "validation", false, "measure on training images kept aside, not on the test images")
 	f.IntVar(&o.Train.Epochs, "epochs", 0, "times through the training images; 0 means chosen as by akin train")
+	augmentFlag(c, &o.Train.Augmentation)
 	f.IntVar(&o.Train.Threads, "threads", 0, "threads; 0 means one a core")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if err := typed(c, map[string]int{"seeds": o.Seeds, "limit": o.Limit, "epochs": o.Train.Epochs}); err != nil {

@@ -228,7 +228,8 @@ func (d *demo) make(ctx context.Context, s *index.Store) (*encoder.Encoder, erro
 
 // train returns the encoder. It goes on from the checkpoint of an interrupted demo, also from one that had finished training.
 func (d *demo) train(ctx context.Context, rest, held train.Dataset) (*encoder.Encoder, error) {
-	o := train.Options{Epochs: d.epochs, Seed: d.seed, Holdout: demoHoldout, Threads: d.threads, Progress: d.trainProgress(), Checkpoint: d.checkpointPath()}
+	digits := train.Digits() // what a trial would find
+	o := train.Options{Epochs: d.epochs, Augmentation: &digits, Seed: d.seed, Holdout: demoHoldout, Threads: d.threads, Progress: d.trainProgress(), Checkpoint: d.checkpointPath()}
 	if _, err := os.Stat(o.Checkpoint); err == nil {
 		o.Resume = true
 	}

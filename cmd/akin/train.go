@@ -31,7 +31,7 @@ func newTrain(a *app) *cobra.Command {
 	var w workspace
 	var o train.Options
 	var data, labels string
-	var noAugment, robust, force bool
+	var robust, force bool
 	c := &cobra.Command{
 		Use:   "train --data DIR",
 		Short: "Train an encoder on your own images",
@@ -68,7 +68,7 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 	f.Uint64Var(&o.Seed, "seed", 0, "of every random choice: the same seed and data give the same model")
 	f.TextVar(&o.Precision, "precision", kernel.Float32, precisionHelp+"; weights and sums are float32")
 	f.BoolVar(&o.Rotations, "rotations", false, "take pictures turned by 90, 180 and 270 degrees for classes of their own: for many small classes that have an upright")
-	f.BoolVar(&noAugment, "no-augment", false, "train on the pictures as they are, not shifted, turned, scaled and bent")
+	augmentFlag(c, &o.Augmentation)
 	f.BoolVar(&robust, "robust", false, "corrupt half of the views (noise, blur, occlusion, contrast, shift, rotation, bending), for pictures worse than those of the training")
 	f.BoolVar(&o.Resume, "resume", false, "go on from the checkpoint")
 	f.BoolVar(&force, "force", false, "replace the model; collections of the old one can then no longer be searched")
@@ -90,9 +90,6 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 		if err != nil {
 			return err
 		}
-		if noAugment {
-			o.Augmentation = &train.Augmentation{}
-		}
 		if robust {
 			o.Robust = train.DefaultRobust()
 		}
@@ -101,10 +98,13 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 		}
 		o.Checkpoint = w.modelPath() + ".ckpt"
 		o.Threads, o.Progress, o.Skip = w.threads, a.trainProgress(), a.skip
+		o.Tried = func(name string, accuracy float64) {
+			a.status("a short trial of augmentation %s: validation kNN %.4f", name, accuracy)
+		}
 		o.Begin = func(chosen train.Options) {
 			in := chosen.Network.Input
-			a.status("%d items of %s; %d kept aside; pictures fitted into %d×%d, %s; %s loss, batch %d, %d epochs",
-				rest.Len(), classCounts(rest), held.Len(), in.Width, in.Height, map[int]string{1: "grey", 3: "colour"}[in.Channels], chosen.Loss, chosen.Batch, chosen.Epochs)
+			a.status("%d items of %s; %d kept aside; pictures fitted into %d×%d, %s; augmentation %v; %s loss, batch %d, %d epochs",
+				rest.Len(), classCounts(rest), held.Len(), in.Width, in.Height, map[int]string{1: "grey", 3: "colour"}[in.Channels], *chosen.Augmentation, chosen.Loss, chosen.Batch, chosen.Epochs)
 		}
 		began := time.Now()
 		m, err := train.Run(c.Context(), rest, held, o)
@@ -136,6 +136,15 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 		})
 	}
 	return c
+}
+
+// augmentFlag adds --augment, which sets *a, nil for auto.
+func augmentFlag(c *cobra.Command, a **train.Augmentation) {
+	c.Flags().Func("augment", "how pictures are changed at random: "+train.AugmentationNames+"; auto, the default, tries digits (moved, turned, bent) and photos (mirrored, moved a little) for a short while",
+		func(name string) (err error) {
+			*a, err = train.ParseAugmentation(name)
+			return err
+		})
 }
 
 // classCounts lists the classes with their items, the first few by name.
