@@ -19,17 +19,19 @@ var (
 const (
 	maxBackOffs = 8 // in a row
 
-	collapsedVariance = 0.05 // share of the largest variance so far
-	pointVariances    = 1e-4 // variance that is a point's, whatever came before
-	collapsedRank     = 0.25 // share of the largest effective rank so far
-	classRank         = 0.5  // share of the rank that classes need: C classes as far apart as can be span C−1 dimensions
-	atChance          = 0.02 // a loss this close to its chance value, as a share of it, sits there
-	wasBetter         = 0.9  // a loss below this share of the chance value had left it
-	lowVariance       = 0.3  // share of the largest variance so far
+	collapsedVariance = 0.05  // share of the largest variance so far
+	pointVariances    = 1e-4  // variance that is a point's, whatever came before
+	collapsedRank     = 0.25  // share of the largest effective rank so far
+	classRank         = 0.5   // share of the rank that classes need: C classes as far apart as can be span C−1 dimensions
+	atChance          = 0.002 // a loss this close to its chance value, as a share of it, sits there
+	lowVariance       = 0.2   // share of the largest variance so far, for a loss that sits
+	nearChance        = 0.01  // a loss this close to its chance value has fallen back to it
+	wasBetter         = 0.9   // where it was below this share of it before
 
 	backOffRate        = 0.5
-	backOffTemperature = 1.5  // a warmer softmax has gentler gradients
-	backOffMargin      = 0.75 // a smaller margin can be reached
+	backOffTemperature = 1.25 // a warmer softmax has gentler gradients
+	warmestTemperature = 0.5  // beyond it a softmax hardly tells classes apart; a run that is warmer stays as it is
+	backOffMargin      = 0.85 // a smaller margin can be reached
 	minMargin          = 0.01
 )
 
@@ -73,7 +75,7 @@ func (r *run) backOff(s setback) error {
 			s.cause, s.reason, inRow, r.Rate, o.Rate)
 	}
 	b := BackOff{Reason: s.reason, Step: r.step, To: r.epochs(), Rate: backOffRate * o.Rate,
-		Temperature: min(maxTemperature, backOffTemperature*o.Temperature), Margin: max(minMargin, backOffMargin*o.Margin)}
+		Temperature: max(o.Temperature, min(warmestTemperature, backOffTemperature*o.Temperature)), Margin: max(minMargin, backOffMargin*o.Margin)}
 	e := Epoch{Epoch: b.To + 1, Validation: -1, Health: s.health, BackOff: &b}
 	if done := r.step - b.To*r.perEpoch; done > 0 {
 		e.Loss = r.lossSum / float64(done)
@@ -131,15 +133,18 @@ func (r *run) collapsed(e Epoch) string {
 	if classes, _ := itemsByClass(r.drawn.Labels); len(classes) > 1 {
 		floor = min(floor, classRank*float64(len(classes)-1))
 	}
-	sits := r.chance > 0 && math.Abs(e.Loss-r.chance) <= atChance*r.chance
+	off := math.Inf(1) // of the loss from its chance value, as a share of it
+	if r.chance > 0 {
+		off = math.Abs(e.Loss-r.chance) / r.chance
+	}
 	switch {
 	case e.Variance < max(pointVariances, collapsedVariance*variance):
 		return fmt.Sprintf("the embeddings draw together: variance %.2g, it was %.2g", e.Variance, variance)
 	case e.EffectiveRank < floor:
 		return fmt.Sprintf("the embeddings lose dimensions: effective rank %.2f, it was %.2f", e.EffectiveRank, rank)
-	case sits && left:
+	case left && off <= nearChance:
 		return fmt.Sprintf("the loss %.4f fell back to what it is with all embeddings alike, %.4f", e.Loss, r.chance)
-	case sits && e.Variance < lowVariance*variance:
+	case off <= atChance && e.Variance < lowVariance*variance:
 		return fmt.Sprintf("the loss %.4f sits where it is with all embeddings alike, %.4f, and the variance fell from %.2g to %.2g", e.Loss, r.chance, variance, e.Variance)
 	}
 	return ""
@@ -147,22 +152,16 @@ func (r *run) collapsed(e Epoch) string {
 
 // chanceLoss returns the loss of the run's first batch with all embeddings alike: what a collapsed network has, the margin of a triplet
 // loss or the logarithm of the candidates of a softmax. It is 0 for an objective that keeps state, whose loss depends on the past.
-func (r *run) chanceLoss() (float64, error) {
+func (r *run) chanceLoss(first *Batch) (float64, error) {
 	o, err := r.newObjective(r.drawn)
 	if err != nil || o.State() != nil {
 		return 0, err
 	}
-	s, _, err := r.Options.sampler(r.drawn)
-	if err != nil {
-		return 0, err
-	}
-	b := NewBatch(s.Size())
-	s.Next(b)
-	emb := kernel.NewMatrix(s.Size(), r.dimension)
+	emb := kernel.NewMatrix(len(first.Items), r.dimension)
 	for i := range emb.Rows {
 		emb.Row(i)[0] = 1
 	}
-	loss := float64(o.Loss(b, emb, kernel.NewMatrix(emb.Rows, emb.Cols)))
+	loss := float64(o.Loss(first, emb, kernel.NewMatrix(emb.Rows, emb.Cols)))
 	if math.IsNaN(loss) || math.IsInf(loss, 0) {
 		return 0, nil // the loss is not defined there: the embeddings alone must tell
 	}

@@ -6,8 +6,6 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
-	"path/filepath"
-	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -174,28 +172,7 @@ func TestMinedRunsAreDeterministic(t *testing.T) {
 			t.Errorf("%s: mining changes nothing", loss)
 		}
 		o.Threads = 3
-		o.Checkpoint = filepath.Join(t.TempDir(), "run.ckpt")
-		for try := 0; ; try++ {
-			if try > 200 {
-				t.Fatal("the run makes no progress")
-			}
-			m, err := Run(newCountdown(d.Len()+v.Len()+4*runtime.GOMAXPROCS(0)+9+3*try+try*try/4), d, v, o)
-			if err == nil {
-				if !bytes.Equal(want, modelBytes(t, m)) {
-					t.Errorf("%s: interrupted %d times, it ends with another model", loss, try)
-				}
-				if try < 2 {
-					t.Errorf("%s: interrupted %d times only: nothing is proved", loss, try)
-				}
-				break
-			}
-			if !errors.Is(err, context.Canceled) {
-				t.Fatal(err)
-			}
-			if o.Resume = true; errors.Is(err, ErrCheckpoint) {
-				t.Fatal(err)
-			}
-		}
+		checkResumes(t, d, v, o, want, 3)
 	}
 }
 

@@ -166,14 +166,18 @@ func (r *run) prepare() (err error) {
 	if r.dimension, err = o.Network.Dimension(); err != nil {
 		return err
 	}
-	r.probe = r.newProbe()
 	if r.Patience > 0 && !r.labelled() {
 		return fmt.Errorf("%w: patience %d needs labelled items on both sides, those held out and those trained on, to follow the accuracy: label some, or leave patience out", ErrOptions, r.Patience)
 	}
 	if r.objective, err = o.newObjective(r.drawn); err != nil {
 		return err
 	}
-	if r.chance, err = r.chanceLoss(); err != nil {
+	first, err := r.firstBatch()
+	if err != nil {
+		return err
+	}
+	r.probe = r.newProbe(first)
+	if r.chance, err = r.chanceLoss(first); err != nil {
 		return err
 	}
 	if err := r.mine(); err != nil {
@@ -191,6 +195,17 @@ func (r *run) prepare() (err error) {
 		return errors.Join(err, r.graph.Close(), r.dev.Close())
 	}
 	return nil
+}
+
+// firstBatch returns the first batch of the run.
+func (r *run) firstBatch() (*Batch, error) {
+	s, _, err := r.Options.sampler(r.drawn)
+	if err != nil {
+		return nil, err
+	}
+	b := NewBatch(s.Size())
+	s.Next(b)
+	return b, nil
 }
 
 // equip adds to the graph what moves its weights, and takes up the state of a checkpoint, which may be nil.

@@ -10,7 +10,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -162,29 +161,7 @@ func TestResume(t *testing.T) {
 					{Kind: encoder.KindGlobalPool}, {Kind: encoder.KindLinear, Units: 16}, {Kind: encoder.KindNormalize}}}
 			}
 			want := modelBytes(t, mustRun(t, d, v, o))
-			o.Checkpoint = filepath.Join(t.TempDir(), "run.ckpt")
-			interrupted := 0
-			for try := 0; ; try++ {
-				ctx := newCountdown(d.Len() + v.Len() + 4*runtime.GOMAXPROCS(0) + 9 + 2*try + try*try/4) // decoding asks once an item, measuring the result some thousand times
-				m, err := Run(ctx, d, v, o)
-				if err == nil {
-					if !bytes.Equal(want, modelBytes(t, m)) {
-						t.Error("the resumed run ends with another model")
-					}
-					break
-				}
-				if !errors.Is(err, context.Canceled) {
-					t.Fatal(err)
-				}
-				interrupted++
-				o.Resume = true
-				if try > 200 {
-					t.Fatal("the run makes no progress")
-				}
-			}
-			if interrupted < 2 {
-				t.Errorf("interrupted %d times only: nothing is proved", interrupted)
-			}
+			checkResumes(t, d, v, o, want, 2)
 		})
 	}
 }
@@ -302,35 +279,6 @@ func TestOptionsAreValidated(t *testing.T) {
 	unlabelled.Classes = nil
 	if _, err := Run(context.Background(), unlabelled, Dataset{}, quick("supcon")); !errors.Is(err, ErrOptions) {
 		t.Errorf("supcon without labels: %v", err)
-	}
-}
-
-// TestDivergenceIsReported starts from weights that overflow.
-func TestDivergenceIsReported(t *testing.T) {
-	d := stripes(100, 1)
-	pre, err := inspect(d)
-	if err != nil {
-		t.Fatal(err)
-	}
-	o := quick("supcon")
-	o.SetDefaults(100, 3, pre.Size)
-	r, err := newRun(context.Background(), d, Dataset{}, pre, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := r.prepare(); err != nil {
-		t.Fatal(err)
-	}
-	huge := make([]float32, r.graph.Weight(0).Len())
-	for i := range huge {
-		huge[i] = 1e38
-	}
-	r.dev.Upload(r.graph.Weight(0), huge)
-	if err := r.train(context.Background()); !errors.Is(err, ErrDiverged) {
-		t.Errorf("infinite activations: %v", err)
-	}
-	if err := errors.Join(r.graph.Close(), r.dev.Close()); err != nil {
-		t.Error(err)
 	}
 }
 

@@ -25,9 +25,10 @@ type probe struct {
 	mates    []int // places in features
 }
 
-// newProbe spreads a probe over the items held out, or the training items where few are. The positive pairs are items of one class; where
-// less than half of the items have company in their class, two augmented views of each item.
-func (r *run) newProbe() probe {
+// newProbe spreads a probe over the items held out, or the training items where few are. The positive pairs are what the loss takes for
+// them: items of one class, or two augmented views of an item. They are views too where less than half of the items have company in their
+// class. first is a batch of the run.
+func (r *run) newProbe(first *Batch) probe {
 	features, labels := r.held, r.validation.Labels
 	if len(features) < probeHeld {
 		features, labels = r.features, r.data.Labels
@@ -36,12 +37,15 @@ func (r *run) newProbe() probe {
 	for i := range min(len(features), probeItems) {
 		sample = append(sample, i*len(features)/min(len(features), probeItems))
 	}
+	if _, keyed := r.objective.(KeyObjective); keyed || !pairsItems(first) {
+		return r.viewsProbe(features, sample)
+	}
 	company := map[int]int{} // items of each class
 	for _, i := range sample {
 		company[labels[i]]++
 	}
 	var p probe
-	first, last := map[int]int{}, map[int]int{} // places in p of each class
+	head, last := map[int]int{}, map[int]int{} // places in p of each class
 	for _, i := range sample {
 		l := labels[i]
 		if l == Unlabelled || company[l] < 2 {
@@ -50,16 +54,28 @@ func (r *run) newProbe() probe {
 		if before, later := last[l]; later {
 			p.mates[before] = p.items
 		} else {
-			first[l] = p.items
+			head[l] = p.items
 		}
 		last[l] = p.items
-		p.features, p.mates = append(p.features, features[i]), append(p.mates, first[l]) // the last of a class goes with the first
+		p.features, p.mates = append(p.features, features[i]), append(p.mates, head[l]) // the last of a class goes with the first
 		p.items++
 	}
 	if p.items > 1 && 2*p.items >= len(sample) {
 		return p
 	}
 	return r.viewsProbe(features, sample)
+}
+
+// pairsItems reports whether a batch has two different items under one label.
+func pairsItems(b *Batch) bool {
+	item := map[int]int{} // the first of each label
+	for row, l := range b.Labels {
+		if other, known := item[l]; known && other != b.Items[row] {
+			return true
+		}
+		item[l] = b.Items[row]
+	}
+	return false
 }
 
 // viewsProbe shows two views of each item, the same ones each time.
