@@ -33,6 +33,13 @@ type Collection struct {
 	drift    atomic.Bool           // writes made some of it stale
 	shadow   shadow
 
+	watch     watch
+	aside     aside
+	writes    atomic.Uint64 // since the start
+	following atomic.Bool   // a fit of the detector is on its way
+	fitTook   atomic.Int64  // nanoseconds of the last one in the background
+	fitting   sync.Mutex    // one at a time; taken before mu
+
 	snapshots sync.Mutex // one snapshot at a time; taken before mu
 	saved     manifest   // the last snapshot; guarded by snapshots
 }
@@ -234,66 +241,6 @@ func (c *Collection) read(txn *badger.Txn, item *badger.Item, id string) (p Poin
 	p.Raw, err = c.readRaw(txn, id, record.bareRaw)
 	return p, err
 }
-
-// SetDetector keeps a detector with the collection. It has to be of the same metric, dimension and model; nil removes it.
-func (c *Collection) SetDetector(d *Detector) error {
-	if err := c.enter(); err != nil {
-		return err
-	}
-	defer c.store.gate.leave()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	key := numberKey(recordDetector, c.record.Number)
-	if d == nil {
-		if err := c.store.update(func(txn *badger.Txn) error { return txn.Delete(key) }); err != nil {
-			return fmt.Errorf("collection %q: removing the detector: %w", c.name, err)
-		}
-		c.detector.Store(nil)
-		return nil
-	}
-	if err := c.fits(d); err != nil {
-		return err
-	}
-	record, err := d.MarshalBinary()
-	if err != nil {
-		return err
-	}
-	if err := c.store.update(func(txn *badger.Txn) error { return txn.Set(key, record) }); err != nil {
-		return fmt.Errorf("collection %q: storing the detector: %w", c.name, err)
-	}
-	c.bind(d)
-	return nil
-}
-
-// bind makes d the collection's detector, which finds the known vectors there.
-func (c *Collection) bind(d *Detector) {
-	bound := *d
-	bound.near = func(ctx context.Context, v []float32, k int) ([]Hit, error) {
-		if err := c.enter(); err != nil {
-			return nil, err
-		}
-		defer c.store.gate.leave()
-		return c.find(ctx, v, k, Params{})
-	}
-	c.detector.Store(&bound)
-}
-
-// fits refuses a detector for other vectors than the collection's.
-func (c *Collection) fits(d *Detector) error {
-	if err := c.CheckModel(d.ModelID()); err != nil {
-		return fmt.Errorf("detector: %w", err)
-	}
-	if d.Dimension() != c.record.Config.Dimension {
-		return fmt.Errorf("detector for dimension %d, collection %q has %d: %w", d.Dimension(), c.name, c.record.Config.Dimension, ErrDimension)
-	}
-	if d.Metric() != c.record.Config.Metric {
-		return fmt.Errorf("detector for metric %v, collection %q has %v: %w", d.Metric(), c.name, c.record.Config.Metric, ErrInvalid)
-	}
-	return nil
-}
-
-// Detector returns the detector last set; nil if there is none.
-func (c *Collection) Detector() *Detector { return c.detector.Load() }
 
 // entries reads what a point can be filtered by from its record.
 func (c *Collection) entries(id string) (out []entry, err error) {

@@ -16,6 +16,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/dgraph-io/badger/v4"
 )
 
 var (
@@ -62,6 +64,7 @@ func TestMain(m *testing.M) {
 type crashOp struct {
 	upsert   []Point
 	delete   []string
+	aside    []Point
 	snapshot bool
 }
 
@@ -92,7 +95,13 @@ func crashOpAt(seed uint64, n int) (op crashOp) {
 				op.upsert = append(op.upsert, p)
 			}
 		}
-	case k < 8:
+	case k == 7:
+		for _, i := range r.Perm(ids)[:1+r.IntN(12)] {
+			p := somePoint(i, n, crashDim())
+			p.Label = fmt.Sprint("step ", n)
+			op.aside = append(op.aside, p)
+		}
+	case k < 7:
 		for range 1 + r.IntN(12) {
 			op.delete = append(op.delete, somePoint(r.IntN(ids), 0, crashDim()).ID)
 		}
@@ -102,13 +111,33 @@ func crashOpAt(seed uint64, n int) (op crashOp) {
 	return op
 }
 
-func (op crashOp) apply(model map[string]Point) {
+// apply makes the step in models of the points and of the labels of those kept aside.
+func (op crashOp) apply(model map[string]Point, aside map[string]string) {
 	for _, p := range op.upsert {
 		model[p.ID] = p
+		delete(aside, p.ID)
 	}
 	for _, id := range op.delete {
 		delete(model, id)
+		delete(aside, id)
 	}
+	for _, p := range op.aside {
+		delete(model, p.ID)
+		aside[p.ID] = p.Label
+	}
+}
+
+// asideOf returns the labels of the points that are kept aside.
+func asideOf(t *testing.T, c *Collection) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	must(t, c.store.view(func(txn *badger.Txn) error {
+		return c.eachAside(txn, func(p asidePoint) error {
+			out[p.id] = p.label
+			return nil
+		})
+	}))
+	return out
 }
 
 // crashChild writes until it is killed. It prints "begin N" and "done N" around every step.
@@ -149,6 +178,8 @@ func crashChild(dir, seedText, firstText string) error {
 			err = c.Snapshot(ctx)
 		case op.upsert != nil:
 			err = c.Upsert(ctx, op.upsert)
+		case op.aside != nil:
+			err = c.SetAside(ctx, RoleCalibration, op.aside)
 		default:
 			err = c.Delete(ctx, op.delete)
 		}
@@ -180,12 +211,12 @@ func crash(t *testing.T, seed uint64, q Quantization, kills int) {
 	t.Setenv(envCrashCodes, q.String())
 	r := rand.New(rand.NewPCG(seed, 1<<63))
 	dir := filepath.Join(t.TempDir(), "store")
-	model := map[string]Point{}
+	model, aside := map[string]Point{}, map[string]string{}
 	next, snapshotsHit := 0, 0
 	for kill := range kills {
 		done, begun := killChild(t, r, dir, seed, next, kill%3 == 2)
 		for ; next <= done; next++ {
-			crashOpAt(seed, next).apply(model)
+			crashOpAt(seed, next).apply(model, aside)
 		}
 		// Look at a copy every other time: the next child then opens what the crash left, not what a clean close made of it.
 		look := dir
@@ -208,12 +239,15 @@ func crash(t *testing.T, seed uint64, q Quantization, kills int) {
 			if op.snapshot {
 				snapshotsHit++
 			}
-			if underWay(t, c, op, model) {
-				op.apply(model)
+			if underWay(t, c, op, model, aside) {
+				op.apply(model, aside)
 			}
 			next = begun + 1
 		}
 		checkCollection(t, c, model)
+		if kept := asideOf(t, c); !reflect.DeepEqual(kept, aside) || c.Aside(RoleCalibration) != len(aside) {
+			t.Errorf("kept aside: %d, want %d", len(kept), len(aside))
+		}
 		if t.Failed() {
 			t.Fatalf("seed %d, kill %d, step %d", seed, kill, next)
 		}
@@ -271,7 +305,7 @@ func killChild(t *testing.T, r *rand.Rand, dir string, seed uint64, first int, i
 }
 
 // underWay reports whether the operation that was cut off has happened. Half of it is a failure.
-func underWay(t *testing.T, c *Collection, op crashOp, model map[string]Point) bool {
+func underWay(t *testing.T, c *Collection, op crashOp, model map[string]Point, aside map[string]string) bool {
 	t.Helper()
 	happened, not := 0, 0
 	for _, p := range op.upsert { // no two steps make the same point: the label tells
@@ -281,7 +315,24 @@ func underWay(t *testing.T, c *Collection, op crashOp, model map[string]Point) b
 			not++
 		}
 	}
+	kept := asideOf(t, c)
+	for _, p := range op.aside {
+		_, err := c.Get(p.ID)
+		if kept[p.ID] == p.Label && errors.Is(err, ErrNotFound) {
+			happened++
+		} else {
+			not++
+		}
+	}
 	for _, id := range op.delete {
+		if aside[id] != "" {
+			if kept[id] == "" {
+				happened++
+			} else {
+				not++
+			}
+			continue
+		}
 		if _, had := model[id]; !had {
 			continue
 		}

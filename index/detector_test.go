@@ -332,45 +332,6 @@ func TestDetectorCodec(t *testing.T) {
 	}
 }
 
-func TestCollectionKeepsItsDetector(t *testing.T) {
-	dir := t.TempDir()
-	s := openStore(t, dir)
-	c, err := s.Create("c", Config{Dimension: 16, ModelID: "m"})
-	must(t, err)
-	d, centers, _ := fitted(t, Cosine, 7, 300, 120)
-	if c.Detector() != nil {
-		t.Error("a detector out of nothing")
-	}
-	must(t, c.SetDetector(d))
-	s = reopen(t, s, dir)
-	c = collectionOf(t, s, "c")
-	if got := c.Detector(); got == nil || !reflect.DeepEqual(bare(got), bare(d)) {
-		t.Error("the detector did not come back")
-	}
-	must(t, c.SetDetector(nil))
-	s = reopen(t, s, dir)
-	if collectionOf(t, s, "c").Detector() != nil {
-		t.Error("a removed detector came back")
-	}
-	for name, bad := range map[string]struct {
-		c    Config
-		want error
-	}{
-		"model":     {Config{Dimension: 16, ModelID: "other"}, ErrModel},
-		"dimension": {Config{Dimension: 17, ModelID: "m"}, ErrDimension},
-		"metric":    {Config{Dimension: 16, ModelID: "m", Metric: L2}, ErrInvalid},
-	} {
-		c, err := s.Create(name, bad.c)
-		must(t, err)
-		if err := c.SetDetector(d); !errors.Is(err, bad.want) {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	if _, err := d.Verdict(ctx, centers[0], DefaultAlpha); err != nil {
-		t.Error(err)
-	}
-}
-
 // TestDetectorFitsQuickly fits what the demo fits: 54 000 vectors of 9 classes, 64 components.
 func TestDetectorFitsQuickly(t *testing.T) {
 	r := rand.New(rand.NewPCG(8, 8))

@@ -18,6 +18,7 @@ import (
 //	p NUMBER ID                     a point
 //	r NUMBER ID                     its raw input
 //	q NUMBER                        the last sequence number
+//	h NUMBER ID                     a point that is kept aside (aside.go)
 //	d NUMBER                        the detector
 //	e NUMBER                        the curve of recall over ef
 //	m NUMBER                        the manifest of the snapshot
@@ -33,6 +34,7 @@ const (
 	recordPoint    = 'p'
 	recordRaw      = 'r'
 	recordSequence = 'q'
+	recordAside    = 'h'
 	recordDetector = 'd'
 	recordCurve    = 'e'
 	recordManifest = 'm'
@@ -40,7 +42,7 @@ const (
 )
 
 // recordsOfCollection are the prefixes that a NUMBER follows.
-var recordsOfCollection = []byte{recordPoint, recordRaw, recordSequence, recordDetector, recordCurve, recordManifest, recordChunk}
+var recordsOfCollection = []byte{recordPoint, recordRaw, recordAside, recordSequence, recordDetector, recordCurve, recordManifest, recordChunk}
 
 func numberKey(prefix byte, number uint32) []byte {
 	return appendNumber(make([]byte, 0, 5), prefix, number)

@@ -29,6 +29,9 @@ func (c *Collection) load(txn *badger.Txn) error {
 	if err := c.loadDetector(txn); err != nil {
 		return err
 	}
+	if err := c.loadAside(txn); err != nil {
+		return err
+	}
 	if err := c.loadCurve(txn); err != nil {
 		return err
 	}
@@ -220,23 +223,4 @@ func (c *Collection) insert(points []loaded) error {
 		ids[i], vectors[i], tags[i] = p.id, p.vector, p.tag
 	}
 	return c.engine.put(ids, vectors, tags)
-}
-
-func (c *Collection) loadDetector(txn *badger.Txn) error {
-	item, err := txn.Get(numberKey(recordDetector, c.record.Number))
-	if errors.Is(err, badger.ErrKeyNotFound) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	d := &Detector{}
-	if err := item.Value(d.UnmarshalBinary); err != nil {
-		return fmt.Errorf("detector: %w", err)
-	}
-	if err := c.fits(d); err != nil {
-		return err
-	}
-	c.bind(d)
-	return nil
 }

@@ -20,7 +20,9 @@ import (
 //	          2  2026-11  and the number of its points; version 1 is read
 //	manifest  1  2026-11  JSON of a snapshot in chunks of badger, without vectors: the graph is built from the points instead
 //	          2  2026-11  JSON of a snapshot in a file (snapshot.go, graph_image.go)
-//	detector  1  2026-11  clusters and calibration (detector_codec.go)
+//	detector  1  2026-11  clusters and calibration; left out: it cannot be made of what is stored
+//	          2  2026-11  clusters, covariance, choice of the score, calibration by class (detector_codec.go)
+//	aside     1  2026-11  role, label and vector of a point that no search finds (aside.go)
 //	curve     1  2026-11  JSON of recall over ef, by k (curve.go)
 type recordKind byte
 
@@ -33,11 +35,12 @@ const (
 	kindManifest recordKind = 'M'
 	kindDetector recordKind = 'D'
 	kindCurve    recordKind = 'E'
+	kindAside    recordKind = 'H'
 )
 
 // version is what this akin writes of a kind.
 func (k recordKind) version() byte {
-	if k == kindPoint || k == kindSequence || k == kindManifest {
+	if k == kindPoint || k == kindSequence || k == kindManifest || k == kindDetector {
 		return 2
 	}
 	return 1
@@ -45,7 +48,7 @@ func (k recordKind) version() byte {
 
 // oldest is the oldest version of a kind that this akin reads.
 func (k recordKind) oldest() byte {
-	if k == kindManifest {
+	if k == kindManifest || k == kindDetector {
 		return 2
 	}
 	return 1

@@ -109,11 +109,14 @@ func (c *Collection) shadowed(q []float32, k int, p Params, hits []Hit) {
 
 // drawn reports whether search number n is one of the share that is checked: the same ones for the same seed.
 func drawn(seed, n uint64, rate float64) bool {
-	// The mixer of splitmix64 (Steele, Lea & Flood, Fast splittable pseudorandom number generators, OOPSLA 2014).
-	x := seed ^ bits.RotateLeft64(n*0x9e3779b97f4a7c15, 32)
+	return float64(mix(seed^bits.RotateLeft64(n*0x9e3779b97f4a7c15, 32))>>11)*0x1p-53 < rate
+}
+
+// mix is the mixer of splitmix64 (Steele, Lea & Flood, Fast splittable pseudorandom number generators, OOPSLA 2014).
+func mix(x uint64) uint64 {
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
 	x = (x ^ x>>27) * 0x94d049bb133111eb
-	return float64((x^x>>31)>>11)*0x1p-53 < rate
+	return x ^ x>>31
 }
 
 // Recall returns what is known of the collection's recall: live, of the searches that StoreOptions.ShadowRate lets be checked,

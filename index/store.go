@@ -42,6 +42,9 @@ type StoreOptions struct {
 	// from. A write that would exceed it is ErrFull before anything is stored, a store that exceeds it is not opened. While
 	// arenas grow, up to two thirds come on top for a moment; badger takes up to 200 MiB besides. 0 means no limit.
 	MaxMemory int64
+	// DriftTime is how many verdicts pass on average, at least, between two false drift alarms (Collection.Watch), 100 or more;
+	// default DefaultDriftTime. A longer time takes longer to notice a true drift.
+	DriftTime float64
 }
 
 // Store is a directory of collections: one badger database, open in one process at a time. All methods are safe for
@@ -64,6 +67,8 @@ type Store struct {
 	shadowing *background // searches that are asked exactly, too
 
 	compacting *background
+	fitting    *background // detectors, after their points
+	fits       sync.Mutex  // held by the one that fits
 }
 
 const (
@@ -91,6 +96,12 @@ func Open(dir string, o StoreOptions) (*Store, error) {
 	if !(o.ShadowRate >= 0 && o.ShadowRate <= 1) {
 		return nil, fmt.Errorf("shadow rate %v: %w: use 0 (none) to 1 (every search), 0.001 for example", o.ShadowRate, ErrInvalid)
 	}
+	if o.DriftTime == 0 {
+		o.DriftTime = DefaultDriftTime
+	}
+	if !(o.DriftTime >= 100 && o.DriftTime <= 1e12) {
+		return nil, fmt.Errorf("drift time %v: %w: use 100 to 1e12 verdicts, %d for example", o.DriftTime, ErrInvalid, DefaultDriftTime)
+	}
 	if o.MaxMemory < 0 {
 		return nil, fmt.Errorf("memory limit %d: %w: use a number of bytes, or 0 for none", o.MaxMemory, ErrInvalid)
 	}
@@ -102,10 +113,15 @@ func Open(dir string, o StoreOptions) (*Store, error) {
 		return nil, fmt.Errorf("store %q: %w", dir, err)
 	}
 	s := &Store{dir: dir, db: db, opt: o, collections: map[string]*Collection{}, measuring: newBackground(1), shadowing: newBackground(shadowWorkers),
-		compacting: newBackground(1),
-		budget:     budget{limit: o.MaxMemory, used: map[*Collection]int64{}}}
+		compacting: newBackground(1), fitting: newBackground(fitWaiting),
+		budget: budget{limit: o.MaxMemory, used: map[*Collection]int64{}}}
 	if err := s.load(); err != nil {
 		return nil, errors.Join(fmt.Errorf("store %q: %w", dir, err), db.Close())
+	}
+	for _, c := range s.collections {
+		if c.Stale() { // what came before could not follow its last writes
+			c.follow()
+		}
 	}
 	return s, nil
 }
@@ -332,6 +348,7 @@ func (s *Store) Close() error {
 	s.measuring.cancel()
 	s.shadowing.cancel()
 	s.compacting.cancel()
+	s.fitting.cancel()
 	if !s.gate.close() {
 		return nil
 	}

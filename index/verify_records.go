@@ -91,6 +91,7 @@ func (v *verifier) collection(ctx context.Context, c *Collection, o Options, txn
 	if err := c.loadDetector(txn); err != nil {
 		v.lose(Finding{Collection: c.name, What: fmt.Sprintf("its detector cannot be read: %v", err)}, numberKey(recordDetector, number))
 	}
+	v.aside(c, txn)
 	if _, err := getSealed(txn, numberKey(recordCurve, number), kindCurve); err != nil {
 		v.remake(c, "its curve of recall cannot be read", err, recordCurve)
 	}
@@ -138,6 +139,22 @@ func (v *verifier) collection(ctx context.Context, c *Collection, o Options, txn
 	}
 	v.report.Collections = append(v.report.Collections, report)
 	return nil
+}
+
+// aside checks the records of points that are kept aside.
+func (v *verifier) aside(c *Collection, txn *badger.Txn) {
+	it := txn.NewIterator(badger.IteratorOptions{Prefix: numberKey(recordAside, c.record.Number)})
+	defer it.Close()
+	for it.Rewind(); it.Valid(); it.Next() {
+		key := it.Item().KeyCopy(nil)
+		err := it.Item().Value(func(b []byte) error {
+			_, err := decodeAside(b, key, c.record.Config.Dimension)
+			return err
+		})
+		if err != nil {
+			v.lose(Finding{Collection: c.name, Point: string(key[5:]), What: err.Error()}, key)
+		}
+	}
 }
 
 // remake deletes what Open, or a search, makes again.

@@ -45,6 +45,7 @@ func (c *Collection) Upsert(ctx context.Context, points []Point) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	defer c.drifted()
+	defer c.changed()
 	if err := c.fillCatalogue(); err != nil {
 		return fmt.Errorf("collection %q: %w", c.name, err)
 	}
@@ -81,10 +82,17 @@ func (c *Collection) upsertPart(points []Point, payloads [][]byte, entries [][]e
 	fresh := map[string]bool{} // ids that are not stored yet
 	garbage := 0
 	ids, vectors, tags := make([]string, len(points)), make([][]float32, len(points)), make([]tag, len(points))
+	for i := range points {
+		ids[i] = points[i].ID
+	}
+	known := c.aside.among(ids) // from now on
 	err := c.store.update(func(txn *badger.Txn) error {
+		if err := c.deleteAside(txn, known); err != nil {
+			return err
+		}
 		for i := range points {
 			p := &points[i]
-			ids[i], vectors[i], tags[i].seq = p.ID, rows[i*s.stride:i*s.stride+s.dim], c.sequence+uint64(i)+1
+			vectors[i], tags[i].seq = rows[i*s.stride:i*s.stride+s.dim], c.sequence+uint64(i)+1
 			if !c.engine.has(p.ID) {
 				fresh[p.ID] = true
 			}
@@ -110,6 +118,7 @@ func (c *Collection) upsertPart(points []Point, payloads [][]byte, entries [][]e
 	if err != nil {
 		return err
 	}
+	c.aside.drop(known)
 	c.store.litter(garbage)
 	c.sequence += uint64(len(points))
 	for id := range fresh {
@@ -165,7 +174,7 @@ func sequenceRecord(number uint32, n uint64, points int) (key, record []byte) {
 	return key, seal(binary.LittleEndian.AppendUint64(content, uint64(points)), string(key))
 }
 
-// Delete removes points; ids that do not exist are ignored. When it returns nil the points are gone from the disk and from
+// Delete removes points, known ones and those that are kept aside; ids that do not exist are ignored. When it returns nil the points are gone from the disk and from
 // searches. Up to MaxAtomicPoints ids are deleted all or none, more in parts like those of Upsert.
 func (c *Collection) Delete(ctx context.Context, ids []string) error {
 	if err := c.enter(); err != nil {
@@ -175,6 +184,7 @@ func (c *Collection) Delete(ctx context.Context, ids []string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	defer c.drifted()
+	defer c.changed()
 	return c.deleteParts(ctx, ids)
 }
 
@@ -194,6 +204,7 @@ func (c *Collection) DeleteWhere(ctx context.Context, f *Filter) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	defer c.drifted()
+	defer c.changed()
 	ids, err := c.matches(f)
 	if err != nil {
 		return fmt.Errorf("collection %q: %w", c.name, err)
@@ -232,7 +243,20 @@ func (c *Collection) deleteParts(ctx context.Context, ids []string) error {
 	return nil
 }
 
-func (c *Collection) deletePart(ids []string) error {
+func (c *Collection) deletePart(ids []string) error { return c.removePart(ids, nil) }
+
+// deleteAside deletes points that are kept aside.
+func (c *Collection) deleteAside(txn *badger.Txn, ids []string) error {
+	for _, id := range ids {
+		if err := txn.Delete(pointKey(recordAside, c.record.Number, id)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// removePart deletes points by their ids, known ones and those kept aside, and writes what else belongs to it.
+func (c *Collection) removePart(ids []string, also func(txn *badger.Txn) error) error {
 	if c.dropped.Load() {
 		return ErrNotFound
 	}
@@ -242,6 +266,8 @@ func (c *Collection) deletePart(ids []string) error {
 	var gone []string
 	garbage := 0
 	seen := map[string]bool{}
+	asideGone := c.aside.among(ids)
+	wrote := false
 	err := c.store.update(func(txn *badger.Txn) error {
 		for _, id := range ids {
 			if seen[id] || !c.engine.has(id) {
@@ -259,16 +285,28 @@ func (c *Collection) deletePart(ids []string) error {
 				return err
 			}
 		}
-		if len(gone) == 0 {
+		if err := c.deleteAside(txn, asideGone); err != nil {
+			return err
+		}
+		if wrote = len(gone)+len(asideGone) > 0 || also != nil; !wrote {
 			return nil
+		}
+		if also != nil {
+			if err := also(txn); err != nil {
+				return err
+			}
 		}
 		return c.setSequence(txn, c.sequence+1, c.engine.Len()-len(gone))
 	})
-	if err != nil || len(gone) == 0 {
+	if err != nil || !wrote {
 		return err
 	}
+	c.aside.drop(asideGone)
 	c.store.litter(garbage)
 	c.sequence++
+	if len(gone) == 0 {
+		return nil
+	}
 	// The catalogue last: it gives ordinals to others, which searches of the engine must not meet before.
 	err = c.engine.Delete(gone)
 	c.catalogue.delete(gone)

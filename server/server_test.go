@@ -107,7 +107,7 @@ func testStore(t testing.TB) *index.Store {
 		t.Fatal(err)
 	}
 	var points []index.Point
-	var known, held []index.Labeled
+	var held []index.Point
 	for i := range 200 {
 		class := i % 4
 		p := index.Point{ID: fmt.Sprint(i), Vector: near(r, class, 0.05), Label: fmt.Sprintf("c%d", class)}
@@ -115,17 +115,15 @@ func testStore(t testing.TB) *index.Store {
 			p.Payload = map[string]any{"n": float64(i), "name": fmt.Sprintf("<%d>", i)}
 		}
 		points = append(points, p)
-		known = append(known, index.Labeled{Vector: p.Vector, Label: p.Label})
-		held = append(held, index.Labeled{Vector: near(r, class, 0.05), Label: p.Label})
+		held = append(held, index.Point{ID: fmt.Sprint("held ", i), Vector: near(r, class, 0.05), Label: p.Label})
 	}
 	if err := digits.Upsert(ctx, points); err != nil {
 		t.Fatal(err)
 	}
-	d, err := index.FitDetector(ctx, index.Cosine, known, held, index.DetectorOptions{Seed: testSeed, ModelID: testModel})
-	if err != nil {
+	if err := digits.SetAside(ctx, index.RoleCalibration, held); err != nil {
 		t.Fatal(err)
 	}
-	if err := digits.SetDetector(d); err != nil {
+	if err := digits.Calibrate(ctx); err != nil {
 		t.Fatal(err)
 	}
 	plain, err := store.Create("plain", index.Config{Dimension: 3, Metric: index.L2})

@@ -270,7 +270,7 @@ func (d *demo) fill(ctx context.Context, s *index.Store, e *encoder.Encoder, res
 	if err := in.fill(ctx, rest); err != nil {
 		return nil, err
 	}
-	if err := in.calibrate(ctx, held, d.seed); err != nil {
+	if err := in.calibrate(ctx, held); err != nil {
 		return nil, err
 	}
 	d.report.EmbedSeconds, d.report.IndexSeconds = in.embedding.Seconds(), in.indexing.Seconds()

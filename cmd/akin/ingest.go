@@ -18,17 +18,19 @@ import (
 
 // ingested is the result of akin ingest.
 type ingested struct {
-	Collection   string  `json:"collection"`
-	ModelID      string  `json:"model_id"`
-	Points       int     `json:"points"`
-	Calibration  int     `json:"calibration_items"`
-	MinAlpha     float64 `json:"min_alpha,omitempty"` // the smallest false-alarm rate that they support
-	Skipped      int     `json:"skipped"`             // items that could not be decoded
-	Dimension    int     `json:"dimension"`
-	Quantization string  `json:"quantization"`     // of the collection
-	Bytes        float64 `json:"bytes_per_vector"` // memory of vectors, codes and links
-	EmbedSeconds float64 `json:"embed_seconds"`
-	IndexSeconds float64 `json:"index_seconds"`
+	Collection   string             `json:"collection"`
+	ModelID      string             `json:"model_id"`
+	Points       int                `json:"points"`
+	Calibration  int                `json:"calibration_items"`
+	MinAlpha     float64            `json:"min_alpha,omitempty"`   // the smallest false-alarm rate that they support
+	Score        string             `json:"score,omitempty"`       // of the detector
+	Chosen       map[string]float64 `json:"score_auroc,omitempty"` // of each kind of score, left-out classes against the others
+	Skipped      int                `json:"skipped"`               // items that could not be decoded
+	Dimension    int                `json:"dimension"`
+	Quantization string             `json:"quantization"`     // of the collection
+	Bytes        float64            `json:"bytes_per_vector"` // memory of vectors, codes and links
+	EmbedSeconds float64            `json:"embed_seconds"`
+	IndexSeconds float64            `json:"index_seconds"`
 }
 
 func newIngest(a *app) *cobra.Command {
@@ -41,8 +43,8 @@ func newIngest(a *app) *cobra.Command {
 		Use:   "ingest --data DIR",
 		Short: "Embed your images into a collection and calibrate its anomaly detector",
 		Long: `Embed images with the model and put them, with their labels and raw bytes, into a collection. Points that exist already
-are replaced. A share of the items is not indexed: it calibrates the anomaly detector, so that an alarm rate can be
-promised. The share and the seed are those of the model's training unless you say otherwise, so that with the same data
+are replaced. A share of the items is not indexed: it calibrates the anomaly detector, together with those that earlier
+calls kept aside, so that an alarm rate can be promised. The share and the seed are those of the model's training unless you say otherwise, so that with the same data
 the same items, which the model never saw, are kept aside.`,
 		Example: `  akin ingest --data photos/
   akin ingest --data photos/ --collection march --holdout 0.2`,
@@ -121,10 +123,7 @@ the same items, which the model never saw, are kept aside.`,
 			}
 			return err
 		}
-		if old := col.Detector(); old != nil && !replace {
-			a.status("the calibration on %d items is replaced by one on the %d kept aside now", old.Calibration(), held.Len())
-		}
-		if err := in.calibrate(c.Context(), held, seed); err != nil {
+		if err := in.calibrate(c.Context(), held); err != nil {
 			return err
 		}
 		if err := col.MeasureRecall(c.Context(), defaultHits); err != nil { // so that --recall-target can be used at once
@@ -136,10 +135,10 @@ the same items, which the model never saw, are kept aside.`,
 		out.Quantization = col.Config().Quantization.Pick(index.EngineGraph, e.Dimension()).String()
 		out.Bytes = math.Round(float64(col.Bytes()) / float64(max(1, col.Len())))
 		if det := col.Detector(); det != nil {
-			out.MinAlpha = det.MinAlpha()
+			out.MinAlpha, out.Score, out.Chosen = det.MinAlpha(), det.Score().String(), det.Chosen()
 		}
 		return a.print(out, func(wr io.Writer) error {
-			verdicts := fmt.Sprintf("calibrated on %d items kept aside: alpha can be %.2g or more", out.Calibration, out.MinAlpha)
+			verdicts := fmt.Sprintf("calibrated on %d items kept aside: alpha can be %.2g or more; score %s", out.Calibration, out.MinAlpha, out.Score)
 			if out.Calibration == 0 {
 				verdicts = "no anomaly verdicts: nothing was kept aside to calibrate on"
 			}
@@ -163,7 +162,7 @@ type ingester struct {
 	*app
 	encoder             *encoder.Encoder
 	collection          *index.Collection
-	held                int // items the detector was calibrated on
+	held                int // items the detector is calibrated on
 	skipped             int // items that could not be decoded
 	embedding, indexing time.Duration
 }
@@ -220,41 +219,26 @@ func (in *ingester) embed(ctx context.Context, d train.Dataset) (train.Dataset, 
 	return d, vectors, err
 }
 
-// calibrate fits the detector: clusters of the collection's points, calibration on held. Without any held there is no detector.
-func (in *ingester) calibrate(ctx context.Context, held train.Dataset, seed uint64) error {
+// calibrate keeps held aside, beside what earlier calls did, and calibrates the detector with all of it. Without any there is none.
+func (in *ingester) calibrate(ctx context.Context, held train.Dataset) error {
 	held, vectors, err := in.embed(ctx, held)
 	if err != nil {
 		return err
 	}
-	// An item kept aside now may have been indexed by an earlier call.
-	if err := in.collection.Delete(ctx, held.IDs); err != nil {
-		return err
-	}
-	var known []index.Labeled
-	if err := in.collection.Each(ctx, func(p index.Point) error {
-		known = append(known, index.Labeled{Vector: p.Vector, Label: p.Label})
-		return nil
-	}); err != nil {
-		return err
-	}
-	out := make([]index.Labeled, held.Len())
-	for i := range out {
-		out[i] = index.Labeled{Vector: vectors[i], Label: held.Label(i)}
+	points := make([]index.Point, held.Len())
+	for i := range points {
+		points[i] = index.Point{ID: held.IDs[i], Vector: vectors[i], Label: held.Label(i)}
 	}
 	began := time.Now()
-	if held.Len() == 0 {
-		in.held = 0
-		return in.collection.SetDetector(nil) // one that is there was calibrated on other items
-	}
-	det, err := index.FitDetector(ctx, in.collection.Config().Metric, known, out, index.DetectorOptions{Seed: seed, ModelID: in.encoder.ModelID(),
-		Nearest: func(ctx context.Context, v []float32, k int) ([]index.Hit, error) {
-			return in.collection.Search(ctx, v, k, index.Params{})
-		}})
-	if err != nil {
+	if err := in.collection.SetAside(ctx, index.RoleCalibration, points); err != nil {
 		return err
 	}
-	in.held = held.Len()
-	err = in.collection.SetDetector(det)
+	if in.collection.Aside(index.RoleCalibration) > 0 {
+		if err := in.collection.Calibrate(ctx); err != nil {
+			return err
+		}
+		in.held = in.collection.Detector().Calibration()
+	}
 	in.indexing += time.Since(began)
-	return err
+	return nil
 }

@@ -1,0 +1,249 @@
+package index
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"hash/fnv"
+	"math"
+	"slices"
+	"sync"
+
+	"github.com/dgraph-io/badger/v4"
+)
+
+// What is kept aside belongs to a collection and is found by no search: held-out points, which calibrate the detector, and
+// points that somebody called true anomalies. An id is known or aside, never both: a write to the one takes it from the other,
+// in the same transaction. Of a point its vector and its label are kept.
+//
+// A record is sealed, belongs to its key, and holds the role u8, the label text, and the components f32….
+
+// Role says what a point that is kept aside is for.
+type Role uint8
+
+const (
+	// RoleCalibration: it is like the known ones, and calibrates.
+	RoleCalibration Role = iota
+	// RoleAnomaly: it is known to be an anomaly. No choice is made by it: the detector's report counts how many of them are found.
+	RoleAnomaly
+)
+
+func (r Role) String() string { return [...]string{"calibration", "anomaly"}[r] }
+
+// aside is which ids are kept aside, as what.
+type aside struct {
+	mu    sync.Mutex
+	roles map[string]Role
+}
+
+func (a *aside) set(id string, r Role) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.roles == nil {
+		a.roles = map[string]Role{}
+	}
+	a.roles[id] = r
+}
+
+func (a *aside) drop(ids []string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, id := range ids {
+		delete(a.roles, id)
+	}
+}
+
+// among returns those of ids that are kept aside, each once.
+func (a *aside) among(ids []string) (out []string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.roles) == 0 {
+		return nil
+	}
+	for _, id := range ids {
+		if _, ok := a.roles[id]; ok {
+			out = append(out, id)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// count returns how many have a role.
+func (a *aside) count(r Role) (n int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, role := range a.roles {
+		if role == r {
+			n++
+		}
+	}
+	return n
+}
+
+// SetAside keeps points aside: they are no longer found, or clustered, if they were. When it returns nil they are on disk. Up to
+// MaxAtomicPoints points are stored all or none, more in parts like those of Upsert. The detector follows soon, in the
+// background, or at once by Calibrate.
+func (c *Collection) SetAside(ctx context.Context, role Role, points []Point) error {
+	if role > RoleAnomaly {
+		return fmt.Errorf("role %d: %w: use RoleCalibration or RoleAnomaly", role, ErrInvalid)
+	}
+	if err := c.enter(); err != nil {
+		return err
+	}
+	defer c.store.gate.leave()
+	s := newSpace(c.record.Config.Metric, c.record.Config.Dimension)
+	rows := make([]float32, len(points)*s.stride)
+	for i := range points {
+		if _, err := points[i].check(); err != nil {
+			return err
+		}
+		if err := s.prepare(rows[i*s.stride:(i+1)*s.stride], points[i].Vector); err != nil {
+			return fmt.Errorf("id %q: %w", points[i].ID, err)
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	defer c.changed()
+	// As many as one transaction takes.
+	part := max(1, min(MaxAtomicPoints, MaxAtomicBytes/(4*s.dim+MaxID+MaxLabel)))
+	for first := 0; first < len(points); first += part {
+		last := min(first+part, len(points))
+		err := ctx.Err()
+		if err == nil {
+			err = c.asidePart(role, points[first:last], rows[first*s.stride:last*s.stride], s)
+		}
+		if err != nil {
+			return fmt.Errorf("collection %q: %d of %d points kept aside: %w", c.name, first, len(points), err)
+		}
+	}
+	return nil
+}
+
+func (c *Collection) asidePart(role Role, points []Point, rows []float32, s space) error {
+	ids := make([]string, len(points))
+	for i := range points {
+		ids[i] = points[i].ID
+	}
+	err := c.removePart(ids, func(txn *badger.Txn) error {
+		for i := range points {
+			key := pointKey(recordAside, c.record.Number, ids[i])
+			b := append(newRecord(kindAside, 5+len(points[i].Label)+4*s.dim), byte(role))
+			b = appendFloats(appendText(b, points[i].Label), rows[i*s.stride:i*s.stride+s.dim])
+			if err := txn.Set(key, seal(b, string(key))); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		c.aside.set(id, role)
+	}
+	return nil
+}
+
+// HoldOut keeps a share of the known points aside to calibrate with, and returns how many these were. Which, is drawn from the
+// seed and their ids, so that the same ones are drawn again when there are more. A class keeps at least one.
+func (c *Collection) HoldOut(ctx context.Context, share float64, seed uint64) (int, error) {
+	if !(share > 0 && share <= 0.5) {
+		return 0, fmt.Errorf("share %v: %w: use more than 0, to 0.5", share, ErrInvalid)
+	}
+	var drawn []Point
+	last := map[string]int{} // per class, where the point of the highest place stands, −1 where it is not drawn
+	highest := map[string]uint64{}
+	err := c.Each(ctx, func(p Point) error {
+		at := place(p.ID, seed)
+		in := float64(at>>11)*0x1p-53 < share
+		if have, ok := highest[p.Label]; !ok || at > have {
+			highest[p.Label], last[p.Label] = at, -1
+			if in {
+				last[p.Label] = len(drawn)
+			}
+		}
+		if in {
+			drawn = append(drawn, Point{ID: p.ID, Vector: p.Vector, Label: p.Label})
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	for _, at := range last {
+		if at >= 0 {
+			drawn[at].ID = ""
+		}
+	}
+	drawn = slices.DeleteFunc(drawn, func(p Point) bool { return p.ID == "" })
+	return len(drawn), c.SetAside(ctx, RoleCalibration, drawn)
+}
+
+// place draws a number from a seed and an id (FNV-1a, mixed as in drawn).
+func place(id string, seed uint64) uint64 {
+	h := fnv.New64a()
+	h.Write(binary.BigEndian.AppendUint64(nil, seed))
+	h.Write([]byte(id))
+	return mix(h.Sum64())
+}
+
+// asidePoint is a point that is kept aside.
+type asidePoint struct {
+	id     string
+	role   Role
+	label  string
+	vector []float32
+}
+
+// eachAside reads what is kept aside, by id.
+func (c *Collection) eachAside(txn *badger.Txn, use func(asidePoint) error) error {
+	prefix := numberKey(recordAside, c.record.Number)
+	it := txn.NewIterator(badger.IteratorOptions{Prefix: prefix})
+	defer it.Close()
+	for it.Rewind(); it.Valid(); it.Next() {
+		key := it.Item().KeyCopy(nil)
+		err := it.Item().Value(func(b []byte) error {
+			p, err := decodeAside(b, key, c.record.Config.Dimension)
+			if err != nil {
+				return err
+			}
+			return use(p)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func decodeAside(b, key []byte, dim int) (p asidePoint, err error) {
+	p.id = string(key[5:])
+	content, err := unseal(b, kindAside, string(key))
+	if err != nil {
+		return p, fmt.Errorf("point %q, which is kept aside: %w", p.id, err)
+	}
+	r := reader{b: content}
+	p.role, p.label, p.vector = Role(r.uint8()), string(r.text()), make([]float32, dim)
+	if len(r.b) != 4*dim || p.role > RoleAnomaly {
+		return p, fmt.Errorf("point %q, which is kept aside: its record of %d bytes has the wrong form: %w", p.id, len(b), ErrCorrupt)
+	}
+	r.floats(p.vector)
+	for _, x := range p.vector {
+		if x != x || math.IsInf(float64(x), 0) {
+			return p, fmt.Errorf("point %q, which is kept aside, has a component %v: %w", p.id, x, ErrCorrupt)
+		}
+	}
+	return p, nil
+}
+
+// loadAside reads which points are kept aside.
+func (c *Collection) loadAside(txn *badger.Txn) error {
+	return c.eachAside(txn, func(p asidePoint) error {
+		c.aside.set(p.id, p.role)
+		return nil
+	})
+}
+
+// Aside returns how many points are kept aside in a role.
+func (c *Collection) Aside(r Role) int { return c.aside.count(r) }

@@ -1,0 +1,109 @@
+package index
+
+import (
+	"cmp"
+	"context"
+	"math"
+	"slices"
+)
+
+// Classification is which of the known classes a vector may be of.
+type Classification struct {
+	Verdict
+	Classes []ClassFit // all, the best first: by p-value, then by distance
+}
+
+// ClassFit says how well a vector fits a class.
+type ClassFit struct {
+	Class       string
+	PValue      float64 // how usual its distance to the class is for held-out points of the class, in (0, 1]
+	Distance    float64 // to the nearest cluster of the class: 1−cos, or Euclidean
+	Calibration int     // held-out points of the class: with n of them no p-value is below 1/(n+1)
+}
+
+// In reports whether a class is in the prediction set at the verdict's alpha: of points like the held-out ones of a class, at
+// most the share alpha is not in the set that this gives (Mondrian conformal prediction). A class with fewer than 1/alpha − 1
+// held-out points is always in it.
+func (c *Classification) In(f ClassFit) bool { return f.PValue > c.Alpha }
+
+// Classify compares a vector with each class; near is what VerdictOf takes. The verdict is that of VerdictOf: an anomaly is of
+// none of the classes.
+func (d *Detector) Classify(v []float32, near []Hit, alpha float64) (Classification, error) {
+	verdict, err := d.VerdictOf(v, near, alpha)
+	if err != nil {
+		return Classification{}, err
+	}
+	m, err := d.measure(v, near)
+	if err != nil {
+		return Classification{}, err
+	}
+	out := Classification{Verdict: verdict, Classes: make([]ClassFit, len(d.classes))}
+	order := make([]int, len(d.classes))
+	for i := range order {
+		order[i] = i
+	}
+	p := make([]float64, len(order))
+	for i, own := range m.own {
+		p[i] = pValue(d.byLabel[i], own)
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Or(cmp.Compare(p[b], p[a]), cmp.Compare(m.own[a], m.own[b])) })
+	for i, class := range order {
+		out.Classes[i] = ClassFit{d.classes[class], p[class], m.distances[class], len(d.byLabel[class])}
+	}
+	return out, nil
+}
+
+// Deviation is how far a component is from what it is among the neighbours.
+type Deviation struct {
+	Component int
+	Value     float64
+	Mean      float64 // of the neighbours
+	Z         float64 // in their standard deviations
+}
+
+// deviationNeighbors is how many neighbours a component is compared with.
+const deviationNeighbors = 20
+
+// Deviations returns the count components of a vector that deviate most from its nearest points, the largest |Z| first. With
+// Cosine all are taken at unit length. Standard deviations below a thousandth of that of all components count as that much.
+func (c *Collection) Deviations(ctx context.Context, v []float32, count int) ([]Deviation, error) {
+	hits, err := c.Search(ctx, v, deviationNeighbors, Params{})
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]string, len(hits))
+	for i, h := range hits {
+		ids[i] = h.ID
+	}
+	records, err := c.Look(FieldVector, ids...)
+	if err != nil {
+		return nil, err
+	}
+	s := newSpace(c.record.Config.Metric, c.record.Config.Dimension)
+	row := make([]float32, s.stride)
+	if err := s.prepare(row, v); err != nil {
+		return nil, err
+	}
+	out := make([]Deviation, s.dim)
+	variances, all := make([]float64, s.dim), 0.0
+	for j := range out {
+		var n, sum, square float64
+		for _, r := range records {
+			if r.ID != "" {
+				x := float64(r.Vector[j])
+				n, sum, square = n+1, sum+x, square+x*x
+			}
+		}
+		n = max(n, 1)
+		out[j] = Deviation{Component: j, Value: float64(row[j]), Mean: sum / n}
+		variances[j] = max(0, square/n-sum/n*sum/n)
+		all += variances[j] / float64(s.dim)
+	}
+	for j := range out {
+		if spread := math.Sqrt(max(variances[j], all*1e-6)); spread > 0 {
+			out[j].Z = (out[j].Value - out[j].Mean) / spread
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Deviation) int { return cmp.Compare(math.Abs(b.Z), math.Abs(a.Z)) })
+	return out[:min(count, len(out))], nil
+}

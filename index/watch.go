@@ -1,0 +1,109 @@
+package index
+
+import (
+	"math/rand/v2"
+	"sync"
+)
+
+// The promise of a detector is watched where it is used: how many of those judged are called anomalies, and whether their
+// p-values still are what they are for data like the known. Both are of the time since the store was opened, or the collection
+// was calibrated by Calibrate.
+
+// watchAlphas are the false-alarm rates that are watched.
+var watchAlphas = [...]float64{0.01, 0.05, 0.1}
+
+// watch is what a collection knows of the verdicts that it was told.
+type watch struct {
+	mu     sync.Mutex
+	judged uint64
+	alarms [len(watchAlphas)]uint64
+	drift  drift
+	of     *Detector // whose calibration scores ranks began with
+	ranks  *ranked
+	coin   *rand.Rand
+}
+
+// WatchStats is what is known of the verdicts of a collection.
+type WatchStats struct {
+	Judged uint64      `json:"judged"` // verdicts, of any alpha
+	Alarms []AlarmRate `json:"alarms"`
+	Drift  DriftStats  `json:"drift"`
+}
+
+// AlarmRate is the share of the verdicts that an alpha calls anomalies. The interval holds at 95 % (Wilson 1927) for the rate of
+// data like that judged; in that of data like the known, chance in the n calibration scores has a part, too: √(α(1−α)/n).
+type AlarmRate struct {
+	Alpha  float64 `json:"alpha"`
+	Alarms uint64  `json:"alarms"`
+	Rate   float64 `json:"rate"`
+	Low    float64 `json:"low"`
+	High   float64 `json:"high"`
+}
+
+// DriftStats says whether what is judged is still like the known data. There is an alarm when Statistic reaches MeanTime, and it
+// stays until Calibrate.
+type DriftStats struct {
+	Alarm     bool    `json:"alarm"`
+	After     uint64  `json:"after,omitempty"` // verdicts before the alarm
+	Statistic float64 `json:"statistic"`
+	MeanTime  float64 `json:"mean_time_between_false_alarms"` // in verdicts, at least
+}
+
+// Watch takes note of a verdict of the collection's detector d on something new: not on a point, and not on one thing twice. One
+// of a detector that was replaced meanwhile does not count.
+func (c *Collection) Watch(d *Detector, v Verdict) {
+	if d != c.detector.Load() {
+		return
+	}
+	w := &c.watch
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.coin == nil {
+		w.reset(c)
+	}
+	if w.of != d { // it followed the points: scores of before are not comparable
+		w.of, w.ranks = d, newRanked(d.scores)
+	}
+	w.judged++
+	for i, alpha := range watchAlphas {
+		if v.PValue <= alpha {
+			w.alarms[i]++
+		}
+	}
+	greater, equal := w.ranks.rank(v.Score)
+	u := (float64(w.coin.Uint64()>>12) + 0.5) * 0x1p-52
+	w.drift.step((float64(greater) + u*float64(equal+1)) / float64(w.ranks.n+1))
+	w.ranks.add(v.Score)
+}
+
+// reset forgets all. The caller holds w.mu.
+func (w *watch) reset(c *Collection) {
+	w.judged, w.alarms, w.of, w.ranks = 0, [len(watchAlphas)]uint64{}, nil, nil
+	w.drift = drift{limit: c.store.opt.DriftTime}
+	w.coin = rand.New(rand.NewPCG(c.record.Config.Seed, 1))
+}
+
+func (c *Collection) resetWatch() {
+	c.watch.mu.Lock()
+	defer c.watch.mu.Unlock()
+	c.watch.reset(c)
+}
+
+// Watched returns what Watch was told.
+func (c *Collection) Watched() WatchStats {
+	w := &c.watch
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	out := WatchStats{Judged: w.judged, Alarms: []AlarmRate{},
+		Drift: DriftStats{w.drift.alarmAt > 0, w.drift.alarmAt, w.drift.statistic(), c.store.opt.DriftTime}}
+	d := c.detector.Load()
+	for i, alpha := range watchAlphas {
+		if w.judged == 0 || d == nil || alpha < d.MinAlpha() {
+			continue
+		}
+		r := AlarmRate{Alpha: alpha, Alarms: w.alarms[i], Rate: float64(w.alarms[i]) / float64(w.judged)}
+		r.Low, r.High = wilson(r.Rate, float64(w.judged), z95)
+		out.Alarms = append(out.Alarms, r)
+	}
+	return out
+}
