@@ -43,10 +43,11 @@ type verdict struct {
 	IsAnomaly    bool    `json:"is_anomaly"`
 	Alpha        float64 `json:"alpha"`
 	NearestClass string  `json:"nearest_class"`
+	ClassPValue  float64 `json:"class_p_value"` // among held-out points of that nearest class
 }
 
 func newVerdict(v index.Verdict) verdict {
-	return verdict{v.Score, v.PValue, v.Threshold, v.Anomaly, v.Alpha, v.NearestClass}
+	return verdict{v.Score, v.PValue, v.Threshold, v.Anomaly, v.Alpha, v.NearestClass, v.ClassPValue}
 }
 
 type anomalyResult struct {
@@ -54,11 +55,9 @@ type anomalyResult struct {
 	ModelID string `json:"model_id"`
 }
 
-// explainedResult is what explain adds: all classes and the nearest points, both nearest first.
 type explainedResult struct {
 	anomalyResult
-	ClassDistances []classDistance `json:"class_distances"`
-	Neighbors      []neighbor      `json:"neighbors"`
+	explanation
 }
 
 type classDistance struct {
@@ -85,46 +84,52 @@ func (s *Server) anomaly(ctx context.Context, c *fiber.Ctx) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	v, err := s.judge(ctx, col, vector, req.id, nil, req.alpha)
+	d, alpha, err := s.detector(col, req.alpha)
 	if err != nil {
 		return nil, err
+	}
+	var hits []index.Hit
+	if req.explain {
+		if hits, err = col.Search(ctx, vector, explainNeighbors+1, index.Params{}); err != nil {
+			return nil, err
+		}
+		hits = without(hits, req.id)
+	}
+	v, err := s.judgeBy(ctx, col, d, vector, req.id, hits, alpha)
+	if err != nil {
+		return nil, err
+	}
+	if req.id == "" {
+		col.Watch(d, v)
 	}
 	out := anomalyResult{verdict: newVerdict(v), ModelID: col.ModelID()}
 	if !req.explain {
 		return out, nil
 	}
-	classes := make([]classDistance, len(v.ClassDistances))
-	for i, d := range v.ClassDistances {
-		classes[i] = classDistance{d.Class, d.Distance}
-	}
-	hits, err := col.Search(ctx, vector, explainNeighbors+1, index.Params{})
-	if err != nil {
-		return nil, err
-	}
-	hits = without(hits, req.id)
 	hits, points, err := lookUp(col, hits[:min(explainNeighbors, len(hits))], index.FieldLabel)
 	if err != nil {
 		return nil, err
 	}
-	neighbors := make([]neighbor, len(hits))
-	for i, h := range hits {
-		neighbors[i] = neighbor{h.ID, h.Score, points[i].Label}
-	}
-	return explainedResult{out, classes, neighbors}, nil
+	e, err := s.explained(ctx, col, vector, req, hits, points, v)
+	return explainedResult{out, e}, err
 }
 
-// judge returns the verdict of a collection's detector. Without an alpha it uses the server's, or the least that the
-// calibration supports where that is more; an alpha that was asked for is refused if it is not supported.
-// near is the nearest points, but for the one of that id, which the vector is of, as far as they were found already.
-func (s *Server) judge(ctx context.Context, col *index.Collection, vector []float32, id string, near []index.Hit, alpha *float64) (index.Verdict, error) {
+// detector returns a collection's detector, and the alpha to judge at: what was asked for, or the server's, or the least that the
+// calibration supports where that is more. An alpha that was asked for is refused if it is not supported.
+func (s *Server) detector(col *index.Collection, alpha *float64) (*index.Detector, float64, error) {
 	d := col.Detector()
 	if d == nil {
-		return index.Verdict{}, fmt.Errorf("collection %q: %w: stop the server and run akin ingest with a --holdout above 0, which keeps items aside to calibrate on", col.Name(), index.ErrNotCalibrated)
+		return nil, 0, fmt.Errorf("collection %q: %w: keep items aside to calibrate on, by POST /collections/%[1]s/calibrate with points or a holdout, or by akin ingest with a --holdout above 0", col.Name(), index.ErrNotCalibrated)
 	}
-	rate := max(s.opt.Alpha, d.MinAlpha())
 	if alpha != nil {
-		rate = *alpha
+		return d, *alpha, nil
 	}
+	return d, max(s.opt.Alpha, d.MinAlpha()), nil
+}
+
+// judgeBy returns the verdict of a collection's detector. near is the nearest points, but for the one of that id, which the
+// vector is of, as far as they were found already.
+func (s *Server) judgeBy(ctx context.Context, col *index.Collection, d *index.Detector, vector []float32, id string, near []index.Hit, alpha float64) (index.Verdict, error) {
 	if n := d.Neighbors(); len(near) < n {
 		var err error
 		if near, err = col.Search(ctx, vector, n+1, index.Params{}); err != nil {
@@ -132,5 +137,5 @@ func (s *Server) judge(ctx context.Context, col *index.Collection, vector []floa
 		}
 		near = without(near, id)
 	}
-	return d.VerdictOf(vector, near, rate)
+	return d.VerdictOf(vector, near, alpha)
 }

@@ -44,7 +44,7 @@ func (s *Server) searchBatch(ctx context.Context, c *fiber.Ctx) (any, error) {
 	if len(req.searches) == 0 {
 		return nil, badf("no searches: give at least one")
 	}
-	vectors, err := s.resolveAll(ctx, col, req.searches)
+	vectors, err := s.resolveAll(ctx, col, "searches", req.searches)
 	if err != nil {
 		return nil, err
 	}
@@ -75,17 +75,19 @@ func (s *Server) searchBatch(ctx context.Context, c *fiber.Ctx) (any, error) {
 	return results, nil
 }
 
-func inSearch(i int, err error) error { return at("searches", at("["+strconv.Itoa(i)+"]", err)) }
+func inSearch(i int, err error) error { return inItem("searches", i, err) }
 
-// resolveAll returns the vectors of all subjects. Their inputs are embedded together.
-func (s *Server) resolveAll(ctx context.Context, col *index.Collection, searches []searchRequest) ([][]float32, error) {
+func inItem(field string, i int, err error) error { return at(field, at("["+strconv.Itoa(i)+"]", err)) }
+
+// resolveAll returns the vectors of all subjects, which stand in a field. Their inputs are embedded together.
+func (s *Server) resolveAll(ctx context.Context, col *index.Collection, field string, searches []searchRequest) ([][]float32, error) {
 	vectors := make([][]float32, len(searches))
 	var places []int
 	var raw [][]byte
 	for i := range searches {
 		q := &searches[i].subject
 		if err := s.mayAsk(col, q); err != nil {
-			return nil, inSearch(i, err)
+			return nil, inItem(field, i, err)
 		}
 		if q.input != nil {
 			places, raw = append(places, i), append(raw, q.input)
@@ -93,10 +95,10 @@ func (s *Server) resolveAll(ctx context.Context, col *index.Collection, searches
 		}
 		var err error
 		if vectors[i], err = s.resolve(ctx, col, q); err != nil {
-			return nil, inSearch(i, err)
+			return nil, inItem(field, i, err)
 		}
 	}
-	embedded, err := s.encodeAll(ctx, "searches", places, raw)
+	embedded, err := s.encodeAll(ctx, field, places, raw)
 	for i, v := range embedded {
 		vectors[places[i]] = v
 	}

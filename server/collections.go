@@ -30,9 +30,25 @@ type collectionInfo struct {
 }
 
 type detectorInfo struct {
-	Classes     []string `json:"classes"`
-	Calibration int      `json:"calibration"` // held-out points
-	MinAlpha    float64  `json:"min_alpha"`   // least alpha that they support
+	Classes     []string           `json:"classes"`
+	Clusters    int                `json:"clusters"`    // of all classes
+	Calibration int                `json:"calibration"` // held-out points
+	MinAlpha    float64            `json:"min_alpha"`   // least alpha that they support
+	Anomalies   int                `json:"anomalies"`   // points that feedback called true anomalies
+	Score       string             `json:"score"`       // how strangeness is measured
+	ScoreAUROC  map[string]float64 `json:"score_auroc"` // of each way, left-out classes against the others; empty where too few are known
+	Stale       bool               `json:"stale"`       // it does not know the last writes yet
+	Watch       index.WatchStats   `json:"watch"`
+}
+
+// newDetectorInfo describes the detector of a collection; nil where there is none.
+func newDetectorInfo(col *index.Collection) *detectorInfo {
+	stale := col.Stale() // before the detector is looked at: it may follow meanwhile
+	d := col.Detector()
+	if d == nil {
+		return nil
+	}
+	return &detectorInfo{d.Classes(), d.Clusters(), d.Calibration(), d.MinAlpha(), col.Aside(index.RoleAnomaly), d.Score().String(), d.Chosen(), stale, col.Watched()}
 }
 
 // collections lists what the store holds.
@@ -60,9 +76,7 @@ func (s *Server) collectionInfo(_ context.Context, c *fiber.Ctx) (any, error) {
 		collectionSummary: collectionSummary{col.Name(), col.Len()},
 		Status:            "green", Default: col.Name() == s.opt.Default, Config: col.Config(), Recall: col.Recall(),
 	}
-	if d := col.Detector(); d != nil {
-		out.Detector = &detectorInfo{d.Classes(), d.Calibration(), d.MinAlpha()}
-	}
+	out.Detector = newDetectorInfo(col)
 	return out, nil
 }
 
@@ -71,10 +85,18 @@ type healthInfo struct {
 	Collections int    `json:"collections"`
 	ModelID     string `json:"model_id"`  // "" without an encoder
 	Dimension   int    `json:"dimension"` // of the encoder, 0 without
+	// Drift names the collections that are asked about things unlike what they were calibrated with.
+	Drift []string `json:"drift_alarms"`
 }
 
 func (s *Server) health(context.Context, *fiber.Ctx) (any, error) {
-	out := healthInfo{Collections: len(s.opt.Store.Names())}
+	names := s.opt.Store.Names()
+	out := healthInfo{Collections: len(names), Drift: []string{}}
+	for _, name := range names {
+		if col, err := s.opt.Store.Collection(name); err == nil && col.Watched().Drift.Alarm {
+			out.Drift = append(out.Drift, name)
+		}
+	}
 	if e := s.opt.Encoder; e != nil {
 		out.ModelID, out.Dimension = e.ModelID(), e.Dimension()
 	}

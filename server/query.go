@@ -176,12 +176,16 @@ func (q *searchRequest) query(vector []float32) (index.Query, error) {
 func (s *Server) found(ctx context.Context, col *index.Collection, req *searchRequest, query index.Query, hits []index.Hit) (out searchResult, err error) {
 	out.ModelID = col.ModelID()
 	hits = without(hits, req.id)
-	if d := col.Detector(); d != nil || req.alpha != nil {
+	if col.Detector() != nil || req.alpha != nil {
 		near := hits
 		if query.Params.Filter != nil || query.Params.ScoreThreshold != nil { // not all that is near
 			near = nil
 		}
-		v, err := s.judge(ctx, col, query.Vector, req.id, near, req.alpha)
+		d, alpha, err := s.detector(col, req.alpha)
+		if err != nil {
+			return out, err
+		}
+		v, err := s.judgeBy(ctx, col, d, query.Vector, req.id, near, alpha)
 		if err != nil {
 			return out, err
 		}

@@ -41,6 +41,10 @@ var routes = []struct {
 }{
 	{http.MethodPost, "/search", func(s *Server) handler { return s.search }},
 	{http.MethodPost, "/anomaly", func(s *Server) handler { return s.anomaly }},
+	{http.MethodPost, "/anomaly/batch", func(s *Server) handler { return s.anomalyBatch }},
+	{http.MethodPost, "/anomaly/feedback", func(s *Server) handler { return s.feedback }},
+	{http.MethodPost, "/classify", func(s *Server) handler { return s.classify }},
+	{http.MethodPost, "/calibrate", func(s *Server) handler { return s.calibrate }},
 	{http.MethodPost, "/embed", func(s *Server) handler { return s.embed }},
 	{http.MethodGet, "/collections", func(s *Server) handler { return s.collections }},
 	{http.MethodGet, "/collections/:c", func(s *Server) handler { return s.collectionInfo }},
@@ -49,6 +53,11 @@ var routes = []struct {
 	{http.MethodPost, "/collections/:c/points/query/batch", func(s *Server) handler { return s.searchBatch }},
 	{http.MethodPost, "/collections/:c/points/delete", func(s *Server) handler { return s.delete }},
 	{http.MethodPost, "/collections/:c/anomaly", func(s *Server) handler { return s.anomaly }},
+	{http.MethodPost, "/collections/:c/anomaly/batch", func(s *Server) handler { return s.anomalyBatch }},
+	{http.MethodPost, "/collections/:c/anomaly/feedback", func(s *Server) handler { return s.feedback }},
+	{http.MethodPost, "/collections/:c/classify", func(s *Server) handler { return s.classify }},
+	{http.MethodPost, "/collections/:c/calibrate", func(s *Server) handler { return s.calibrate }},
+	{http.MethodGet, "/metrics", func(s *Server) handler { return s.metrics }},
 	{http.MethodGet, "/healthz", func(s *Server) handler { return s.health }},
 	{http.MethodGet, "/livez", func(s *Server) handler { return s.live }},
 	{http.MethodGet, "/readyz", func(s *Server) handler { return s.ready }},
@@ -109,6 +118,10 @@ func (s *Server) handle(h handler) fiber.Handler {
 		result, err := h(ctx, c)
 		if err != nil {
 			return err
+		}
+		if text, ok := result.(plainText); ok {
+			c.Response().Header.SetContentType(metricsType)
+			return c.SendString(string(text))
 		}
 		return reply(c, result)
 	}

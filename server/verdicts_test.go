@@ -1,0 +1,273 @@
+package server
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/akin-search/akin/index"
+)
+
+// fit is what GET /collections/{c} says of a detector.
+type fit struct {
+	Count    int `json:"points_count"`
+	Detector *struct {
+		Classes     []string
+		Calibration int
+		Anomalies   int
+		Score       string
+		ScoreAUROC  map[string]float64 `json:"score_auroc"`
+		Stale       bool
+		Watch       index.WatchStats
+	}
+}
+
+// settled waits until the detector knows all writes.
+func (ts *testServer) settled(name string) (f fit) {
+	ts.t.Helper()
+	for range 400 {
+		f = fit{}
+		ts.ok("GET", "/collections/"+name, "", &f)
+		if f.Detector != nil && !f.Detector.Stale {
+			return f
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	ts.t.Fatal("the detector does not follow")
+	return f
+}
+
+func jsonOf(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
+}
+
+func TestAnomalyBatch(t *testing.T) {
+	ts := start(t, nil)
+	var got struct {
+		Verdicts []struct {
+			Score        float64
+			PValue       float64 `json:"p_value"`
+			IsAnomaly    bool    `json:"is_anomaly"`
+			NearestClass string  `json:"nearest_class"`
+		}
+		Anomalies int
+		Alpha     *float64
+		Threshold *float64
+		FDR       *float64
+	}
+	items := `{"vector":` + axis0 + `},{"id":"7"},{"input":"` + b64("class 2") + `"},{"vector":` + axis5 + `}`
+	ts.ok("POST", "/anomaly/batch", `{"items":[`+items+`],"alpha":0.05}`, &got)
+	if len(got.Verdicts) != 4 || got.Anomalies != 1 || !got.Verdicts[3].IsAnomaly || got.Verdicts[0].NearestClass != "c0" ||
+		got.Verdicts[2].NearestClass != "c2" || *got.Alpha != 0.05 || got.FDR != nil || got.Threshold == nil {
+		t.Errorf("%+v", got)
+	}
+	// Each is what it is by itself.
+	var one struct {
+		Score  float64
+		PValue float64 `json:"p_value"`
+	}
+	if ts.ok("POST", "/anomaly", `{"id":"7","alpha":0.05}`, &one); one.Score != got.Verdicts[1].Score || one.PValue != got.Verdicts[1].PValue {
+		t.Errorf("alone %+v, in a batch %+v", one, got.Verdicts[1])
+	}
+	got.Alpha = nil
+	// 1 of 4 may be called at fdr 0.05 up to p = 0.0125, and with 200 calibration scores the stranger has 1/201; no p-value is
+	// small enough at a rate of 0.01.
+	if ts.ok("POST", "/collections/digits/anomaly/batch", `{"items":[`+items+`],"fdr":0.05}`, &got); got.Anomalies != 1 || !got.Verdicts[3].IsAnomaly || got.Alpha != nil || *got.FDR != 0.05 {
+		t.Errorf("%+v", got)
+	}
+	if ts.ok("POST", "/anomaly/batch", `{"items":[`+items+`],"fdr":0.01}`, &got); got.Anomalies != 0 {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestCalibrateAndFeedback(t *testing.T) {
+	ts := start(t, nil)
+	r := rand.New(rand.NewPCG(7, 7))
+	// A class that nobody knows: an alarm.
+	var v struct {
+		IsAnomaly    bool   `json:"is_anomaly"`
+		NearestClass string `json:"nearest_class"`
+	}
+	if ts.ok("POST", "/anomaly", `{"vector":`+axis5+`}`, &v); !v.IsAnomaly {
+		t.Fatalf("%+v", v)
+	}
+	var moved struct {
+		MovedTo     string `json:"moved_to"`
+		Label       string
+		Calibration int
+		Anomalies   int
+		Points      int `json:"points_count"`
+	}
+	// Wrong alarms make it known.
+	for i := range 12 {
+		ts.ok("POST", "/anomaly/feedback", fmt.Sprintf(`{"id":"new %d","vector":%s,"verdict":"wrong","label":"c5"}`, i, jsonOf(near(r, 5, 0.05))), &moved)
+	}
+	if moved.MovedTo != "known" || moved.Points != 212 || moved.Label != "c5" {
+		t.Errorf("%+v", moved)
+	}
+	if f := ts.settled("digits"); !slices.Contains(f.Detector.Classes, "c5") || f.Detector.Calibration != 200 {
+		t.Errorf("%+v", f.Detector)
+	}
+	if ts.ok("POST", "/anomaly", `{"vector":`+axis5+`}`, &v); v.IsAnomaly || v.NearestClass != "c5" {
+		t.Errorf("%+v", v)
+	}
+	// A known point goes to the calibration, with its label; another is called an anomaly; a third is left where it is.
+	if ts.ok("POST", "/collections/digits/anomaly/feedback", `{"id":"8","verdict":"wrong","into":"calibration"}`, &moved); moved.MovedTo != "calibration" || moved.Label != "c0" || moved.Points != 211 || moved.Calibration != 201 {
+		t.Errorf("%+v", moved)
+	}
+	if ts.ok("POST", "/anomaly/feedback", `{"id":"9","verdict":"right"}`, &moved); moved.MovedTo != "anomalies" || moved.Points != 210 || moved.Anomalies != 1 {
+		t.Errorf("%+v", moved)
+	}
+	if ts.ok("POST", "/anomaly/feedback", `{"id":"10","verdict":"wrong"}`, &moved); moved.MovedTo != "known" || moved.Points != 210 {
+		t.Errorf("%+v", moved)
+	}
+	if f := ts.search("/search", `{"query":"10","limit":1,"filter":{"must":[{"key":"n","match":{"value":10}}]}}`); f.Anomaly == nil {
+		t.Errorf("%+v", f)
+	}
+	if a := ts.post("/search", `{"query":"9"}`); a.status != http.StatusNotFound {
+		t.Errorf("what was called an anomaly is known: %d", a.status)
+	}
+	// Without a label it is of the class that it is nearest to.
+	if ts.ok("POST", "/anomaly/feedback", `{"id":"mine","input":"`+b64("class 2")+`","verdict":"wrong"}`, &moved); moved.Label != "c2" || moved.Points != 211 {
+		t.Errorf("%+v", moved)
+	}
+
+	var c struct {
+		Moved    int
+		Points   int `json:"points_count"`
+		Detector struct {
+			Calibration int
+			Watch       index.WatchStats
+		}
+	}
+	ts.ok("POST", "/calibrate", `{}`, &c)
+	if c.Moved != 0 || c.Detector.Calibration != 201 || c.Detector.Watch.Judged != 0 {
+		t.Errorf("%+v", c)
+	}
+	ts.ok("POST", "/calibrate", `{"points":[{"id":"x","vector":`+axis5+`,"label":"c5"},{"id":"y","input":"`+b64("class 1")+`","label":"c1"}]}`, &c)
+	if c.Moved != 0 || c.Detector.Calibration != 203 || c.Points != 211 {
+		t.Errorf("%+v", c)
+	}
+	ts.ok("POST", "/collections/digits/calibrate", `{"holdout":0.2,"seed":4}`, &c)
+	if c.Moved < 20 || c.Moved > 70 || c.Points != 211-c.Moved || c.Detector.Calibration != 203+c.Moved {
+		t.Errorf("%+v", c)
+	}
+	// A collection that never had a detector, of raw vectors: features are explained.
+	var points []string
+	for i := range 300 {
+		points = append(points, fmt.Sprintf(`{"id":%d,"vector":[%v,%v,%v]}`, i, r.NormFloat64(), r.NormFloat64(), 10+r.NormFloat64()))
+	}
+	ts.ok("PUT", "/collections/plain/points", `{"points":[`+strings.Join(points, ",")+`]}`, nil)
+	ts.ok("POST", "/collections/plain/calibrate", `{"holdout":0.4}`, &c)
+	var explained struct {
+		IsAnomaly bool `json:"is_anomaly"`
+		Features  []feature
+		Examples  []examples
+	}
+	ts.ok("POST", "/collections/plain/anomaly", `{"vector":[0,0,30],"explain":true}`, &explained)
+	if !explained.IsAnomaly || len(explained.Features) != 3 || explained.Features[0].Component != 2 || explained.Features[0].Z < 5 || len(explained.Examples) != 1 || len(explained.Examples[0].Points) != 3 {
+		t.Errorf("%+v", explained)
+	}
+}
+
+func TestClassify(t *testing.T) {
+	ts := start(t, nil)
+	var got struct {
+		Label         *string
+		Probability   float64
+		PredictionSet []string `json:"prediction_set"`
+		PValue        float64  `json:"p_value"`
+		Classes       []classFit
+		Neighbors     []neighbor
+		Examples      []examples
+		Features      []feature
+	}
+	ts.ok("POST", "/classify", `{"vector":`+axis0+`,"alpha":0.05,"explain":true}`, &got)
+	if got.Label == nil || *got.Label != "c0" || got.Probability != 1 || !slices.Equal(got.PredictionSet, []string{"c0"}) || len(got.Classes) != 4 || got.Classes[0].Class != "c0" ||
+		got.Classes[0].Calibration != 50 || len(got.Neighbors) != 5 || len(got.Examples) != 4 || got.Features != nil {
+		t.Errorf("%+v", got)
+	}
+	got.Examples = nil
+	ts.ok("POST", "/collections/digits/classify", `{"vector":`+axis5+`,"alpha":0.05}`, &got)
+	if got.Label != nil || got.Probability != 0 || len(got.PredictionSet) != 0 || got.PValue > 0.05 || got.Examples != nil {
+		t.Errorf("none of these: %+v", got)
+	}
+	if ts.ok("POST", "/classify", `{"input":"`+b64("class 3")+`"}`, &got); got.Label == nil || *got.Label != "c3" {
+		t.Errorf("%+v", got)
+	}
+}
+
+var sample = regexp.MustCompile(`^akin_[a-z_]+\{([a-z]+="[^"]*",?)+\} [-+0-9.e]+$`)
+
+// TestMetrics reads the text as Prometheus does, after healthy verdicts and after strange ones.
+func TestMetrics(t *testing.T) {
+	ts := start(t, nil)
+	read := func() string {
+		resp, err := http.Get(ts.url + "/metrics")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		b, err := io.ReadAll(resp.Body)
+		if err != nil || resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != metricsType {
+			t.Fatalf("%d %q, %v", resp.StatusCode, resp.Header.Get("Content-Type"), err)
+		}
+		return string(b)
+	}
+	r := rand.New(rand.NewPCG(8, 8))
+	judge := func(class int) {
+		var items []string
+		for range 60 {
+			items = append(items, `{"vector":`+jsonOf(near(r, class, 0.05))+`}`)
+		}
+		ts.ok("POST", "/anomaly/batch", `{"items":[`+strings.Join(items, ",")+`]}`, nil)
+	}
+	judge(0)
+	for range 5 { // points are not watched
+		ts.ok("POST", "/anomaly", `{"id":"7"}`, nil)
+	}
+	healthy := read()
+	for _, want := range []string{`akin_points{collection="digits"} 200`, `akin_calibration_items{collection="digits"} 200`, `akin_verdicts_total{collection="digits"} 60`,
+		`akin_drift_alarm{collection="digits"} 0`, `akin_drift_mean_time{collection="digits"} 100000`, `akin_alarm_rate_low{collection="digits",alpha="0.05"} `, `akin_detector_stale{collection="digits"} 0`,
+		"# TYPE akin_verdicts_total counter", `akin_recall_checked_total{collection="plain"} 0`} {
+		if !strings.Contains(healthy, want) {
+			t.Errorf("no %q in\n%s", want, healthy)
+		}
+	}
+	seen := map[string]bool{}
+	for line := range strings.Lines(healthy) {
+		line = strings.TrimSuffix(line, "\n")
+		if !strings.HasPrefix(line, "# ") && !sample.MatchString(line) {
+			t.Errorf("line %q", line)
+		}
+		if seen[line] {
+			t.Errorf("%q stands twice", line)
+		}
+		seen[line] = true
+	}
+	judge(5)
+	if strange := read(); !strings.Contains(strange, `akin_drift_alarm{collection="digits"} 1`) || !strings.Contains(strange, `akin_verdicts_total{collection="digits"} 120`) {
+		t.Errorf("after strangers\n%s", strange)
+	}
+	var health struct {
+		Drift []string `json:"drift_alarms"`
+	}
+	if ts.ok("GET", "/healthz", "", &health); !slices.Equal(health.Drift, []string{"digits"}) {
+		t.Errorf("%+v", health)
+	}
+	ts.ok("POST", "/calibrate", `{}`, nil)
+	if !strings.Contains(read(), `akin_drift_alarm{collection="digits"} 0`) {
+		t.Error("calibrating does not reset the alarm")
+	}
+}
