@@ -40,6 +40,12 @@ type Downstream struct {
 	ARI        float64 `json:"ari"`        // against the classes: see ARI
 	Silhouette float64 `json:"silhouette"` // of the clusters themselves: see Silhouette
 
+	// Of clusters by density among the queries alone, at most 10 000 of them, told nothing: see dbscan. Noise counts as a cluster for NMI and ARI.
+	DBSCANNMI      float64 `json:"dbscan_nmi"`
+	DBSCANARI      float64 `json:"dbscan_ari"`
+	DBSCANClusters int     `json:"dbscan_clusters"` // without noise
+	DBSCANNoise    float64 `json:"dbscan_noise"`    // share of the queries in no cluster
+
 	// Of pairs of queries, of one class or of two: see VerifyPairs.
 	Verification
 
@@ -100,6 +106,9 @@ func MeasureDownstream(ctx context.Context, base kernel.Matrix, baseLabels []int
 	if d.Silhouette, err = Silhouette(queries, clusters); err != nil {
 		return d, err
 	}
+	if err := d.byDensity(ctx, queries, queryLabels, o.Threads); err != nil {
+		return d, err
+	}
 	if d.Verification, err = VerifyPairs(queries, queryLabels, downstreamPairs, o.Seed); err != nil {
 		return d, err
 	}
@@ -114,6 +123,34 @@ func MeasureDownstream(ctx context.Context, base kernel.Matrix, baseLabels []int
 	}
 	d.Intervals, err = bootstrap(ctx, figures, o)
 	return d, err
+}
+
+// byDensity clusters by dbscan and compares with the classes.
+func (d *Downstream) byDensity(ctx context.Context, queries kernel.Matrix, labels []int, threads int) error {
+	if n := queries.Rows; n > dbscanRows { // spread over all
+		some, of := kernel.NewMatrix(dbscanRows, queries.Cols), make([]int, dbscanRows)
+		for i := range of {
+			copy(some.Row(i), queries.Row(i*n/dbscanRows))
+			of[i] = labels[i*n/dbscanRows]
+		}
+		queries, labels = some, of
+	}
+	clusters, err := dbscan(ctx, queries, threads)
+	if err != nil {
+		return err
+	}
+	seen := map[int]int{}
+	for _, c := range clusters {
+		seen[c]++
+	}
+	d.DBSCANNoise = float64(seen[noise]) / float64(len(clusters))
+	delete(seen, noise)
+	d.DBSCANClusters = len(seen)
+	if d.DBSCANNMI, err = NMI(clusters, labels); err != nil {
+		return err
+	}
+	d.DBSCANARI, err = ARI(clusters, labels)
+	return err
 }
 
 // measurable reports whether there are classes enough for MeasureDownstream.

@@ -349,7 +349,7 @@ func TestMeasureDownstream(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, key := range []string{"knn_accuracy", "nearest_mean_accuracy", "linear_probe_accuracy", "recall_at_1", "recall_at_5", "recall_at_10", "map_at_r",
-		"nmi", "ari", "silhouette", "pair_auroc", "pair_eer", "tar_at_far_1"} {
+		"nmi", "ari", "silhouette", "dbscan_nmi", "dbscan_ari", "dbscan_noise", "pair_auroc", "pair_eer", "tar_at_far_1"} {
 		v, ok := figures[key].(float64)
 		if !ok || !(v > 0 && v < 1) {
 			t.Errorf("%s is %v in %s", key, figures[key], b)

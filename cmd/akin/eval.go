@@ -34,7 +34,7 @@ func newEval(a *app) *cobra.Command {
 		Use:   "eval --data DIR",
 		Short: "Measure how well a model tells your classes apart",
 		Long: `Embed labelled images and measure what the embedding is good for: classifying by the nearest neighbours, by the nearest mean and by a linear
-probe, retrieval (recall@k, mAP@R), clustering by k-means (NMI, ARI, silhouette), and telling whether two images are of one class (AUROC,
+probe, retrieval (recall@k, mAP@R), clustering by k-means and by density (NMI, ARI, silhouette), and telling whether two images are of one class (AUROC,
 equal error rate, share accepted at 1 % false accepts). A share of the images asks, the others answer; with --base all of --data asks, and
 those of --base answer. Give data that the model was not trained on: on its own training data every model looks good.
 
@@ -193,6 +193,8 @@ func writeDownstream(b *strings.Builder, d train.Downstream) {
 		{"NMI", "", d.NMI, "k-means of the queries against their classes"},
 		{"ARI", "", d.ARI, "the same, pairs counted"},
 		{"silhouette", "", d.Silhouette, "of those clusters, -1 to 1"},
+		{"DBSCAN NMI", "", d.DBSCANNMI, fmt.Sprintf("clusters by density: %d, %.1f %% of the queries in none", d.DBSCANClusters, 100*d.DBSCANNoise)},
+		{"DBSCAN ARI", "", d.DBSCANARI, "the same, pairs counted"},
 		{"pair AUROC", "", d.AUROC, "same or different class"},
 		{"pair EER", "", d.EER, "as many wrongly accepted as wrongly refused"},
 		{"TAR at FAR 1 %", "", d.TARAtFAR1, "accepted of one class, where 1 % of two classes are"},
