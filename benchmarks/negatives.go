@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/akin-search/akin/encoder"
 	"github.com/akin-search/akin/train"
@@ -22,6 +21,7 @@ const (
 	// DefaultNegativesEpochs are those of the first run.
 	DefaultNegativesEpochs = 4
 	negativesNeighbours    = 5
+	calibrationImages      = 15_000
 )
 
 // negativesNetwork is small, so that several runs and seeds fit into minutes: normalised convolutions, 16, 32 and 64 wide.
@@ -54,6 +54,7 @@ type NegativesRun struct {
 	Loss       string  `json:"loss"`
 	Negatives  string  `json:"negatives"`
 	Epochs     int     `json:"epochs"`
+	Images     int     `json:"images"`      // trained on, so that epochs take the time of the first run; the neighbours are those of all
 	CPUSeconds float64 `json:"cpu_seconds"` // that training took
 	KNN        float64 `json:"knn_accuracy"`
 	KNNMin     float64 `json:"knn_accuracy_min"`
@@ -66,8 +67,8 @@ type NegativesRun struct {
 }
 
 // Negatives trains with several losses and sources of negatives, all for about the same processor time, and measures kNN accuracy. What
-// an epoch costs is measured first, in turns; the first run takes the epochs that were asked for, every other as many whole ones as fit
-// into its time, and at least one.
+// an image costs is measured first, on a part of them; the first run takes the epochs that were asked for, every other as many of so many
+// images as fit into its time: mining costs the miner images. All training images are searched.
 func Negatives(ctx context.Context, o NegativesOptions) (r NegativesReport, err error) {
 	o.Learn.SetDefaults()
 	if o.Learn.Train.Epochs == 0 {
@@ -143,56 +144,49 @@ func newNegativesRun(name string, o train.Options) (NegativesRun, error) {
 	return NegativesRun{Loss: o.Loss, Negatives: o.Negatives, options: o}, nil
 }
 
-// calibrate measures the processor time of each run's first epoch and of the next two, and chooses the epochs.
+// calibrate measures what an image costs each run an epoch, and chooses epochs and images.
 func (r *NegativesReport) calibrate(ctx context.Context, o NegativesOptions, data train.Dataset) error {
+	sample := data.Subset(firstN(min(calibrationImages, data.Len())))
 	for i := range r.Runs {
 		run := &r.Runs[i]
-		run.Epochs = 3
-		var at []time.Duration
 		options := run.options
-		options.Epochs, options.Seed = run.Epochs, o.Learn.Seed
-		var failed error
-		options.Progress = func(p train.Progress) {
-			if p.Step%(p.Steps/p.Epochs) == 0 && p.Step > 0 && p.Step/(p.Steps/p.Epochs) > len(at) {
-				used, err := cpuTime()
-				failed, at = err, append(at, used)
-			}
-		}
-		began, err := cpuTime()
+		options.Epochs, options.Seed = o.Learn.Train.Epochs, o.Learn.Seed
+		used, _, err := trainTimed(ctx, sample, options)
 		if err != nil {
 			return err
 		}
-		if _, err = train.Run(ctx, data, train.Dataset{}, options); err != nil {
-			return err
-		}
-		if failed != nil || len(at) != run.Epochs {
-			return fmt.Errorf("calibrating %s/%s: %d epochs of %d told their end: %w", run.Loss, run.Negatives, len(at), run.Epochs, failed)
-		}
-		first, next := (at[0] - began).Seconds(), (at[2]-at[0]).Seconds()/2
+		whole := used / float64(options.Epochs*sample.Len()) * float64(data.Len()) // an epoch of all images
 		if i == 0 {
-			run.Epochs = o.Learn.Train.Epochs
-			r.Budget = rounded(first+next*float64(run.Epochs-1), 1)
-		} else {
-			run.Epochs = 1 + max(0, int(math.Floor((r.Budget-first)/next)))
+			r.Budget = rounded(whole*float64(options.Epochs), 1)
 		}
-		o.Learn.Progress(fmt.Sprintf("%s/%s: %.1f s of processor time an epoch, %d epochs", run.Loss, run.Negatives, next, run.Epochs))
+		run.Epochs = max(1, int(math.Ceil(r.Budget/whole-0.05))) // what is a little over a whole epoch is not worth another
+		if run.Images = data.Len(); i > 0 {
+			run.Images = min(run.Images, int(float64(run.Images)*r.Budget/(whole*float64(run.Epochs))))
+		}
+		o.Learn.Progress(fmt.Sprintf("%s/%s: %.1f s of processor time an epoch: %d epochs of %d images", run.Loss, run.Negatives, whole, run.Epochs, run.Images))
 	}
 	return nil
+}
+
+// trainTimed trains and returns the processor time that it took, in seconds.
+func trainTimed(ctx context.Context, data train.Dataset, o train.Options) (float64, *encoder.Model, error) {
+	began, err := cpuTime()
+	if err != nil {
+		return 0, nil, err
+	}
+	model, err := train.Run(ctx, data, train.Dataset{}, o)
+	if err != nil {
+		return 0, nil, err
+	}
+	ended, err := cpuTime()
+	return (ended - began).Seconds(), model, err
 }
 
 // measure trains with a seed and asks the embeddings of all images trained on for the classes of the others.
 func (run *NegativesRun) measure(ctx context.Context, o NegativesOptions, t task, seed uint64) error {
 	options := run.options
 	options.Epochs, options.Seed = run.Epochs, seed
-	began, err := cpuTime()
-	if err != nil {
-		return err
-	}
-	model, err := train.Run(ctx, t.Train, train.Dataset{}, options)
-	if err != nil {
-		return err
-	}
-	ended, err := cpuTime()
+	used, model, err := trainTimed(ctx, t.Train.Subset(firstN(run.Images)), options)
 	if err != nil {
 		return err
 	}
@@ -212,8 +206,8 @@ func (run *NegativesRun) measure(ctx context.Context, o NegativesOptions, t task
 	if err != nil {
 		return err
 	}
-	run.seconds, run.accuracies = append(run.seconds, (ended-began).Seconds()), append(run.accuracies, accuracy)
-	o.Learn.Progress(fmt.Sprintf("%s/%s, seed %d: kNN accuracy %.4f after %.1f s of processor time", run.Loss, run.Negatives, seed, accuracy, (ended - began).Seconds()))
+	run.seconds, run.accuracies = append(run.seconds, used), append(run.accuracies, accuracy)
+	o.Learn.Progress(fmt.Sprintf("%s/%s, seed %d: kNN accuracy %.4f after %.1f s of processor time", run.Loss, run.Negatives, seed, accuracy, used))
 	return nil
 }
 
@@ -226,9 +220,9 @@ func (r NegativesReport) WriteTable(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: trained on %d images, medians of %d seeds on the %s, %d threads, %.1f s of processor time a run\n\n", r.Dataset, r.Items, r.Seeds, on, r.Threads, r.Budget)
 	t := tabwriter.NewWriter(&b, 0, 0, 3, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "loss\tnegatives\tepochs\tCPU s\tkNN\tmin\tmax\tgain\t")
+	fmt.Fprintln(t, "loss\tnegatives\tepochs\timages\tCPU s\tkNN\tmin\tmax\tgain\t")
 	for _, run := range r.Runs {
-		fmt.Fprintf(t, "%s\t%s\t%d\t%.1f\t%.4f\t%.4f\t%.4f\t%+.2f\t\n", run.Loss, run.Negatives, run.Epochs, run.CPUSeconds, run.KNN, run.KNNMin, run.KNNMax, run.Gain)
+		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%.1f\t%.4f\t%.4f\t%.4f\t%+.2f\t\n", run.Loss, run.Negatives, run.Epochs, run.Images, run.CPUSeconds, run.KNN, run.KNNMin, run.KNNMax, run.Gain)
 	}
 	t.Flush() // into memory: nothing to fail
 	_, err := io.WriteString(w, b.String())

@@ -28,8 +28,8 @@ func TestNegatives(t *testing.T) {
 	if r.Runs[0].Epochs != 6 || r.Budget <= 0 || r.Items != 600 || r.Seeds != 1 {
 		t.Errorf("report %+v", r)
 	}
-	if twice := r.Runs[2]; twice.Epochs < 1 || twice.Epochs > 5 { // pairs take two rows an item
-		t.Errorf("%d epochs of pairs in the time of 6 of classes", twice.Epochs)
+	if twice := r.Runs[2]; twice.Epochs*twice.Images < 1 || twice.Epochs*twice.Images > 5*600 { // pairs take two rows an item
+		t.Errorf("%d epochs of %d images of pairs in the time of 6 of 600 of classes", twice.Epochs, twice.Images)
 	}
 	for _, run := range r.Runs {
 		if run.KNN < 0.5 || run.KNNMin != run.KNN || run.KNNMax != run.KNN || run.CPUSeconds <= 0 {

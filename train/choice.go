@@ -66,6 +66,9 @@ func (o Options) sampler(d Dataset) (s Sampler, items int, err error) {
 	classes, _ := itemsByClass(d.Labels)
 	pairs := o.Batch / 2
 	switch {
+	case len(o.Pairs) > 0:
+		s, err = NewGivenPairs(d.IDs, o.Pairs, 2*pairs, o.Seed)
+		return s, pairs, err
 	case kind == LossContrastive && (negatives == NegativesRandom || negatives == NegativesIndex):
 		s, err = NewPairs(d.Labels, 2*pairs, o.Seed)
 		return s, pairs, err

@@ -7,7 +7,9 @@
 //	 IDX)
 //	evaluation: MeasureDownstream (all that one embedding is good for), KNNAccuracy, VerifyPairs, AUROC, RecallAtK
 //
-// Which sampler feeds which loss: SupCon takes PK (or any batch with labels), NTXent takes Views, Contrastive takes Pairs.
+// Which sampler feeds which loss: SupCon, TripletLoss, MultiSimilarity, ArcFace and MinedContrastive take PK, whose classes come equally
+// often however uneven they are; NTXent and VICReg take Views, MoCo Each, Contrastive Pairs or GivenPairs. Options.Negatives says where
+// negatives come from: the batch, a miner, a memory of the last batches, or a graph index over the embeddings that training makes.
 //
 // Caveats:
 //   - A Dataset holds its raw items in memory; subsets share them.

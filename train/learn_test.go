@@ -63,7 +63,6 @@ func TestEveryLossLearnsDigits(t *testing.T) {
 
 func untrainedAccuracy(t *testing.T, d, v Dataset) float64 {
 	t.Helper()
-	ctx := context.Background()
 	pre, err := inspect(d)
 	if err != nil {
 		t.Fatal(err)
@@ -76,17 +75,28 @@ func untrainedAccuracy(t *testing.T, d, v Dataset) float64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	encode := func(d Dataset) (rows [][]float32) {
-		rows, err := e.Encode(ctx, d.Raw...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return rows
-	}
-	base, queries := encode(d), encode(v)
-	accuracy, err := KNNAccuracy(ctx, kernel.MatrixOf(base, 16), d.Labels, kernel.MatrixOf(queries, 16), v.Labels, 5)
+	base, queries := encodeAll(t, e, d), encodeAll(t, e, v)
+	accuracy, err := KNNAccuracy(context.Background(), base, d.Labels, queries, v.Labels, 5)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return accuracy
+}
+
+func encodeAll(t *testing.T, e *encoder.Encoder, d Dataset) kernel.Matrix {
+	t.Helper()
+	rows, err := e.Encode(context.Background(), d.Raw...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kernel.MatrixOf(rows, e.Dimension())
+}
+
+func embedAll(t *testing.T, m *encoder.Model, d Dataset) kernel.Matrix {
+	t.Helper()
+	e, err := encoder.NewEncoder(m, "", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return encodeAll(t, e, d)
 }

@@ -23,6 +23,8 @@ type Options struct {
 	Negatives    string           `json:"negatives,omitempty"` // as ParseNegatives takes it; default the first of LossKind.Negatives
 	Temperature  float64          `json:"temperature"`         // of supcon, ntxent and moco, default 0.1; multi-similarity: 1/β, default 0.02; arcface: 1/s, default 1/16
 	Margin       float64          `json:"margin"`              // contrastive: distance of dissimilar pairs, default 1; triplet: squared distance, default 0.2; multi-similarity: similarity λ, default 0.5; arcface: radians, default 0.3
+	Pairs        []Pair           `json:"-"`                   // contrastive learns from these and not from classes; nil for none
+	PairsHash    string           `json:"pairs,omitempty"`     // of Pairs; set by Run
 	Batch        int              `json:"batch"`               // rows; default 32 to 256, more with more data; fewer where the sampler can fill no more
 	Epochs       int              `json:"epochs"`              // default 5, of photographs 10, more with little data: as many as make 600 steps, at most 200
 	Rate         float64          `json:"rate"`                // peak learning rate; default 4e-3·√(batch/256)
@@ -88,10 +90,17 @@ func (o *Options) SetDefaults(items, classes int, size encoder.Size) {
 	set(&o.Decay, 1e-4)
 	set(&o.Warmup, 0.05)
 	if o.Loss == "" {
-		o.Loss = LossSupCon.String()
-		if classes < 2 {
+		switch {
+		case len(o.Pairs) > 0:
+			o.Loss = LossContrastive.String()
+		case classes < 2:
 			o.Loss = LossNTXent.String()
+		default:
+			o.Loss = LossSupCon.String()
 		}
+	}
+	if o.PairsHash = ""; len(o.Pairs) > 0 {
+		o.PairsHash = hashPairs(o.Pairs)
 	}
 	if kind, err := ParseLoss(o.Loss); err == nil { // Validate reports it
 		temperature, margin := kind.Defaults()
@@ -155,8 +164,10 @@ func (o Options) Validate() error {
 			return fmt.Errorf("%w: %w", ErrOptions, err)
 		}
 	}
-	if kind, _, err := o.choice(); err != nil {
+	if kind, negatives, err := o.choice(); err != nil {
 		return err
+	} else if len(o.Pairs) > 0 && (kind != LossContrastive || negatives != NegativesRandom) {
+		return fmt.Errorf("%w: %d pairs with loss %v and negatives %v: given pairs are for loss %v with negatives %v", ErrOptions, len(o.Pairs), kind, negatives, LossContrastive, NegativesRandom)
 	} else if kind == LossArcFace && o.Margin >= maxArcMargin {
 		return fmt.Errorf("%w: margin %g: for loss %v it is an angle in radians, below %g", ErrOptions, o.Margin, kind, maxArcMargin)
 	}

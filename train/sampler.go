@@ -31,6 +31,7 @@ const (
 	streamPairs
 	streamViews
 	streamEach
+	streamGivenPairs
 )
 
 // stream is what all samplers share: their random source and their decks.

@@ -30,7 +30,7 @@ type trained struct {
 func newTrain(a *app) *cobra.Command {
 	var w workspace
 	var o train.Options
-	var data, labels string
+	var data, labels, pairs string
 	var robust, force bool
 	c := &cobra.Command{
 		Use:   "train --data DIR",
@@ -47,6 +47,7 @@ the training, and later to calibrate (akin ingest keeps the same items aside).
 Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it to the same result.`,
 		Example: `  akin train --data photos/                       # photos/CLASS/*.jpg
   akin train --data scans/ --loss ntxent          # no labels needed
+  akin train --data parts/ --pairs pairs.csv      # 0001.png,0007.png,1 and the like; no classes needed
   akin train --data images-idx3-ubyte.gz --labels labels-idx1-ubyte.gz --epochs 10
   akin train --data photos/ --resume              # after Ctrl-C`,
 		Args: noArgs,
@@ -58,6 +59,7 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 	f.Float64Var(&o.Holdout, "holdout", 0.1, "share of the items held out, 0 to 0.5")
 	f.StringVar(&o.Loss, "loss", "", strings.Join(train.LossNames(), ", ")+" (default supcon with labels, ntxent without)")
 	f.StringVar(&o.Negatives, "negatives", "", "batch, random, hard, semi-hard, distance, memory or index; the default is the loss's own")
+	f.StringVar(&pairs, "pairs", "", "CSV file of pairs to learn from in place of classes: id,id,1 (similar) or 0 (dissimilar); takes loss contrastive")
 	f.Float64Var(&o.Temperature, "temperature", 0, "see above; 0 means the loss's own")
 	f.Float64Var(&o.Margin, "margin", 0, "see above; 0 means the loss's own")
 	f.IntVar(&o.Batch, "batch", 0, "items a step; 0 means chosen by the number of items")
@@ -85,6 +87,11 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 		all, err := loadData(a, data, labels)
 		if err != nil {
 			return err
+		}
+		if pairs != "" {
+			if o.Pairs, err = readPairs(pairs, all); err != nil {
+				return err
+			}
 		}
 		rest, held, err := split(all, o.Holdout, o.Seed)
 		if err != nil {

@@ -1,5 +1,37 @@
 package main
 
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/akin-search/akin/train"
+)
+
+// readPairs reads a file of pairs, all of items of d.
+func readPairs(path string, d train.Dataset) (pairs []train.Pair, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if pairs, err = train.ReadPairs(f); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	known := make(map[string]bool, d.Len())
+	for _, id := range d.IDs {
+		known[id] = true
+	}
+	for i, p := range pairs {
+		for _, id := range []string{p.A, p.B} {
+			if !known[id] {
+				return nil, fmt.Errorf("%w: %s, pair %d: the data has no item %q; its ids are like %q", train.ErrDataset, path, i+1, id, d.IDs[0])
+			}
+		}
+	}
+	return pairs, nil
+}
+
 // lossHelp says what can be learned from, and what temperature and margin mean there.
 const lossHelp = `Losses (--loss). The defaults of temperature and margin are good where you do not know what they mean.
   supcon            classes; all of a class together, away from all else        temperature 0.1: lower looks more at the nearest
@@ -14,4 +46,4 @@ Negatives (--negatives), the default first:
   supcon, multi-similarity, arcface   batch: all of the batch; memory: also those of the last batches (not arcface); index: half of a
                                       batch are items that the network mixes up, found in a graph index as it learns
   triplet                             semi-hard, batch, random, hard, distance: which of the batch; memory; index
-  contrastive                         random pairs; hard, semi-hard, distance: which of the batch`
+  contrastive                         random pairs; hard, semi-hard, distance: which of the batch; index`

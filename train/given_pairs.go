@@ -1,0 +1,116 @@
+package train
+
+import (
+	"crypto/sha256"
+	"encoding/csv"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// Pair says of two items, by their ids, whether they are alike: what somebody knows who has no classes.
+type Pair struct {
+	A, B    string
+	Similar bool
+}
+
+// maxPairs bounds what ReadPairs takes.
+const maxPairs = 10_000_000
+
+// ReadPairs reads lines of CSV: two ids and 1 for a similar or 0 for a dissimilar pair. There is no header. An error wraps ErrDataset and
+// names the line.
+func ReadPairs(r io.Reader) ([]Pair, error) {
+	c := csv.NewReader(r)
+	c.FieldsPerRecord, c.ReuseRecord = 3, true
+	var pairs []Pair
+	for {
+		f, err := c.Read()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%w: pairs: %w: a line holds two ids and 0 or 1, as in a.png,b.png,1", ErrDataset, err)
+		}
+		line, _ := c.FieldPos(0)
+		switch {
+		case f[2] != "0" && f[2] != "1":
+			return nil, fmt.Errorf("%w: pairs, line %d: %q is neither 1 (similar) nor 0 (dissimilar)", ErrDataset, line, f[2])
+		case f[0] == "" || f[1] == "":
+			return nil, fmt.Errorf("%w: pairs, line %d: an id is empty", ErrDataset, line)
+		case f[0] == f[1] && f[2] == "0":
+			return nil, fmt.Errorf("%w: pairs, line %d: %q is said to be unlike itself", ErrDataset, line, f[0])
+		case len(pairs) == maxPairs:
+			return nil, fmt.Errorf("%w: more than %d pairs: take a part of them", ErrDataset, maxPairs)
+		}
+		pairs = append(pairs, Pair{f[0], f[1], f[2] == "1"})
+	}
+	if len(pairs) == 0 {
+		return nil, fmt.Errorf("%w: no pairs: a line holds two ids and 0 or 1, as in a.png,b.png,1", ErrDataset)
+	}
+	return pairs, nil
+}
+
+// hashPairs identifies a list of pairs.
+func hashPairs(pairs []Pair) string {
+	h := sha256.New()
+	for _, p := range pairs {
+		fmt.Fprintf(h, "%q %q %t\n", p.A, p.B, p.Similar) // a hash does not fail
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// givenPairs deals pairs of a list: deck 0 the similar ones, deck 1 the dissimilar ones.
+type givenPairs struct {
+	stream
+	items [][2]int
+	dealt []int // scratch
+}
+
+// NewGivenPairs returns a sampler of the given pairs among the items of those ids: rows 2i and 2i+1 are a pair, alternately a similar one
+// (even i) and a dissimilar one, and their labels are equal iff it is similar. Each kind comes in shuffled rounds, each pair once before
+// any comes again. Pairs with another item are left out: it may have been kept aside. size is even and 4 or more; pairs of both kinds must
+// be left.
+func NewGivenPairs(ids []string, pairs []Pair, size int, seed uint64) (Sampler, error) {
+	if size < 4 || size%2 != 0 {
+		return nil, fmt.Errorf("pairs sampler: a batch of %d rows, want an even number of 4 or more", size)
+	}
+	at := make(map[string]int, len(ids))
+	for i, id := range ids {
+		at[id] = i
+	}
+	s := &givenPairs{dealt: make([]int, size/2)}
+	var kinds [2][]int
+	for _, p := range pairs {
+		a, knownA := at[p.A]
+		b, knownB := at[p.B]
+		if !knownA || !knownB {
+			continue
+		}
+		kind := 1
+		if p.Similar {
+			kind = 0
+		}
+		kinds[kind] = append(kinds[kind], len(s.items))
+		s.items = append(s.items, [2]int{a, b})
+	}
+	if len(kinds[0]) == 0 || len(kinds[1]) == 0 {
+		return nil, fmt.Errorf("%w: of %d pairs, %d similar and %d dissimilar ones are among the %d items to learn from: give some of both, with ids as the data has them",
+			ErrDataset, len(pairs), len(kinds[0]), len(kinds[1]), len(ids))
+	}
+	s.stream = newStream(streamGivenPairs, size, seed, newDeck(kinds[0]), newDeck(kinds[1]))
+	return s, nil
+}
+
+// Next implements Sampler.
+func (s *givenPairs) Next(b *Batch) {
+	s.check(b)
+	similar := (len(s.dealt) + 1) / 2
+	s.decks[0].deal(s.dealt[:similar], s.rng)
+	s.decks[1].deal(s.dealt[similar:], s.rng)
+	for i := range s.dealt {
+		pair := s.items[s.dealt[i/2+(i%2)*similar]]
+		b.Items[2*i], b.Items[2*i+1] = pair[0], pair[1]
+		b.Labels[2*i], b.Labels[2*i+1] = 2*i, 2*i+i%2
+	}
+}
