@@ -147,6 +147,7 @@ func newNegativesRun(name string, o train.Options) (NegativesRun, error) {
 // calibrate measures what an image costs each run an epoch, and chooses epochs and images.
 func (r *NegativesReport) calibrate(ctx context.Context, o NegativesOptions, data train.Dataset) error {
 	sample := data.Subset(firstN(min(calibrationImages, data.Len())))
+	budget := 0.0
 	for i := range r.Runs {
 		run := &r.Runs[i]
 		options := run.options
@@ -156,15 +157,16 @@ func (r *NegativesReport) calibrate(ctx context.Context, o NegativesOptions, dat
 			return err
 		}
 		whole := used / float64(options.Epochs*sample.Len()) * float64(data.Len()) // an epoch of all images
+		run.Epochs, run.Images = options.Epochs, data.Len()
 		if i == 0 {
-			r.Budget = rounded(whole*float64(options.Epochs), 1)
-		}
-		run.Epochs = max(1, int(math.Ceil(r.Budget/whole-0.05))) // what is a little over a whole epoch is not worth another
-		if run.Images = data.Len(); i > 0 {
-			run.Images = min(run.Images, int(float64(run.Images)*r.Budget/(whole*float64(run.Epochs))))
+			budget = whole * float64(options.Epochs)
+		} else {
+			run.Epochs = max(1, int(math.Ceil(budget/whole-0.05))) // what is a little over a whole epoch is not worth another
+			run.Images = min(run.Images, int(float64(run.Images)*budget/(whole*float64(run.Epochs))))
 		}
 		o.Learn.Progress(fmt.Sprintf("%s/%s: %.1f s of processor time an epoch: %d epochs of %d images", run.Loss, run.Negatives, whole, run.Epochs, run.Images))
 	}
+	r.Budget = rounded(budget, 1)
 	return nil
 }
 
