@@ -25,6 +25,7 @@ var protocols = []struct {
 	protocol
 }{
 	{"supervised", protocol{supervised, []string{MNIST, Fashion}, "all labels, and the options that akin train chooses"}},
+	{"transfer", protocol{transfer, []string{MNIST, Fashion}, "classes 0 to 4, then 5 labels of each other class, against the same from scratch"}},
 	{"one-shot", protocol{oneShot, []string{Omniglot}, "20 characters of an alphabet held out, from one drawing each"}},
 	{"robust", protocol{robust, []string{MNIST, Fashion}, "what corrupted images leave, with akin train --robust and without"}},
 }

@@ -2,6 +2,8 @@ package benchmarks
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"time"
 
 	"github.com/akin-search/akin/encoder"
@@ -36,7 +38,12 @@ func (t task) train(ctx context.Context, data, validation train.Dataset) (*encod
 		return nil, nil, err
 	}
 	m := Measures{"train_seconds": time.Since(began).Seconds(), "epochs": float64(epochs)}
-	e, err := encoder.NewEncoder(model, "", o.Threads)
+	b, err := model.MarshalBinary()
+	if err != nil {
+		return nil, nil, err
+	}
+	id := sha256.Sum256(b)
+	e, err := encoder.NewEncoder(model, hex.EncodeToString(id[:]), o.Threads)
 	return e, m, err
 }
 

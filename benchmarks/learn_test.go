@@ -118,3 +118,28 @@ func TestLearnStops(t *testing.T) {
 		t.Errorf("cancelled: %v", err)
 	}
 }
+
+func TestTransfer(t *testing.T) {
+	got := repeated(t, "transfer", digits(t, 600, 200))
+	if g, ok := got["gain_points"].(float64); !ok || g < -20 || g > 100 {
+		t.Errorf("gain %v", got["gain_points"])
+	}
+	for _, key := range []string{"base_knn_accuracy", "scratch_nearest_mean_accuracy", "map_at_r", "transfer_epochs"} {
+		if v, ok := got[key].(float64); !ok || v <= 0 {
+			t.Errorf("%s is %v", key, got[key])
+		}
+	}
+}
+
+func TestDrawLabels(t *testing.T) {
+	d := train.Dataset{Labels: []int{0, 5, 6, 5, 6, 5, 6, 7}}
+	items := itemsWhere(d, func(l int) bool { return l >= 5 })
+	drawn := drawLabels(d, items, 2, 3)
+	count := map[int]int{}
+	for _, i := range drawn {
+		count[d.Labels[i]]++
+	}
+	if len(drawn) != 5 || count[5] != 2 || count[6] != 2 || count[7] != 1 {
+		t.Errorf("drawn %v", drawn)
+	}
+}

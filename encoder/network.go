@@ -60,16 +60,23 @@ const (
 
 // Default returns the image network of akin: normalised 3×3 convolutions in stages that end in 2×2 pooling, 16, 32 and then 64 filters
 // wide, one in the first stage and two in each later one, until a side is below 6 pixels; then a linear layer to dimension.
-func Default(input Size, dimension int) Network {
+func Default(input Size, dimension int) Network { return staged(input, dimension, 16) }
+
+// Wide returns the network of Default with twice as many filters in every layer: it takes about three and a half times as long, and learns more from
+// photographs.
+func Wide(input Size, dimension int) Network { return staged(input, dimension, 32) }
+
+// staged returns a network of stages whose first has the given number of filters, and the last ones four times as many.
+func staged(input Size, dimension, first int) Network {
 	n := Network{Input: input}
 	conv := func(filters int, pool bool) {
 		n.Layers = append(n.Layers, Layer{Kind: KindConv, Filters: filters, Kernel: 3, Norm: true, ReLU: true, Pool: pool})
 	}
-	h, w, filters := input.Height, input.Width, 16
+	h, w, filters := input.Height, input.Width, first
 	if min(h, w) < 6 {
 		conv(filters, false)
 	}
-	for ; min(h, w) >= 6; h, w, filters = h/2, w/2, min(2*filters, 64) {
+	for ; min(h, w) >= 6; h, w, filters = h/2, w/2, min(2*filters, 4*first) {
 		if len(n.Layers) > 0 {
 			conv(filters, false)
 		}

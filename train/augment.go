@@ -15,7 +15,7 @@ import (
 // Then come, in this order, mirroring, blur, colour and light, noise, and erasing. Light is measured from black, 0, to white, 1, and
 // stays within them where any of these parts is on.
 type Augmentation struct {
-	Shift   float32 `json:"shift,omitempty"`   // fraction of the side, 0 to 0.5
+	Shift   float32 `json:"shift,omitempty"`   // fraction of the side, 0 to 0.5; alone, by whole pixels, so that pictures stay sharp
 	Rotate  float32 `json:"rotate,omitempty"`  // degrees, 0 to 180
 	Scale   float32 `json:"scale,omitempty"`   // 0.1 draws a factor from 0.9 to 1.1; 0 to 0.9
 	Shear   float32 `json:"shear,omitempty"`   // tangent of the slant, 0 to 1
@@ -93,6 +93,11 @@ func (a Augmentation) warps() bool {
 	return a.Shift != 0 || a.Rotate != 0 || a.Scale != 0 || a.Shear != 0 || a.Elastic != 0
 }
 
+// onlyShifts reports whether a moves pictures as a whole, and in no other way.
+func (a Augmentation) onlyShifts() bool {
+	return a.Rotate == 0 && a.Scale == 0 && a.Shear == 0 && a.Elastic == 0
+}
+
 // lights reports whether a changes colour or light.
 func (a Augmentation) lights() bool {
 	return a.Saturation != 0 || a.Contrast != 0 || a.Brightness != 0 || a.Gamma != 0
@@ -101,6 +106,9 @@ func (a Augmentation) lights() bool {
 // draw picks the random amounts. The order of the draws is part of what a seed means.
 func (g *warp) draw(a Augmentation, h, w int, rng *rand.Rand) {
 	g.affine(between(a.Rotate, rng)*math.Pi/180, 1+between(a.Scale, rng), between(a.Shear, rng), between(a.Shift, rng)*float64(w), between(a.Shift, rng)*float64(h))
+	if a.onlyShifts() {
+		g.tx, g.ty = float32(math.Round(float64(g.tx))), float32(math.Round(float64(g.ty)))
+	}
 	if a.Elastic == 0 {
 		return
 	}

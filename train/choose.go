@@ -35,7 +35,7 @@ const (
 )
 
 // Photos returns amounts that suit pictures of things: mirrored left to right half of the time, and moved a little.
-func Photos() Augmentation { return Augmentation{Flip: 0.5, Shift: 0.04} }
+func Photos() Augmentation { return Augmentation{Flip: 0.5, Shift: 0.05} }
 
 // ParseAugmentation returns the augmentation of a name: digits, photos, none, or auto, which is nil: Options chooses.
 func ParseAugmentation(name string) (*Augmentation, error) {

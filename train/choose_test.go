@@ -106,6 +106,9 @@ func TestRunChooses(t *testing.T) {
 		if err := json.Unmarshal(m.Record, &rec); err != nil {
 			t.Fatal(err)
 		}
+		if rec.Options.Network.Layers[0].Filters != map[string]int{"digits": 16, "photos": 32}[begun] {
+			t.Errorf("%s: the network is %+v", begun, rec.Options.Network)
+		}
 		if (set == nil) != (trials == 2) || set != nil && begun != "photos" || rec.Options.Augmentation.String() != begun {
 			t.Errorf("%v set: %d trials, %s begun, %v recorded", set, trials, begun, rec.Options.Augmentation)
 		}

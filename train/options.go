@@ -16,7 +16,7 @@ var ErrOptions = errors.New("invalid training option")
 
 // Options say how a model is trained. The zero value of a field means its default.
 type Options struct {
-	Network      encoder.Network  `json:"network"`             // default: encoder.Default for the size of the images
+	Network      encoder.Network  `json:"network"`             // default: encoder.Default for the size of the images, encoder.Wide for photographs, whose augmentation mirrors
 	Size         int              `json:"size"`                // side of the square that pictures are fitted into; default their own size where they are alike and at most 64 pixels, else 64
 	Dimension    int              `json:"dimension"`           // of the embedding, for the default network; default 64
 	Loss         string           `json:"loss"`                // as ParseLoss takes it; default supcon, or ntxent with fewer than two classes
@@ -26,7 +26,7 @@ type Options struct {
 	Pairs        []Pair           `json:"-"`                   // contrastive learns from these and not from classes; nil for none
 	PairsHash    string           `json:"pairs,omitempty"`     // of Pairs; set by Run
 	Batch        int              `json:"batch"`               // rows; default 32 to 256, more with more data; fewer where the sampler can fill no more
-	Epochs       int              `json:"epochs"`              // default 5, of photographs 10, more with little data: as many as make 600 steps, at most 200
+	Epochs       int              `json:"epochs"`              // default 5, of photographs 8, more with little data: as many as make 600 steps, at most 200
 	Rate         float64          `json:"rate"`                // peak learning rate; default 4e-3·√(batch/256)
 	Decay        float64          `json:"decay"`               // weight decay, decoupled; default 1e-4
 	Warmup       float64          `json:"warmup"`              // share of the steps; default 0.05
@@ -79,8 +79,8 @@ func (o *Options) SetDefaults(items, classes int, size encoder.Size) {
 		o.Augmentation = &a
 	}
 	least := 5
-	if o.Augmentation.Flip > 0 {
-		least = 10 // photographs have more to learn than ink
+	if o.Augmentation.Flip > 0 { // photographs have more to learn than ink
+		least = 8
 	}
 	set(&o.Epochs, min(200, max(least, 600*o.Batch/max(1, items))))
 	set(&o.Rate, defaultRate(o.Optimizer, o.Batch*o.batchesAStep()))
@@ -112,6 +112,9 @@ func (o *Options) SetDefaults(items, classes int, size encoder.Size) {
 	}
 	if o.Network.Layers == nil {
 		o.Network = encoder.Default(size, o.Dimension)
+		if wide := encoder.Wide(size, o.Dimension); o.Augmentation.Flip > 0 && wide.Validate() == nil { // too large for the largest pictures
+			o.Network = wide
+		}
 	}
 }
 

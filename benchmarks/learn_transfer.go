@@ -1,0 +1,84 @@
+package benchmarks
+
+import (
+	"context"
+	"math/rand/v2"
+
+	"github.com/akin-search/akin/encoder"
+	"github.com/akin-search/akin/train"
+)
+
+const (
+	transferFrom   = 5 // the classes 0 … 4 are learned first,
+	transferLabels = 5 // then so many items of each other class
+)
+
+// transfer trains on the classes 0 to 4, then goes on from that model with 5 items of each other class, and beside it trains on those items
+// from scratch, with the same options (but the epochs, which are chosen by the number of items). The figures are of the items of the other classes in the test set, named by those few; of the
+// run from scratch with the prefix scratch_, of the first model as it is with base_. gain_points is the difference in kNN accuracy, in
+// points of a hundred.
+func transfer(ctx context.Context, t task) (Measures, error) {
+	old, rest := t.Train.Subset(itemsWhere(t.Train, func(l int) bool { return l < transferFrom })), itemsWhere(t.Train, func(l int) bool { return l >= transferFrom })
+	few := t.Train.Subset(drawLabels(t.Train, rest, transferLabels, t.Options.Seed))
+	asked := t.Test.Subset(itemsWhere(t.Test, func(l int) bool { return l >= transferFrom }))
+
+	learned, held, err := old.Split(learnHoldout, t.Options.Seed)
+	if err != nil {
+		return nil, err
+	}
+	base, m, err := t.train(ctx, learned, held)
+	if err != nil {
+		return nil, err
+	}
+	none := train.Dataset{Classes: few.Classes}
+	t.Options.Epochs = 0 // those were for the first model
+	on := t
+	on.Options.Base, on.Options.From = base.Model(), base.ModelID()
+	continued, more, err := on.train(ctx, few, none)
+	if err != nil {
+		return nil, err
+	}
+	m["train_seconds"] += more["train_seconds"]
+	m["transfer_epochs"] = more["epochs"]
+	scratch, _, err := t.train(ctx, few, none)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.downstream(ctx, continued, few, asked, m); err != nil {
+		return nil, err
+	}
+	for prefix, e := range map[string]*encoder.Encoder{"scratch_": scratch, "base_": base} {
+		beside := Measures{}
+		if err := t.downstream(ctx, e, few, asked, beside); err != nil {
+			return nil, err
+		}
+		for _, key := range []string{"knn_accuracy", "nearest_mean_accuracy"} {
+			m[prefix+key] = beside[key]
+		}
+	}
+	m["gain_points"] = 100 * (m["knn_accuracy"] - m["scratch_knn_accuracy"])
+	return m, nil
+}
+
+// itemsWhere returns the items whose label passes.
+func itemsWhere(d train.Dataset, pass func(label int) bool) (items []int) {
+	for i, l := range d.Labels {
+		if pass(l) {
+			items = append(items, i)
+		}
+	}
+	return items
+}
+
+// drawLabels draws n of the given items of each class.
+func drawLabels(d train.Dataset, items []int, n int, seed uint64) (drawn []int) {
+	rng := rand.New(rand.NewPCG(seed, 0x66657720)) // "few "
+	count := map[int]int{}
+	for _, at := range rng.Perm(len(items)) {
+		if l := d.Labels[items[at]]; count[l] < n {
+			count[l]++
+			drawn = append(drawn, items[at])
+		}
+	}
+	return drawn
+}
