@@ -29,11 +29,11 @@ func (c *Classification) In(f ClassFit) bool { return f.PValue > c.Alpha }
 // Classify compares a vector with each class; near is what VerdictOf takes. The verdict is that of VerdictOf: an anomaly is of
 // none of the classes.
 func (d *Detector) Classify(v []float32, near []Hit, alpha float64) (Classification, error) {
-	verdict, err := d.VerdictOf(v, near, alpha)
+	m, err := d.measure(v, near, true)
 	if err != nil {
 		return Classification{}, err
 	}
-	m, err := d.measure(v, near)
+	verdict, err := d.verdict(m, alpha)
 	if err != nil {
 		return Classification{}, err
 	}

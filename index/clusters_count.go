@@ -13,12 +13,14 @@ const (
 	countRows   = 2048 // rows of a class that its number of clusters is chosen on
 	countRounds = 10   // k-means rounds of each number
 	countFew    = 4    // rows that a cluster needs on average
+	countAll    = 256  // clusters of all classes, beyond leastMost of each: a verdict compares with all of them
+	leastMost   = 4
 )
 
 // count chooses how many clusters the rows of a class fall into: the number with the highest Bayesian information criterion of
 // spherical Gaussians of one variance (Pelleg & Moore, X-means, ICML 2000). It is judged on a sample: the criterion takes all
-// components for independent, and with many rows would pay for ever more clusters.
-func (s space) count(ctx context.Context, rows []float32, r *rand.Rand) (int, error) {
+// components for independent, and with many rows would pay for ever more clusters. It is at most most.
+func (s space) count(ctx context.Context, rows []float32, most int, r *rand.Rand) (int, error) {
 	n := len(rows) / s.stride
 	if n > countRows {
 		sample := make([]float32, 0, countRows*s.stride)
@@ -29,7 +31,7 @@ func (s space) count(ctx context.Context, rows []float32, r *rand.Rand) (int, er
 	}
 	best, highest, worse := 1, math.Inf(-1), 0
 	for _, k := range clusterCounts {
-		if k > 1 && k*countFew > n || worse == 2 {
+		if k > most || k > 1 && k*countFew > n || worse == 2 {
 			break
 		}
 		centers, err := s.cluster(ctx, rows, k, countRounds, r)

@@ -203,7 +203,7 @@ func (d *Detector) calibrate(ctx context.Context, heldOut []Labeled, threads int
 			near, err := d.neighbors(ctx, heldOut[i].Vector)
 			var m measured
 			if err == nil {
-				m, err = d.measure(heldOut[i].Vector, near)
+				m, err = d.measure(heldOut[i].Vector, near, true)
 			}
 			if err != nil {
 				errs[b] = fmt.Errorf("held-out vector %d: %w", i, err)
@@ -262,7 +262,8 @@ type measured struct {
 	own       []float64 // the same by the distance that classes are told apart by
 }
 
-func (d *Detector) measure(v []float32, near []Hit) (m measured, err error) {
+// measure makes it of a vector and its neighbours; own only where it is asked for.
+func (d *Detector) measure(v []float32, near []Hit, own bool) (m measured, err error) {
 	if len(d.classes) == 0 {
 		return m, fmt.Errorf("detector without classes: %w: make it with FitDetector", ErrNotCalibrated)
 	}
@@ -278,7 +279,7 @@ func (d *Detector) measure(v []float32, near []Hit) (m measured, err error) {
 	m.own = m.distances
 	m.nearest = leastOf(m.distances)
 	p[partCluster] = m.distances[m.nearest]
-	if d.kind == ScoreMahalanobis || d.kind == ScoreCombined || d.own == ScoreMahalanobis {
+	if d.kind == ScoreMahalanobis || d.kind == ScoreCombined || own && d.own == ScoreMahalanobis {
 		distances := d.mahalanobisToClasses(row, len(d.classes))
 		p[partMahalanobis] = distances[leastOf(distances)]
 		if d.own == ScoreMahalanobis {
@@ -332,10 +333,14 @@ func (d *Detector) Verdict(ctx context.Context, v []float32, alpha float64) (Ver
 
 // VerdictOf is Verdict for a vector whose nearest known vectors, Neighbors of them, were found already.
 func (d *Detector) VerdictOf(v []float32, near []Hit, alpha float64) (Verdict, error) {
-	m, err := d.measure(v, near)
+	m, err := d.measure(v, near, false)
 	if err != nil {
 		return Verdict{}, err
 	}
+	return d.verdict(m, alpha)
+}
+
+func (d *Detector) verdict(m measured, alpha float64) (Verdict, error) {
 	threshold, err := d.Threshold(alpha)
 	if err != nil {
 		return Verdict{}, err

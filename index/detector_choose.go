@@ -177,7 +177,7 @@ func (s space) pseudoClasses(ctx context.Context, rows []float32, fitted []int, 
 		some = append(some, rows[i*s.stride:(i+1)*s.stride]...)
 	}
 	r := rand.New(rand.NewPCG(o.Seed, math.MaxUint64-1))
-	k, err := s.count(ctx, some, r)
+	k, err := s.count(ctx, some, chooseGroups, r)
 	if err != nil {
 		return nil, err
 	}

@@ -134,14 +134,20 @@ func (m *clusterModel) mahalanobisToClasses(row []float32, classes int) []float6
 
 // nearestOf returns, of distances to all clusters in blocks, the least of each class.
 func (m *clusterModel) nearestOf(classes int, distances func(first, count int, out []float32), s space) []float64 {
-	nearest := slices.Repeat([]float64{math.MaxFloat64}, classes)
+	least := slices.Repeat([]float32{math.MaxFloat32}, classes)
 	var out [scanBlock]float32
 	for first := 0; first < len(m.classOf); first += scanBlock {
 		of := m.classOf[first:min(first+scanBlock, len(m.classOf))]
 		distances(first, len(of), out[:])
 		for i, class := range of {
-			nearest[class] = min(nearest[class], finite(float64(s.hit("", out[i]).Distance)))
+			if out[i] < least[class] { // not where far vectors make it infinite, or undefined
+				least[class] = out[i]
+			}
 		}
+	}
+	nearest := make([]float64, classes)
+	for class, x := range least {
+		nearest[class] = float64(s.hit("", x).Distance)
 	}
 	return nearest
 }
@@ -157,7 +163,7 @@ func (s space) fitClusters(ctx context.Context, rowsOf [][]float32, o DetectorOp
 		r := rand.New(rand.NewPCG(o.Seed, uint64(i)))
 		k := o.ClustersPerClass
 		if k == 0 {
-			if k, errs[i] = s.count(ctx, rowsOf[i], r); errs[i] != nil {
+			if k, errs[i] = s.count(ctx, rowsOf[i], max(leastMost, countAll/len(rowsOf)), r); errs[i] != nil {
 				return
 			}
 		}

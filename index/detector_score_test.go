@@ -241,7 +241,7 @@ func TestNumberOfClustersIsChosen(t *testing.T) {
 			for i := range v {
 				must(t, s.prepare(rows[i*s.stride:(i+1)*s.stride], v[i]))
 			}
-			got, err := s.count(ctx, rows, rand.New(rand.NewPCG(1, 1)))
+			got, err := s.count(ctx, rows, 64, rand.New(rand.NewPCG(1, 1)))
 			must(t, err)
 			// k-means++ may join two of many; it never should find a multiple.
 			if got < want-want/6 || got > want+want/2 {
@@ -251,7 +251,7 @@ func TestNumberOfClustersIsChosen(t *testing.T) {
 	}
 	s := newSpace(L2, 2)
 	same := slices.Repeat([]float32{1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, 50)
-	if got, err := s.count(ctx, same, rand.New(rand.NewPCG(1, 1))); got != 1 || err != nil {
+	if got, err := s.count(ctx, same, 64, rand.New(rand.NewPCG(1, 1))); got != 1 || err != nil {
 		t.Errorf("%d clusters of equal rows, %v", got, err)
 	}
 }

@@ -5,8 +5,8 @@
 //	               └────────► Index: graph │ flat │ coder                              (rebuilt or restored by Open)
 //	               └────────► catalogue of payload fields and labels                   (filled by the first filter or write)
 //	query ───► Collection.Search ──► [ID Distance Score]…          Params.Filter: only points that pass
-//	known ───► FitDetector: clusters of each class ──► scores of held-out vectors ──► Detector
-//	vector ──► Detector.Verdict ──► distance to the nearest class ──► p-value ──► anomaly?
+//	known ───► FitDetector: clusters, covariance, choice of the score ──► scores of held-out vectors ──► Detector
+//	vector ──► Detector.Verdict ──► score ──► p-value ──► anomaly?     Collection.Watch: alarm rate, drift
 //
 // New makes an Index in memory, Open a Store of collections on disk.
 //
@@ -51,6 +51,13 @@
 // Params.RecallTarget finds the EF by itself: a collection measures how much of the nearest its graph finds at which EF, with its
 // own points (MeasureRecall, Plan), again and again as it changes. StoreOptions.ShadowRate has a share of the searches answered
 // exactly as well; Collection.Recall tells the share they found, with its interval.
+//
+// # Verdicts
+//
+// Collection.SetAside keeps points to calibrate with; Calibrate fits a Detector to the others and turns their scores into p-values
+// that bound false alarms. It follows the points by itself: half a second after the last write it is fitted again in the
+// background. Which score it takes is chosen by leaving classes out (docs/decisions/0015-verdicts.md). VerdictOf takes the hits
+// of a search that was made anyway. Watch counts alarms and notices when what is judged is no longer like what calibrated.
 //
 // # Caveats
 //

@@ -17,11 +17,17 @@
 //	POST /collections/{c}/points/query/batch  many such searches at once, answered in their order, all or none
 //	POST /anomaly                         verdict of the default collection's detector
 //	POST /collections/{c}/anomaly         the same in collection c
+//	POST /anomaly/batch                   verdicts of many at once, with a false-discovery rate if asked for
+//	POST /anomaly/feedback                an alarm was wrong, or right: the point goes to the known ones, or aside
+//	POST /classify                        the class, or none of these
+//	POST /calibrate                       keep points aside and fit the detector anew
+//	  (all four, too, under /collections/{c})
 //	POST /embed                           the vector of an input
 //	PUT  /collections/{c}/points          add and replace points
 //	POST /collections/{c}/points/delete   remove points by ids or by a filter
 //	GET  /collections, /collections/{c}   what there is
 //	GET  /healthz, /livez, /readyz        health
+//	GET  /metrics                         text for Prometheus, without an envelope
 //
 // A search with params.recall_target is answered with the least ef that reaches it, as the collection has measured, or exactly:
 // ef_used, 0 for exact, recall_estimate and exact_reason tell which and why. The live recall of the searches that were asked, and what

@@ -142,10 +142,22 @@ func TestOwnImages(t *testing.T) {
 	type row struct {
 		IsAnomaly bool `json:"is_anomaly"`
 	}
-	for _, s := range mustAkin[[]row](t, "score", "--dir", dir, "--alpha", "0.1", strangers) {
+	code, out, errs = akin(t, "score", "--dir", dir, "--alpha", "0.1", "--json", strangers)
+	var rows []row
+	if err := json.Unmarshal([]byte(out), &rows); err != nil || code != int(exitAnomalies) || errs != "" {
+		t.Fatalf("scoring strangers: exit code %d, %v: %s", code, err, errs)
+	}
+	for _, s := range rows {
 		if s.IsAnomaly {
 			alarms++
 		}
+	}
+	code, out, errs = akin(t, "score", "--dir", dir, "--fdr", "0.5", "--csv", strangers)
+	if lines := strings.Split(strings.TrimSpace(out), "\n"); code != int(exitAnomalies) || len(lines) != 21 || !strings.HasPrefix(lines[0], "file,is_anomaly,p_value") || strings.Count(out, ",true,") < 15 {
+		t.Errorf("scoring strangers together: exit code %d: %s%s", code, out, errs)
+	}
+	if code, _, errs := akin(t, "score", "--dir", dir, "--alpha", "0.1", "--fdr", "0.1", strangers); code != 1 || !strings.Contains(errs, "fdr") {
+		t.Errorf("alpha and fdr: exit code %d: %s", code, errs)
 	}
 	if alarms < 15 {
 		t.Errorf("%d of 20 crosses are called unlike discs, bars and frames", alarms)

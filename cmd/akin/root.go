@@ -20,8 +20,13 @@ type app struct {
 	json           bool // --json: one JSON value on stdout, nothing else there
 }
 
-// Run runs one command line and returns the exit code: 0, 1 on an error, 130 when it was interrupted. An error is one line on
-// stderr.
+// exitCode is what a command that did its work ends with where that is not 0.
+type exitCode int
+
+func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
+
+// Run runs one command line and returns the exit code: 0, 1 on an error, 130 when it was interrupted, or what the command says of
+// its result. An error is one line on stderr.
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	a := &app{stdout: stdout, stderr: stderr}
 	root := &cobra.Command{
@@ -48,6 +53,9 @@ Your own images: akin train, akin ingest, akin serve   (one folder a class; see 
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return 0
+	}
+	if code, ok := err.(exitCode); ok {
+		return int(code)
 	}
 	line := strings.Join(strings.Fields(err.Error()), " ")
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {

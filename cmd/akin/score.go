@@ -1,11 +1,14 @@
 package main
 
 import (
+	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -25,28 +28,46 @@ type verdict struct {
 	IsAnomaly    bool    `json:"is_anomaly"`
 	Score        float64 `json:"score"`
 	PValue       float64 `json:"p_value"`
-	Threshold    float64 `json:"threshold"`
-	Alpha        float64 `json:"alpha"`
+	ClassPValue  float64 `json:"class_p_value"`
+	Threshold    float64 `json:"threshold,omitempty"` // with an alpha
+	Alpha        float64 `json:"alpha,omitempty"`
 	NearestClass string  `json:"nearest_class"`
 }
 
+// exitAnomalies is the exit code of akin score when it found some.
+const exitAnomalies = exitCode(3)
+
 func newScore(a *app) *cobra.Command {
 	var w workspace
-	var alpha float64
+	var alpha, fdr float64
+	var asCSV bool
 	c := &cobra.Command{
 		Use:   "score FILE|DIR ...",
 		Short: "Tell which images are unlike everything known",
 		Long: `Score images by their distance to the nearest class cluster of a calibrated collection. The p-value is conformal: among
-images like those that calibrated, at most the share alpha is called an anomaly. A file that cannot be read or decoded is
-reported in its place, and the exit code is then 1.`,
+images like those that calibrated, at most the share alpha is called an anomaly. With --fdr the verdicts are made together:
+of those called anomalies, at most that share is expected to be normal. A file that cannot be read or decoded is reported in
+its place.
+
+Exit code: 0 when nothing is an anomaly, 3 when something is, 1 when something went wrong, a file that cannot be read included.`,
 		Example: `  akin score part-0815.png
-  akin score --alpha 0.001 --json line3/`,
+  akin score --alpha 0.001 --json line3/
+  akin score --fdr 0.05 --csv line3/ > verdicts.csv || test $? -eq 3`,
 		Args: cobra.MinimumNArgs(1),
 	}
 	w.flags(c)
 	w.collectionFlag(c)
 	c.Flags().Float64Var(&alpha, "alpha", index.DefaultAlpha, "highest false-alarm rate, above 0 and below 1; unless given, raised to what the calibration supports")
+	c.Flags().Float64Var(&fdr, "fdr", 0, "judge all files together: share of false alarms among the alarms, above 0 and below 1 (Benjamini-Hochberg), instead of --alpha")
+	c.Flags().BoolVar(&asCSV, "csv", false, "print a table of comma-separated values, with a line of names")
+	c.MarkFlagsMutuallyExclusive("alpha", "fdr")
 	c.RunE = func(c *cobra.Command, args []string) error {
+		if err := refuseZero(c, "alpha", "fdr"); err != nil {
+			return err
+		}
+		if asCSV && a.json {
+			return errors.New("--csv and --json are given: give one of them")
+		}
 		files, err := a.imageFiles(args)
 		if err != nil {
 			return err
@@ -83,7 +104,10 @@ reported in its place, and the exit code is then 1.`,
 				if err != nil {
 					return err
 				}
-				out = append(out, scored{File: file, verdict: &verdict{IsAnomaly: d.Anomaly, Score: d.Score, PValue: d.PValue, Threshold: d.Threshold, Alpha: alpha, NearestClass: d.NearestClass}})
+				out = append(out, scored{File: file, verdict: &verdict{IsAnomaly: d.Anomaly, Score: d.Score, PValue: d.PValue, ClassPValue: d.ClassPValue, Threshold: d.Threshold, Alpha: alpha, NearestClass: d.NearestClass}})
+			}
+			if c.Flags().Changed("fdr") {
+				return together(out, fdr)
 			}
 			return nil
 		})
@@ -91,6 +115,9 @@ reported in its place, and the exit code is then 1.`,
 			return err
 		}
 		err = a.print(out, func(wr io.Writer) error {
+			if asCSV {
+				return writeCSV(wr, out)
+			}
 			t := tabwriter.NewWriter(wr, 0, 0, 2, ' ', 0)
 			fmt.Fprintln(t, "verdict\tp-value\tscore\tnearest class\tfile")
 			for _, s := range out {
@@ -109,9 +136,43 @@ reported in its place, and the exit code is then 1.`,
 		if failed > 0 {
 			err = errors.Join(err, fmt.Errorf("%d of %d files could not be scored", failed, len(files)))
 		}
+		if err == nil && slices.ContainsFunc(out, func(s scored) bool { return s.verdict != nil && s.IsAnomaly }) {
+			return exitAnomalies
+		}
 		return err
 	}
 	return c
+}
+
+// together makes the verdicts of all files at a false-discovery rate.
+func together(all []scored, rate float64) error {
+	var judged []*verdict
+	var p []float64
+	for _, s := range all {
+		if s.verdict != nil {
+			judged, p = append(judged, s.verdict), append(p, s.PValue)
+		}
+	}
+	called, err := index.BenjaminiHochberg(p, rate)
+	for i := range called {
+		judged[i].IsAnomaly, judged[i].Alpha, judged[i].Threshold = called[i], 0, 0
+	}
+	return err
+}
+
+// writeCSV writes a line for each file.
+func writeCSV(w io.Writer, all []scored) error {
+	out := csv.NewWriter(w)
+	lines := [][]string{{"file", "is_anomaly", "p_value", "class_p_value", "score", "nearest_class", "error"}}
+	number := func(x float64) string { return strconv.FormatFloat(x, 'g', -1, 64) }
+	for _, s := range all {
+		line := []string{s.File, "", "", "", "", "", s.Error}
+		if s.verdict != nil {
+			line = []string{s.File, strconv.FormatBool(s.IsAnomaly), number(s.PValue), number(s.ClassPValue), number(s.Score), s.NearestClass, ""}
+		}
+		lines = append(lines, line)
+	}
+	return out.WriteAll(lines)
 }
 
 // imageFiles lists the files named, and the pictures in the folders named.

@@ -23,6 +23,7 @@ type workspace struct {
 	collection string
 	threads    int
 	shadowRate float64   // of akin serve
+	driftTime  float64   // of akin serve; 0 means the default
 	memory     byteCount // of the collections; 0 means no limit
 }
 
@@ -64,7 +65,7 @@ func (w *workspace) store(a *app) (*index.Store, error) {
 	if err := os.MkdirAll(w.dir, 0o755); err != nil {
 		return nil, err
 	}
-	s, err := index.Open(filepath.Join(w.dir, "db"), index.StoreOptions{Threads: w.threads, Logger: a.logger(), ShadowRate: w.shadowRate,
+	s, err := index.Open(filepath.Join(w.dir, "db"), index.StoreOptions{Threads: w.threads, Logger: a.logger(), ShadowRate: w.shadowRate, DriftTime: w.driftTime,
 		MaxMemory: int64(w.memory)})
 	if errors.Is(err, index.ErrLocked) {
 		return nil, fmt.Errorf("%w: is akin serve running on it? Ask that one over HTTP, or stop it first (%w)", index.ErrLocked, err)
