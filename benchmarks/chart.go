@@ -30,6 +30,8 @@ type Panel struct {
 type Line struct {
 	Name            string
 	X, Y, Low, High []float64
+
+	Marks bool // no curve between the marks
 }
 
 // WriteChart draws a chart with at least one point in each panel, as SVG or PNG by the extension of path. The file appears whole or not
@@ -135,9 +137,14 @@ func (l Line) add(p *plot.Plot, place int, legend bool) error {
 	}
 	line.Color, line.Width = style.color, vg.Points(1.5)
 	dots.Color, dots.Shape, dots.Radius = style.color, style.shape, vg.Points(3)
-	p.Add(line, dots)
+	thumbnails := []plot.Thumbnailer{dots}
+	if !l.Marks {
+		p.Add(line)
+		thumbnails = append(thumbnails, line)
+	}
+	p.Add(dots)
 	if legend {
-		p.Legend.Add(l.Name, line, dots)
+		p.Legend.Add(l.Name, thumbnails...)
 	}
 	if l.Low == nil {
 		return nil

@@ -59,18 +59,39 @@ func (a *Augmentation) SetDefaults() {
 	}
 }
 
+// amount is a part of an augmentation that is off at 0.
+type amount struct {
+	name   string
+	value  *float32
+	limit  float32
+	chance bool // how often, not how much
+}
+
+// amounts lists the parts of a, in the order of the fields.
+func (a *Augmentation) amounts() []amount {
+	return []amount{
+		{"shift", &a.Shift, 0.5, false}, {"rotate", &a.Rotate, 180, false}, {"scale", &a.Scale, 0.9, false}, {"shear", &a.Shear, 1, false},
+		{"elastic", &a.Elastic, 0.5, false}, {"flip", &a.Flip, 1, true}, {"blur", &a.Blur, 0.2, false}, {"saturation", &a.Saturation, 1, false},
+		{"contrast", &a.Contrast, 1, false}, {"brightness", &a.Brightness, 1, false}, {"gamma", &a.Gamma, 2, false}, {"noise", &a.Noise, 1, false},
+		{"erase", &a.Erase, 1, true},
+	}
+}
+
+// Times returns a with every part factor times as strong, up to its limit. Chances, of mirroring and erasing, stay.
+func (a Augmentation) Times(factor float64) Augmentation {
+	for _, f := range a.amounts() {
+		if !f.chance {
+			*f.value = min(float32(float64(*f.value)*factor), f.limit)
+		}
+	}
+	return a
+}
+
 // Validate returns an error that names the first field outside its limits.
 func (a Augmentation) Validate() error {
-	for _, f := range []struct {
-		name         string
-		value, limit float32
-	}{
-		{"shift", a.Shift, 0.5}, {"rotate", a.Rotate, 180}, {"scale", a.Scale, 0.9}, {"shear", a.Shear, 1}, {"elastic", a.Elastic, 0.5},
-		{"flip", a.Flip, 1}, {"blur", a.Blur, 0.2}, {"saturation", a.Saturation, 1}, {"contrast", a.Contrast, 1}, {"brightness", a.Brightness, 1},
-		{"gamma", a.Gamma, 2}, {"noise", a.Noise, 1}, {"erase", a.Erase, 1},
-	} {
-		if !(f.value >= 0 && f.value <= f.limit) { // also refuses NaN
-			return fmt.Errorf("augmentation: %s is %v, want 0 to %v", f.name, f.value, f.limit)
+	for _, f := range a.amounts() {
+		if v := *f.value; !(v >= 0 && v <= f.limit) { // also refuses NaN
+			return fmt.Errorf("augmentation: %s is %v, want 0 to %v", f.name, v, f.limit)
 		}
 	}
 	if a.ElasticCells < 0 || a.ElasticCells > maxElasticCells {

@@ -15,10 +15,13 @@ type Robust struct {
 	Kinds []Augmentation `json:"kinds"` // what a kind sets takes the place of the same part of Options.Augmentation
 }
 
-// DefaultRobust foresees noise, blur, something in front of the object, poor contrast, and objects that are off the middle, turned or bent.
+// DefaultRobust foresees noise, blur, something in front of the object, poor contrast, and objects that are off the middle, turned or
+// bent. What costs most accuracy, occlusion and turning, comes twice as often as the rest. Share and amounts were chosen on training
+// images of MNIST kept aside.
 func DefaultRobust() *Robust {
+	occlusion, turn := Augmentation{Erase: 1, EraseArea: 0.5}, Augmentation{Rotate: 50}
 	return &Robust{Share: 0.5, Kinds: []Augmentation{
-		{Noise: 0.4}, {Blur: 0.08}, {Erase: 1, EraseArea: 0.4}, {Contrast: 0.9}, {Shift: 0.2}, {Rotate: 45}, {Elastic: 0.3},
+		{Noise: 0.4}, {Blur: 0.08}, occlusion, occlusion, {Contrast: 0.9}, {Shift: 0.2}, turn, turn, {Elastic: 0.3},
 	}}
 }
 
@@ -43,23 +46,17 @@ func (r Robust) Validate() error {
 
 // over returns a with the parts that kind sets in their place.
 func (a Augmentation) over(kind Augmentation) Augmentation {
-	put := func(to *float32, from float32) {
-		if from != 0 {
-			*to = from
+	to, from := a.amounts(), kind.amounts()
+	for i := range to {
+		if *from[i].value != 0 {
+			*to[i].value = *from[i].value
 		}
-	}
-	for _, f := range []struct {
-		to   *float32
-		from float32
-	}{
-		{&a.Shift, kind.Shift}, {&a.Rotate, kind.Rotate}, {&a.Scale, kind.Scale}, {&a.Shear, kind.Shear}, {&a.Elastic, kind.Elastic},
-		{&a.Flip, kind.Flip}, {&a.Blur, kind.Blur}, {&a.Saturation, kind.Saturation}, {&a.Contrast, kind.Contrast},
-		{&a.Brightness, kind.Brightness}, {&a.Gamma, kind.Gamma}, {&a.Noise, kind.Noise}, {&a.Erase, kind.Erase}, {&a.EraseArea, kind.EraseArea},
-	} {
-		put(f.to, f.from)
 	}
 	if kind.ElasticCells != 0 {
 		a.ElasticCells = kind.ElasticCells
+	}
+	if kind.EraseArea != 0 {
+		a.EraseArea = kind.EraseArea
 	}
 	return a
 }

@@ -18,6 +18,21 @@ import (
 //
 // On cancellation of ctx it stops between two steps, writes the checkpoint if there is to be one, and returns the cause.
 func Run(ctx context.Context, data, validation Dataset, o Options) (*encoder.Model, error) {
+	r, err := newDecidedRun(ctx, data, validation, o)
+	if err != nil {
+		return nil, err
+	}
+	if o.Begin != nil {
+		o.Begin(r.Options)
+	}
+	if err := r.run(ctx); err != nil {
+		return nil, err
+	}
+	return r.model(ctx)
+}
+
+// newDecidedRun checks and decodes the data, and decides what the options leave open.
+func newDecidedRun(ctx context.Context, data, validation Dataset, o Options) (*run, error) {
 	if err := data.Validate(); err != nil {
 		return nil, err
 	}
@@ -42,13 +57,7 @@ func Run(ctx context.Context, data, validation Dataset, o Options) (*encoder.Mod
 		asked.setDefaultsFor(data, pre.Size)
 		r.Options = asked
 	}
-	if o.Begin != nil {
-		o.Begin(r.Options)
-	}
-	if err := r.run(ctx); err != nil {
-		return nil, err
-	}
-	return r.model(ctx)
+	return r, nil
 }
 
 // run prepares, trains and gives back what it held.
