@@ -30,7 +30,7 @@ type trained struct {
 func newTrain(a *app) *cobra.Command {
 	var w workspace
 	var o train.Options
-	var data, labels, pairs string
+	var data, labels, pairs, from, config string
 	var robust, force bool
 	c := &cobra.Command{
 		Use:   "train --data DIR",
@@ -44,12 +44,19 @@ the training, and later to calibrate (akin ingest keeps the same items aside).
 
 ` + lossHelp + `
 
+Where the embeddings collapse into a point or a line, or the loss diverges, training says so, goes back to where it was well, and tries
+with half the rate, a warmer softmax and a smaller margin; it gives up after eight times in a row.
+
+--from starts with the weights of a model, for new classes or a new domain with little data; --freeze keeps its first layers.
+--config takes a JSON file of options, as a model's record has them; flags go before it.
+
 Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it to the same result.`,
 		Example: `  akin train --data photos/                       # photos/CLASS/*.jpg
   akin train --data scans/ --loss ntxent          # no labels needed
   akin train --data parts/ --pairs pairs.csv      # 0001.png,0007.png,1 and the like; no classes needed
   akin train --data images-idx3-ubyte.gz --labels labels-idx1-ubyte.gz --epochs 10
-  akin train --data photos/ --resume              # after Ctrl-C`,
+  akin train --data photos/ --resume              # after Ctrl-C
+  akin train --data new/ --dir new --from akin-data/model.akin --freeze 2`,
 		Args: noArgs,
 	}
 	f := c.Flags()
@@ -66,19 +73,29 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 	f.IntVar(&o.Epochs, "epochs", 0, "times through the data; 0 means 5, more with little data")
 	f.Float64Var(&o.Rate, "rate", 0, "peak learning rate; 0 means chosen by the batch")
 	f.IntVar(&o.Size, "size", 0, "side in pixels of the square that pictures are fitted into; 0 means their own size where it is one and at most 64, else 64")
-	f.IntVar(&o.Dimension, "dimension", 64, "length of the embedding")
+	f.IntVar(&o.Dimension, "dimension", 0, "length of the embedding; 0 means 64, or that of the model to start from")
 	f.Uint64Var(&o.Seed, "seed", 0, "of every random choice: the same seed and data give the same model")
 	f.TextVar(&o.Precision, "precision", kernel.Float32, precisionHelp+"; weights and sums are float32")
 	f.BoolVar(&o.Rotations, "rotations", false, "take pictures turned by 90, 180 and 270 degrees for classes of their own: for many small classes that have an upright")
 	augmentFlag(c, &o.Augmentation)
+	optimizerFlags(c, &o)
+	f.StringVar(&from, "from", "", "model file to start from, with its preprocessing; only the length of the embedding may differ")
+	f.IntVar(&o.Freeze, "freeze", 0, "so many of its first layers stay as they are")
+	f.StringVar(&config, "config", "", "JSON file of training options")
 	f.BoolVar(&robust, "robust", false, "corrupt half of the views (noise, blur, occlusion, contrast, shift, rotation, bending), for pictures worse than those of the training")
 	f.BoolVar(&o.Resume, "resume", false, "go on from the checkpoint")
 	f.BoolVar(&force, "force", false, "replace the model; collections of the old one can then no longer be searched")
 	c.RunE = func(c *cobra.Command, _ []string) error {
+		if err := readConfig(c, &o, config); err != nil {
+			return err
+		}
 		if err := checkHoldout(o.Holdout); err != nil {
 			return err
 		}
-		if err := refuseZero(c, "batch", "epochs", "rate", "size", "temperature", "margin", "dimension"); err != nil {
+		if err := refuseZero(c, "batch", "epochs", "rate", "size", "temperature", "margin", "dimension", "momentum", "decay", "warmup", "ema", "accumulate", "clip", "patience"); err != nil {
+			return err
+		}
+		if err := startFrom(&o, from); err != nil {
 			return err
 		}
 		if _, err := os.Stat(w.modelPath()); err == nil && !force {
@@ -105,6 +122,9 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 		}
 		o.Checkpoint = w.modelPath() + ".ckpt"
 		o.Threads, o.Progress, o.Skip = w.threads, a.trainProgress(), a.skip
+		o.Notice = func(b train.BackOff) {
+			a.status("%s: back to the end of epoch %d, rate %.3g, temperature %.3g and margin %.3g where the loss has them", b.Reason, b.To, b.Rate, b.Temperature, b.Margin)
+		}
 		o.Tried = func(name string, accuracy float64) {
 			a.status("a short trial of augmentation %s: validation kNN %.4f", name, accuracy)
 		}
@@ -182,7 +202,8 @@ func classCounts(d train.Dataset) string {
 
 // resumable tells how to go on when a checkpoint is there.
 func (a *app) resumable(err error, checkpoint string) error {
-	if _, e := os.Stat(checkpoint); e == nil && !errors.Is(err, train.ErrCheckpoint) {
+	hopeless := errors.Is(err, train.ErrCheckpoint) || errors.Is(err, train.ErrCollapsed) || errors.Is(err, train.ErrDiverged)
+	if _, e := os.Stat(checkpoint); e == nil && !hopeless {
 		a.status("stopped; the checkpoint is %s: run the same command with --resume to go on", checkpoint)
 	}
 	return err
@@ -198,6 +219,8 @@ func (a *app) trainProgress() func(train.Progress) {
 			if p.Validation >= 0 {
 				line += fmt.Sprintf("  validation kNN %.4f", p.Validation)
 			}
+			h := p.Health
+			line += fmt.Sprintf("  variance %.2f, rank %.1f, alignment %.2f, uniformity %.2f", h.Variance, h.EffectiveRank, h.Alignment, h.Uniformity)
 			if over {
 				line = "\r" + pad(line)
 			}
