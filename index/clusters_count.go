@@ -13,13 +13,18 @@ const (
 	countRows   = 2048 // rows of a class that its number of clusters is chosen on
 	countRounds = 10   // k-means rounds of each number
 	countFew    = 4    // rows that a cluster needs on average
-	countAll    = 256  // clusters of all classes, beyond leastMost of each: a verdict compares with all of them
-	leastMost   = 4
 )
+
+// mostClusters are what the number of clusters of a class is bounded by in turn, to see which bound tells left-out classes best:
+// the criterion describes the known, and more clusters than its purpose needs reach out to the strange. The first of equals is
+// taken; usualMost where too few are known to tell.
+var mostClusters = [...]int{2, 8, 32}
+
+const usualMost = 8
 
 // count chooses how many clusters the rows of a class fall into: the number with the highest Bayesian information criterion of
 // spherical Gaussians of one variance (Pelleg & Moore, X-means, ICML 2000). It is judged on a sample: the criterion takes all
-// components for independent, and with many rows would pay for ever more clusters. It is at most most.
+// components for independent, and with many rows would pay for ever more clusters. The number is at most most.
 func (s space) count(ctx context.Context, rows []float32, most int, r *rand.Rand) (int, error) {
 	n := len(rows) / s.stride
 	if n > countRows {

@@ -35,6 +35,7 @@ type DetectorOptions struct {
 	Seed             uint64    // same seed, same data: same detector
 	Threads          int       // default GOMAXPROCS; changes nothing in the result
 	ModelID          string    // model of the vectors; a collection refuses a detector of another model
+	most             int       // clusters of a class that are chosen
 	Nearest          Nearest   // finds known vectors; default: compares with all of them, of which the detector then keeps a copy
 }
 
@@ -125,6 +126,9 @@ func FitDetector(ctx context.Context, metric Metric, known, heldOut []Labeled, o
 		}
 	}
 	var err error
+	if d.choice, o.most, err = d.chooseAll(ctx, rows, classOf, len(d.classes), o); err != nil {
+		return nil, err
+	}
 	if d.clusterModel, err = d.fitClusters(ctx, rowsOf, o); err != nil {
 		return nil, err
 	}
@@ -137,9 +141,6 @@ func FitDetector(ctx context.Context, metric Metric, known, heldOut []Labeled, o
 		if d.white = d.whiten(all, mean); d.white != nil {
 			d.white.place(means)
 		}
-	}
-	if d.choice, err = d.choose(ctx, rows, classOf, len(d.classes), o); err != nil {
-		return nil, err
 	}
 	if err := d.settle(o.Score); err != nil {
 		return nil, err

@@ -34,6 +34,28 @@ func (c *choice) best(kinds ...ScoreKind) ScoreKind {
 	return best
 }
 
+// chooseAll compares the bounds of the number of clusters, where it is not given, and the scores with the best of them.
+func (s space) chooseAll(ctx context.Context, rows []float32, classOf []int, classes int, o DetectorOptions) (best choice, most int, err error) {
+	o.most = usualMost
+	if best, err = s.choose(ctx, rows, classOf, classes, o); err != nil || o.ClustersPerClass > 0 || best.figures[ScoreCluster] == 0 {
+		return best, usualMost, err
+	}
+	usual := best
+	best = choice{}
+	for _, m := range mostClusters {
+		c := usual
+		if o.most = m; m != usualMost {
+			if c, err = s.choose(ctx, rows, classOf, classes, o); err != nil {
+				return best, m, err
+			}
+		}
+		if c.figures[ScoreCluster] > best.figures[ScoreCluster] {
+			best, most = c, m
+		}
+	}
+	return best, most, nil
+}
+
 // choose compares the scores on prepared rows, whose classes are 0 to classes−1.
 func (s space) choose(ctx context.Context, rows []float32, classOf []int, classes int, o DetectorOptions) (c choice, err error) {
 	n := len(classOf)

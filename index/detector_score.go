@@ -163,7 +163,7 @@ func (s space) fitClusters(ctx context.Context, rowsOf [][]float32, o DetectorOp
 		r := rand.New(rand.NewPCG(o.Seed, uint64(i)))
 		k := o.ClustersPerClass
 		if k == 0 {
-			if k, errs[i] = s.count(ctx, rowsOf[i], max(leastMost, countAll/len(rowsOf)), r); errs[i] != nil {
+			if k, errs[i] = s.count(ctx, rowsOf[i], o.most, r); errs[i] != nil {
 				return
 			}
 		}

@@ -342,8 +342,8 @@ func TestDetectorFitsQuickly(t *testing.T) {
 	must(t, err)
 	took := time.Since(began)
 	t.Logf("%d clusters of %d vectors in %v", d.Clusters(), len(known), took)
-	// 1.3 s of processor time; the rest is for what else the machine does.
-	if limit := 10 * time.Second; took > limit && !raceEnabled && distance.Tier() != "generic" {
+	// It takes about 2 s of processor time; the rest is for what else the machine does.
+	if limit := 40 * time.Second; took > limit && !raceEnabled && distance.Tier() != "generic" {
 		t.Errorf("fitting took %v, more than %v", took, limit)
 	}
 }
