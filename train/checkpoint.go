@@ -43,6 +43,7 @@ const (
 	tablesAverage   = "average"   // of the weights, where there is one
 	tablesGradients = "gradients" // gathered so far, between two batches of a step
 	tablesBest      = "best"      // weights of the best epoch's model, with early stopping
+	tablesLabels    = "labels"    // of all items, after a stage that found some
 	tablesGood      = "good "     // before the names of those to go back to, where they are not those at hand
 )
 
@@ -51,13 +52,14 @@ type tables map[string][][]float32
 
 // checkpointHeader is the state of a run between two steps. Samplers and augmentation are replayed from the seed.
 type checkpointHeader struct {
-	Fingerprint string  `json:"fingerprint"` // of data and options: another run's checkpoint is refused
-	Step        int     `json:"step"`        // steps done
-	LossSum     float64 `json:"loss_sum"`    // over the steps of the epoch in progress
-	Curve       []Epoch `json:"curve"`       // of the epochs done
-	Seconds     float64 `json:"seconds"`     // that the run took so far
-	Initial     *Health `json:"initial"`     // of the probe before the first step; null before it was measured
-	Tables      []group `json:"tables"`      // what follows the header
+	Fingerprint string  `json:"fingerprint"`      // of data and options: another run's checkpoint is refused
+	Step        int     `json:"step"`             // steps done
+	LossSum     float64 `json:"loss_sum"`         // over the steps of the epoch in progress
+	Curve       []Epoch `json:"curve"`            // of the epochs done
+	Seconds     float64 `json:"seconds"`          // that the run took so far
+	Initial     *Health `json:"initial"`          // of the probe before the first step; null before it was measured
+	Stages      []Stage `json:"stages,omitempty"` // done before this run
+	Tables      []group `json:"tables"`           // what follows the header
 }
 
 // group is a group of tables in the file.
@@ -101,6 +103,9 @@ func (r *run) save() error {
 	if r.best != nil {
 		c.tables[tablesBest] = r.best
 	}
+	if r.before != nil {
+		c.Stages, c.tables[tablesLabels] = r.before.stages, [][]float32{r.before.table()}
+	}
 	return c.write(r.Checkpoint)
 }
 
@@ -109,6 +114,7 @@ func (r *run) resume(c *checkpoint) error {
 	r.step, r.lossSum, r.curve, r.elapsed = c.Step, c.LossSum, c.Curve, time.Duration(c.Seconds*float64(time.Second))
 	r.initial, r.best = c.Initial, c.tables[tablesBest]
 	delete(c.tables, tablesBest)
+	delete(c.tables, tablesLabels)
 	r.good = tables{}
 	for name, t := range c.tables {
 		if good, ok := strings.CutPrefix(name, tablesGood); ok {
@@ -150,6 +156,25 @@ func (c *checkpoint) write(path string) error {
 
 // readCheckpoint reads path for the run with the given fingerprint, steps and parameter sizes.
 func readCheckpoint(path, fingerprint string, steps int, sizes []int) (*checkpoint, error) {
+	c, err := openCheckpoint(path)
+	if err != nil {
+		return nil, err
+	}
+	if c.Fingerprint != fingerprint || !slices.Equal(sizesOf(c.tables[tablesWeights]), sizes) {
+		return nil, otherRun(path)
+	}
+	if c.Step > steps {
+		return nil, fmt.Errorf("%w: %s is at step %d of %d", ErrCheckpoint, path, c.Step, steps)
+	}
+	return c, nil
+}
+
+func otherRun(path string) error {
+	return fmt.Errorf("%w: %s was written with other data or options: use the same ones, or start without resuming", ErrCheckpoint, path)
+}
+
+// openCheckpoint reads path, whatever run it is of.
+func openCheckpoint(path string) (*checkpoint, error) {
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: there is none at %s: start without resuming", ErrCheckpoint, path)
@@ -160,12 +185,6 @@ func readCheckpoint(path, fingerprint string, steps int, sizes []int) (*checkpoi
 	c, err := parseCheckpoint(b)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrCheckpoint, path, err)
-	}
-	if c.Fingerprint != fingerprint || !slices.Equal(sizesOf(c.tables[tablesWeights]), sizes) {
-		return nil, fmt.Errorf("%w: %s was written with other data or options: use the same ones, or start without resuming", ErrCheckpoint, path)
-	}
-	if c.Step > steps {
-		return nil, fmt.Errorf("%w: %s is at step %d of %d", ErrCheckpoint, path, c.Step, steps)
 	}
 	return c, nil
 }

@@ -29,6 +29,8 @@ func (o Options) newObjective(d Dataset) (Objective, error) {
 	switch {
 	case kind == LossArcFace:
 		return NewArcFace(len(d.Classes), dimension, temperature, margin, o.Seed), nil
+	case kind == LossSemi:
+		return newSemiLoss(d, o.Batch, temperature)
 	case kind == LossMoCo:
 		return NewMoCo(temperature, memoryFor(d.Len(), o.Batch), dimension), nil
 	case negatives == NegativesMemory:
@@ -82,6 +84,10 @@ func (o Options) sampler(d Dataset) (s Sampler, items int, err error) {
 		return s, pairs, err
 	case len(classes) < 2:
 		return nil, 0, fmt.Errorf("%w: loss %v tells classes apart, and the data has %d: use loss %v, which needs no labels, or make a sub-folder of each class", ErrOptions, kind, len(classes), LossNTXent)
+	}
+	if kind == LossSemi {
+		s, err = NewSemi(d.Labels, o.Batch, o.Seed)
+		return s, semiViews(o.Batch, d.Len()) / 2, err
 	}
 	p := min(len(classes), o.Batch/2)
 	k := o.Batch / p

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -96,28 +97,36 @@ func (d Dataset) WithClasses(classes []string) Dataset {
 	return d
 }
 
+// leastLabels is how many labelled items Split leaves a class beside items without a label.
+const leastLabels = 20
+
 // Split puts a share of the items, 0 < fraction < 1, into part and the others into rest, both in the order of d. Which side an item
 // falls on is drawn from the seed and its id alone, so that it stays there when items are added or removed: what was kept aside once
-// stays so. A class keeps at least one item in the rest. Nothing in part is an error wrapping ErrDataset.
+// stays so. A class keeps at least one item in the rest; in data of which only a part is labelled, leastLabels: there labels are few, and the
+// unlabelled items are kept aside in their place. Nothing in part is an error wrapping ErrDataset.
 func (d Dataset) Split(fraction float64, seed uint64) (rest, part Dataset, err error) {
 	if !(fraction > 0 && fraction < 1) {
 		return Dataset{}, Dataset{}, fmt.Errorf("split fraction %v: want more than 0 and less than 1", fraction)
 	}
 	inPart := make([]bool, d.Len())
 	strata, unlabelled := itemsByClass(d.Labels)
-	for _, items := range append(strata, unlabelled) {
-		last, highest := -1, -1.0
+	least := 1
+	if len(unlabelled) > 0 {
+		least = leastLabels
+	}
+	keep := func(items []int, least int) {
 		for _, i := range items {
-			at := place(d.IDs[i], seed)
-			inPart[i] = at < fraction
-			if at > highest {
-				last, highest = i, at
-			}
+			inPart[i] = place(d.IDs[i], seed) < fraction
 		}
-		if last >= 0 {
-			inPart[last] = false
+		slices.SortStableFunc(items, func(a, b int) int { return cmp.Compare(place(d.IDs[b], seed), place(d.IDs[a], seed)) })
+		for _, i := range items[:min(least, len(items))] {
+			inPart[i] = false
 		}
 	}
+	for _, items := range strata {
+		keep(items, least)
+	}
+	keep(unlabelled, 1)
 	var restItems, partItems []int
 	for i, in := range inPart {
 		if in {

@@ -38,7 +38,7 @@ func toyDataset(unlabelled int, counts ...int) Dataset {
 }
 
 func TestDatasetSplit(t *testing.T) {
-	d := toyDataset(40, 200, 100, 13, 1, 0)
+	d := toyDataset(0, 200, 100, 13, 1, 0)
 	if err := d.Validate(); err != nil {
 		t.Fatal(err)
 	}

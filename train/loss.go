@@ -34,10 +34,11 @@ const (
 	LossArcFace                         // see NewArcFace
 	LossVICReg                          // see VICReg
 	LossMoCo                            // see NewMoCo
+	LossSemi                            // NTXent of all items and SupCon of those with a label, see NewSemi
 )
 
 const (
-	// DefaultTemperature suits SupCon, NTXent and MoCo at batches of some hundred rows.
+	// DefaultTemperature suits SupCon and MoCo at batches of some hundred rows.
 	DefaultTemperature = 0.1
 	// DefaultMargin of Contrastive pushes dissimilar pairs to an angle of 60° or more: there, unit vectors are 1 apart.
 	DefaultMargin = 1.0
@@ -51,7 +52,7 @@ const (
 )
 
 var lossNames = []string{LossSupCon: "supcon", LossNTXent: "ntxent", LossContrastive: "contrastive", LossTriplet: "triplet",
-	LossMultiSimilarity: "multi-similarity", LossArcFace: "arcface", LossVICReg: "vicreg", LossMoCo: "moco"}
+	LossMultiSimilarity: "multi-similarity", LossArcFace: "arcface", LossVICReg: "vicreg", LossMoCo: "moco", LossSemi: "semi"}
 
 // LossNames lists what ParseLoss takes.
 func LossNames() []string { return slices.Clone(lossNames) }
@@ -59,6 +60,8 @@ func LossNames() []string { return slices.Clone(lossNames) }
 // Defaults returns the temperature and the margin of the loss where none is given; one that it does not use has the general default.
 func (k LossKind) Defaults() (temperature, margin float64) {
 	switch k {
+	case LossNTXent, LossSemi:
+		return 0.2, DefaultMargin // docs/decisions/0014-few-labels.md
 	case LossTriplet:
 		return DefaultTemperature, 0.2 // FaceNet's
 	case LossMultiSimilarity:
@@ -125,6 +128,8 @@ func (k LossKind) New(temperature, margin float32) (Loss, error) {
 		return VICReg(), nil
 	case LossArcFace, LossMoCo:
 		return nil, fmt.Errorf("loss %v keeps state between steps: use NewArcFace or NewMoCo", k)
+	case LossSemi:
+		return nil, fmt.Errorf("loss %v is a sum of two on batches of NewSemi: use Sum", k)
 	}
 	return nil, fmt.Errorf("no loss of kind %v; want one of %s", k, strings.Join(lossNames, ", "))
 }

@@ -19,9 +19,9 @@ type Options struct {
 	Network      encoder.Network  `json:"network"`             // default: encoder.Default for the size of the images, encoder.Wide for photographs, whose augmentation mirrors
 	Size         int              `json:"size"`                // side of the square that pictures are fitted into; default their own size where they are alike and at most 64 pixels, else 64
 	Dimension    int              `json:"dimension"`           // of the embedding, for the default network; default 64
-	Loss         string           `json:"loss"`                // as ParseLoss takes it; default supcon, or ntxent with fewer than two classes
+	Loss         string           `json:"loss"`                // as ParseLoss takes it, or LossPropagate, the default where fewer items have a label than have none; else supcon, or ntxent with fewer than two classes
 	Negatives    string           `json:"negatives,omitempty"` // as ParseNegatives takes it; default the first of LossKind.Negatives
-	Temperature  float64          `json:"temperature"`         // of supcon, ntxent and moco, default 0.1; multi-similarity: 1/β, default 0.02; arcface: 1/s, default 1/16
+	Temperature  float64          `json:"temperature"`         // of supcon and moco, default 0.1, of ntxent and semi 0.2; multi-similarity: 1/β, default 0.02; arcface: 1/s, default 1/16
 	Margin       float64          `json:"margin"`              // contrastive: distance of dissimilar pairs, default 1; triplet: squared distance, default 0.2; multi-similarity: similarity λ, default 0.5; arcface: radians, default 0.3
 	Pairs        []Pair           `json:"-"`                   // contrastive learns from these and not from classes; nil for none
 	PairsHash    string           `json:"pairs,omitempty"`     // of Pairs; set by Run
@@ -52,7 +52,8 @@ type Options struct {
 	Checkpoint string                                      `json:"-"` // file to write at every epoch and on cancellation; "" writes none
 	Resume     bool                                        `json:"-"` // go on from Checkpoint
 	Progress   func(Progress)                              `json:"-"` // called about twice a second and at the end of every epoch
-	Begin      func(Options)                               `json:"-"` // called once with what was chosen, before the first step
+	Begin      func(Options)                               `json:"-"` // called with what was chosen, before the first step of each stage; mostly there is one
+	Staged     func(Stage)                                 `json:"-"` // called when a stage is done that another follows
 	Tried      func(augmentation string, accuracy float64) `json:"-"` // called after each trial of an augmentation, where none was set
 	Notice     func(BackOff)                               `json:"-"` // called when training goes back after a setback
 	Skip       func(Skipped)                               `json:"-"` // called for each item that cannot be decoded and is left out

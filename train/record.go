@@ -28,11 +28,15 @@ type Record struct {
 	Curve          []Epoch     `json:"curve"`
 	Metrics        *Downstream `json:"metrics,omitempty"`    // of the model on the validation items, answered by a part of the training items; nil where they have too few classes
 	Best           int         `json:"best_epoch,omitempty"` // whose weights the model has, with early stopping; without, the last one's
+	Stages         []Stage     `json:"stages,omitempty"`     // before the one that Options and Curve are of
 }
 
 // model measures and records the result of a finished run.
 func (r *run) model(ctx context.Context) (*encoder.Model, error) {
 	rec := Record{DataHash: r.data.Hash(), Items: r.data.Len(), Validation: r.validation.Len(), Classes: r.data.Classes, Options: r.Options, Curve: r.curve}
+	if r.before != nil {
+		rec.DataHash, rec.Stages = r.before.hash(r.data), r.before.stages
+	}
 	weights := r.modelWeights()
 	if r.Patience > 0 {
 		rec.Best, weights = r.bestEpoch(), r.best

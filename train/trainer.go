@@ -14,50 +14,62 @@ import (
 )
 
 // Run trains an encoder on data and follows it on validation, which may be empty. It is deterministic: the same data, options and
-// CPU tier give the same model, whatever the number of threads and however often it was interrupted and resumed.
+// CPU tier give the same model, whatever the number of threads and however often it was interrupted and resumed. Data of which the smaller
+// part is labelled is trained on in stages, see LossPropagate.
 //
 // On cancellation of ctx it stops between two steps, writes the checkpoint if there is to be one, and returns the cause.
 func Run(ctx context.Context, data, validation Dataset, o Options) (*encoder.Model, error) {
-	r, err := newDecidedRun(ctx, data, validation, o)
+	r, stages, err := newDecidedRun(ctx, data, validation, o)
 	if err != nil {
 		return nil, err
 	}
-	if o.Begin != nil {
-		o.Begin(r.Options)
-	}
-	if err := r.run(ctx); err != nil {
-		return nil, err
-	}
-	return r.model(ctx)
+	return r.inStages(ctx, stages)
 }
 
-// newDecidedRun checks and decodes the data, and decides what the options leave open.
-func newDecidedRun(ctx context.Context, data, validation Dataset, o Options) (*run, error) {
+// newDecidedRun checks and decodes the data, and decides what the options leave open: it returns the options of each stage, and a run with
+// those of the last.
+func newDecidedRun(ctx context.Context, data, validation Dataset, o Options) (*run, []Options, error) {
 	if err := data.Validate(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	pre, err := o.preprocessing(data)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	asked := o
-	o.setDefaultsFor(data, pre.Size)
-	if err := o.Validate(); err != nil {
-		return nil, err
+	if o.Loss == "" && mostlyUnlabelled(data.Labels) {
+		o.Loss = LossPropagate
 	}
-	pre.Size = o.Network.Input
-	r, err := newRun(ctx, data, validation, pre, o)
+	stages := o.stages()
+	if err := settle(stages, data, pre.Size); err != nil {
+		return nil, nil, err
+	}
+	pre.Size = stages[0].Network.Input
+	r, err := newRun(ctx, data, validation, pre, stages[0])
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if asked.Augmentation == nil {
-		if asked.Augmentation, err = r.chooseAugmentation(ctx); err != nil {
-			return nil, err
+	if o.Augmentation == nil {
+		if o.Augmentation, err = r.chooseAugmentation(ctx); err != nil {
+			return nil, nil, err
 		}
-		asked.setDefaultsFor(data, pre.Size)
-		r.Options = asked
+		stages = o.stages()
+		if err := settle(stages, data, pre.Size); err != nil {
+			return nil, nil, err
+		}
 	}
-	return r, nil
+	r.Options = stages[len(stages)-1]
+	return r, stages, nil
+}
+
+// settle fills in the defaults of each stage and checks its options.
+func settle(stages []Options, data Dataset, size encoder.Size) error {
+	for i := range stages {
+		stages[i].setDefaultsFor(data, size)
+		if err := stages[i].Validate(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // run prepares, trains and gives back what it held.
@@ -87,6 +99,7 @@ func (o *Options) preprocessing(data Dataset) (encoder.Preprocessing, error) {
 type run struct {
 	Options
 	data, validation Dataset
+	before           *before // nil unless stages came before this run
 	drawn            Dataset // what batches are drawn from: data, and its turned pictures where they are classes
 	pre              encoder.Preprocessing
 	features         []encoder.Features
@@ -253,7 +266,8 @@ func (r *run) fingerprintOf() (string, error) {
 	b, err := json.Marshal(struct {
 		Options    Options
 		Data, Held string
-	}{r.Options, r.data.Hash(), r.validation.Hash()})
+		Given      string `json:",omitempty"` // the data with the labels given, where Data has more
+	}{r.Options, r.data.Hash(), r.validation.Hash(), r.before.hash(r.data)})
 	if err != nil {
 		return "", fmt.Errorf("train: fingerprint: %w", err)
 	}

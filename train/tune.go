@@ -121,7 +121,7 @@ func newTuning(ctx context.Context, data, validation Dataset, o TuneOptions) (*t
 		}
 	}
 	t := &tuning{TuneOptions: o, data: data, validation: validation}
-	r, err := newDecidedRun(ctx, data, Dataset{}, t.plain())
+	r, _, err := newDecidedRun(ctx, data, Dataset{}, t.plain())
 	if err != nil {
 		return nil, err
 	}

@@ -52,7 +52,7 @@ queries are asked of them.`,
 	corrupt.flags(c)
 	f := c.Flags()
 	f.StringVar(&data, "data", "", dataHelp)
-	f.StringVar(&labels, "labels", "", "IDX file of labels, with an IDX file of images")
+	f.StringVar(&labels, "labels", "", labelsHelp)
 	f.StringVar(&base, "base", "", "labelled images that answer: as --data (default: those of --data that do not ask)")
 	f.StringVar(&baseLabels, "base-labels", "", "IDX file of the labels of --base")
 	f.Float64Var(&share, "queries", 0.2, "share of the images that ask, above 0 and below 1")

@@ -54,7 +54,7 @@ the same items, which the model never saw, are kept aside.`,
 	w.collectionFlag(c)
 	w.memoryFlag(c)
 	c.Flags().StringVar(&data, "data", "", dataHelp)
-	c.Flags().StringVar(&labels, "labels", "", "IDX file of labels, with an IDX file of images")
+	c.Flags().StringVar(&labels, "labels", "", labelsHelp)
 	c.Flags().Float64Var(&holdout, "holdout", 0.1, "share of the items kept aside for calibration, 0 (no detector) to 0.5; default as in training")
 	c.Flags().Uint64Var(&seed, "seed", 0, "of the choice of those items, and of the graph; default as in training")
 	c.Flags().StringVar(&quantization, "quantization", index.QuantizationAuto.String(), "of a new collection: "+index.QuantizationNames()+"; int8-disk keeps vectors out of memory")

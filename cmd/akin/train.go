@@ -38,7 +38,9 @@ func newTrain(a *app) *cobra.Command {
 		Long: `Train a contrastive Siamese encoder and write it to a model file.
 
 The data is a folder with one sub-folder a class, or a flat folder without labels (the loss is then ntxent: two
-augmentations of one picture are alike). PNG and JPEG of any size are taken and fitted into a small square (--size): what is smaller than
+augmentations of one picture are alike). Or only a few pictures have a label, even one of each class: leave the others loose in the folder
+itself, or name the labels in a file, --labels LIST.csv. Training then has two stages: it learns from all pictures, spreads the labels to
+those that lie close, and learns from these. PNG and JPEG of any size are taken and fitted into a small square (--size): what is smaller than
 about a pixel there cannot be seen. A share of the items is held out to follow
 the training, and later to calibrate (akin ingest keeps the same items aside).
 
@@ -55,6 +57,7 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
   akin train --data scans/ --loss ntxent          # no labels needed
   akin train --data parts/ --pairs pairs.csv      # 0001.png,0007.png,1 and the like; no classes needed
   akin train --data images-idx3-ubyte.gz --labels labels-idx1-ubyte.gz --epochs 10
+  akin train --data photos/ --labels few.csv      # lines of file,class; the other files have no label
   akin train --data photos/ --resume              # after Ctrl-C
   akin train --data new/ --dir new --from akin-data/model.akin --freeze 2`,
 		Args: noArgs,
@@ -62,9 +65,9 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 	f := c.Flags()
 	w.flags(c)
 	f.StringVar(&data, "data", "", dataHelp)
-	f.StringVar(&labels, "labels", "", "IDX file of labels, with an IDX file of images")
+	f.StringVar(&labels, "labels", "", labelsHelp)
 	f.Float64Var(&o.Holdout, "holdout", 0.1, "share of the items held out, 0 to 0.5")
-	f.StringVar(&o.Loss, "loss", "", strings.Join(train.LossNames(), ", ")+" (default supcon with labels, ntxent without)")
+	f.StringVar(&o.Loss, "loss", "", strings.Join(train.LossNames(), ", ")+" ; or propagate: few labels, spread to the items without (default supcon with labels, propagate where most items have none, ntxent without any)")
 	f.StringVar(&o.Negatives, "negatives", "", "batch, random, hard, semi-hard, distance, memory or index; the default is the loss's own")
 	f.StringVar(&pairs, "pairs", "", "CSV file of pairs to learn from in place of classes: id,id,1 (similar) or 0 (dissimilar); takes loss contrastive")
 	f.Float64Var(&o.Temperature, "temperature", 0, "see above; 0 means the loss's own")
@@ -132,6 +135,9 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 			in := chosen.Network.Input
 			a.status("%d items of %s; %d kept aside; pictures fitted into %d×%d, %s; augmentation %v; %s loss, batch %d, %d epochs",
 				rest.Len(), classCounts(rest), held.Len(), in.Width, in.Height, map[int]string{1: "grey", 3: "colour"}[in.Channels], *chosen.Augmentation, chosen.Loss, chosen.Batch, chosen.Epochs)
+		}
+		o.Staged = func(s train.Stage) {
+			a.status("labels spread from %d items to %d more, of %d", s.Given, s.Found, rest.Len())
 		}
 		began := time.Now()
 		m, err := train.Run(c.Context(), rest, held, o)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -128,11 +129,24 @@ func (w *workspace) open(s *index.Store, model string) (*index.Collection, error
 // dataHelp is the help of --data, which loadData reads.
 const dataHelp = `folder of images, IDX file, "mnist" (its training images) or "mnist-test"`
 
-// loadData reads what --data names: "mnist", "mnist-test", a folder of images (one sub-folder a class, or flat), or an IDX file, with its labels in
-// labels.
+// labelsHelp is the help of --labels.
+const labelsHelp = "file of labels: .csv with lines of file,class, for some of the items or all, in place of sub-folders; or IDX, with an IDX file of images"
+
+// loadData reads what --data names: "mnist", "mnist-test", a folder of images (one sub-folder a class, or flat), or an IDX file; with its labels
+// in labels, if that is not "".
 func loadData(a *app, data, labels string) (train.Dataset, error) {
+	if strings.EqualFold(filepath.Ext(labels), ".csv") {
+		d, err := loadData(a, data, "")
+		if err != nil {
+			return d, err
+		}
+		return d.WithLabels(labels)
+	}
 	if data == "" {
 		return train.Dataset{}, errors.New("no data: name a folder of images, an IDX file or mnist by --data")
+	}
+	if labels != "" && (data == "mnist" || data == "mnist-test") {
+		return train.Dataset{}, fmt.Errorf("--labels %s: %s has its labels: leave it out, or give a .csv of those that count", labels, data)
 	}
 	if data == "mnist" || data == "mnist-test" {
 		d, test, err := train.MNIST("")
@@ -149,7 +163,7 @@ func loadData(a *app, data, labels string) (train.Dataset, error) {
 		return train.IDX(data, labels)
 	}
 	if labels != "" {
-		return train.Dataset{}, fmt.Errorf("--labels %s goes with an IDX file; %s is a folder: its sub-folders are the labels", labels, data)
+		return train.Dataset{}, fmt.Errorf("--labels %s: the labels of a folder are its sub-folders, or a .csv of lines file,class", labels)
 	}
 	d, skipped, err := train.Folder(data)
 	for _, s := range skipped {
