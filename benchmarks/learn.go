@@ -27,6 +27,8 @@ var protocols = []struct {
 	{"supervised", protocol{supervised, []string{MNIST, Fashion}, "all labels, and the options that akin train chooses"}},
 	{"transfer", protocol{transfer, []string{MNIST, Fashion}, "classes 0 to 4, then 5 labels of each other class, against the same from scratch"}},
 	{"one-shot", protocol{oneShot, []string{Omniglot}, "20 characters of an alphabet held out, from one drawing each"}},
+	{"few-label", protocol{fewLabel, []string{MNIST, Fashion}, "all images, and the labels of --labels-per-class of them"}},
+	{"ssl", protocol{ssl, []string{MNIST, Fashion}, "no labels in training, all of them afterwards"}},
 	{"robust", protocol{robust, []string{MNIST, Fashion}, "what corrupted images leave, with akin train --robust and without"}},
 }
 
@@ -43,6 +45,8 @@ func ProtocolNames() string {
 const (
 	DefaultSeeds = 3
 	MaxSeeds     = 1000
+
+	DefaultLabelsPerClass = 10
 )
 
 // LearnOptions say what Learn measures. Zero means the default.
@@ -53,6 +57,8 @@ type LearnOptions struct {
 	Seeds    int    // runs, of the seeds Seed, Seed+1, …; default DefaultSeeds
 	Seed     uint64
 	Limit    int // the first so many training images only, 0 for all
+
+	LabelsPerClass int // of few-label: labels that training gets, other ones with each seed; default DefaultLabelsPerClass
 
 	// Validation measures on a share of the training images, and never looks at the test images: for choosing.
 	Validation bool
@@ -74,6 +80,9 @@ func (o *LearnOptions) SetDefaults() {
 	if o.Seeds == 0 {
 		o.Seeds = DefaultSeeds
 	}
+	if o.LabelsPerClass == 0 {
+		o.LabelsPerClass = DefaultLabelsPerClass
+	}
 	if o.Train.Threads == 0 {
 		o.Train.Threads = min(runtime.GOMAXPROCS(0), kernel.MaxThreads)
 	}
@@ -94,6 +103,8 @@ func (o LearnOptions) Validate() error {
 		return fmt.Errorf("%d seeds: %w: use 1 to %d", o.Seeds, ErrInvalid, MaxSeeds)
 	case o.Limit < 0:
 		return fmt.Errorf("limit %d: %w: use 1 or more, or 0 for all images", o.Limit, ErrInvalid)
+	case o.LabelsPerClass < 1:
+		return fmt.Errorf("%d labels a class: %w: use 1 or more", o.LabelsPerClass, ErrInvalid)
 	case o.Train.Epochs < 0:
 		return fmt.Errorf("%d epochs: %w: use 1 or more, or 0 for those that akin train chooses", o.Train.Epochs, ErrInvalid)
 	case o.Train.Threads < 0 || o.Train.Threads > kernel.MaxThreads:
@@ -115,9 +126,10 @@ func findProtocol(name string) (protocol, error) {
 
 // task is what one run of a protocol gets.
 type task struct {
-	Train, Test train.Dataset // images and labels; Test only to measure
-	Options     train.Options // to start from: with the seed, the threads and a progress that tells of every epoch
-	Status      func(format string, args ...any)
+	Train, Test    train.Dataset // images and labels; Test only to measure
+	LabelsPerClass int
+	Options        train.Options // to start from: with the seed, the threads and a progress that tells of every epoch
+	Status         func(format string, args ...any)
 }
 
 // Learn repeats a protocol with several seeds and returns the medians. It stops when ctx ends.
@@ -144,6 +156,7 @@ func Learn(ctx context.Context, o LearnOptions) (LearnReport, error) {
 func (o LearnOptions) repeat(ctx context.Context, p protocol, t task) (LearnReport, error) {
 	t.Status = func(format string, args ...any) { o.Progress(fmt.Sprintf(format, args...)) }
 	t.Status("%s, %s: %d images to learn from, %d to measure on", o.Dataset, o.Protocol, t.Train.Len(), t.Test.Len())
+	t.LabelsPerClass = o.LabelsPerClass
 	var runs []Measures
 	for i := range o.Seeds {
 		t.Options = o.Train

@@ -31,7 +31,7 @@ func supervised(ctx context.Context, t task) (Measures, error) {
 func (t task) train(ctx context.Context, data, validation train.Dataset) (*encoder.Encoder, Measures, error) {
 	o := t.Options
 	epochs := 0
-	o.Begin = func(chosen train.Options) { epochs = chosen.Epochs }
+	o.Begin = func(chosen train.Options) { epochs += chosen.Epochs } // of each stage
 	began := time.Now()
 	model, err := train.Run(ctx, data, validation, o)
 	if err != nil {

@@ -30,6 +30,7 @@ not learned from, and leaves the test images alone: choose by it, and measure on
 	f.IntVar(&o.Seeds, "seeds", benchmarks.DefaultSeeds, "runs, each with the next seed")
 	f.Uint64Var(&o.Seed, "seed", 0, "the first seed")
 	f.IntVar(&o.Limit, "limit", 0, "learn from the first N training images; 0 means all")
+	f.IntVar(&o.LabelsPerClass, "labels-per-class", benchmarks.DefaultLabelsPerClass, "of protocol few-label: labels that training gets, other ones with each seed")
 	f.BoolVar(&o.Validation, "validation", false, "measure on training images kept aside, not on the test images")
 	f.IntVar(&o.Train.Epochs, "epochs", 0, "times through the training images; 0 means chosen as by akin train")
 	f.TextVar(&o.Train.Precision, "precision", kernel.Float32, precisionHelp)
@@ -38,7 +39,7 @@ not learned from, and leaves the test images alone: choose by it, and measure on
 	augmentFlag(c, &o.Train.Augmentation)
 	f.IntVar(&o.Train.Threads, "threads", 0, "threads; 0 means one a core")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		if err := typed(c, map[string]int{"seeds": o.Seeds, "limit": o.Limit, "epochs": o.Train.Epochs}); err != nil {
+		if err := typed(c, map[string]int{"seeds": o.Seeds, "limit": o.Limit, "labels-per-class": o.LabelsPerClass, "epochs": o.Train.Epochs}); err != nil {
 			return err
 		}
 		o.Progress = func(line string) { a.status("%s", line) }
