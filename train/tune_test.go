@@ -57,8 +57,16 @@ func TestTune(t *testing.T) {
 	if want.Validation != best || want.Validation < want.Defaults {
 		t.Errorf("the winner has %v, the best of its rung %v, the defaults %v", want.Validation, best, want.Defaults)
 	}
-	// The configuration gives the winner's figure again.
-	m := mustRun(t, stripes(300, 1), stripes(60, 2), want.Config)
+	// The configuration, as a file holds it, gives the winner's figure again.
+	b, err := json.Marshal(want.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var config Options
+	if err := json.Unmarshal(b, &config); err != nil {
+		t.Fatal(err)
+	}
+	m := mustRun(t, stripes(300, 1), stripes(60, 2), config)
 	var rec Record
 	if err := json.Unmarshal(m.Record, &rec); err != nil || rec.Curve[len(rec.Curve)-1].Validation != want.Validation {
 		t.Errorf("training by the winner's options ends at %+v, want %v (%v)", rec.Curve, want.Validation, err)

@@ -193,7 +193,7 @@ func writeTuned(w io.Writer, t train.Tuned, file, data string) error {
 func tuneChart(t train.Tuned) benchmarks.Chart {
 	var lines []benchmarks.Line
 	for rung, epochs := range t.Rungs {
-		l := benchmarks.Line{Name: fmt.Sprintf("%d epochs", epochs), Marks: true}
+		l := benchmarks.Line{Name: fmt.Sprintf("epochs: %d", epochs), Marks: true}
 		for _, s := range t.Steps {
 			if s.Rung == rung && !s.Failed() {
 				l.X, l.Y = append(l.X, float64(s.Trial)), append(l.Y, s.Validation)
@@ -208,7 +208,7 @@ func tuneChart(t train.Tuned) benchmarks.Chart {
 		for _, s := range t.Steps {
 			right = max(right, s.Trial)
 		}
-		lines = append(lines, benchmarks.Line{Name: fmt.Sprintf("the defaults, %d epochs", t.Rungs[t.Rung]), X: []float64{0, float64(max(1, right))}, Y: []float64{t.Defaults, t.Defaults}})
+		lines = append(lines, benchmarks.Line{Name: fmt.Sprintf("the defaults, epochs: %d", t.Rungs[t.Rung]), X: []float64{0, float64(max(1, right))}, Y: []float64{t.Defaults, t.Defaults}})
 	}
 	return benchmarks.Chart{Title: "Tuning: kNN accuracy on the images held out", XLabel: "trial (0: the defaults)", Panels: []benchmarks.Panel{{YLabel: "kNN accuracy", Lines: lines}}}
 }

@@ -24,6 +24,10 @@ func TestTune(t *testing.T) {
 	if code != 0 || strings.Contains(errs, "trial ") || !strings.Contains(out, "← best") || !strings.Contains(out, "akin train --data "+data+" --config "+all.File) {
 		t.Errorf("resumed at the end: exit code %d: %s%s", code, out, errs)
 	}
+	again := mustAkin[trained](t, "train", "--data", data, "--dir", t.TempDir(), "--config", all.File, "--threads", "1")
+	if last := again.Curve[len(again.Curve)-1]; last.Epoch != 6 || last.Validation != all.Validation {
+		t.Errorf("trained by the winner's file: %+v, want %v after 6 epochs", last, all.Validation)
+	}
 	for _, path := range []string{picture, all.File, all.Log} {
 		if b, err := os.ReadFile(path); err != nil || len(b) < 100 {
 			t.Errorf("%s holds %d bytes (%v)", path, len(b), err)
