@@ -21,7 +21,6 @@ const (
 	// DefaultNegativesEpochs are those of the first run.
 	DefaultNegativesEpochs = 4
 	negativesNeighbours    = 5
-	calibrationImages      = 15_000
 )
 
 // negativesNetwork is small, so that several runs and seeds fit into minutes: normalised convolutions, 16, 32 and 64 wide.
@@ -67,7 +66,7 @@ type NegativesRun struct {
 }
 
 // Negatives trains with several losses and sources of negatives, all for about the same processor time, and measures kNN accuracy. What
-// an image costs is measured first, on a part of them; the first run takes the epochs that were asked for, every other as many of so many
+// an epoch costs is measured first, by a training that is thrown away; the first run takes the epochs that were asked for, every other as many of so many
 // images as fit into its time: mining costs the miner images. All training images are searched.
 func Negatives(ctx context.Context, o NegativesOptions) (r NegativesReport, err error) {
 	o.Learn.SetDefaults()
@@ -144,19 +143,18 @@ func newNegativesRun(name string, o train.Options) (NegativesRun, error) {
 	return NegativesRun{Loss: o.Loss, Negatives: o.Negatives, options: o}, nil
 }
 
-// calibrate measures what an image costs each run an epoch, and chooses epochs and images.
+// calibrate measures what an epoch costs each run, as many as were asked for being the truest (mining grows faster than the data), and chooses epochs and images.
 func (r *NegativesReport) calibrate(ctx context.Context, o NegativesOptions, data train.Dataset) error {
-	sample := data.Subset(firstN(min(calibrationImages, data.Len())))
 	budget := 0.0
 	for i := range r.Runs {
 		run := &r.Runs[i]
 		options := run.options
 		options.Epochs, options.Seed = o.Learn.Train.Epochs, o.Learn.Seed
-		used, _, err := trainTimed(ctx, sample, options)
+		used, _, err := trainTimed(ctx, data, options)
 		if err != nil {
 			return err
 		}
-		whole := used / float64(options.Epochs*sample.Len()) * float64(data.Len()) // an epoch of all images
+		whole := used / float64(options.Epochs)
 		run.Epochs, run.Images = options.Epochs, data.Len()
 		if i == 0 {
 			budget = whole * float64(options.Epochs)

@@ -17,8 +17,8 @@ func newBenchNegatives(a *app) *cobra.Command {
 		Long: `Train a small network with several losses and sources of negatives (LOSS/NEGATIVES, as in akin train --loss --negatives) and measure the
 kNN accuracy of the official test images: median, minimum and maximum over the seeds.
 
-Every run gets the processor time that the first one takes for --epochs of all images: what an image costs, mining included, is measured
-first, and so many epochs of so many images are taken as fit. All training images are searched. The gain is over the first run of the same loss. --validation measures on a sixth of the training images,
+Every run gets the processor time that the first one takes for --epochs of all images: what an epoch costs, mining included, is measured
+first, by a training that is thrown away, and so many epochs of so many images are taken as fit. All training images are searched. The gain is over the first run of the same loss. --validation measures on a sixth of the training images,
 which are then not learned from: choose by it.`,
 		Example: `  akin bench negatives --dataset fashion-mnist --data fashion/ --json
   akin bench negatives --runs contrastive/random,contrastive/index --limit 20000 --validation
