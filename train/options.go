@@ -25,8 +25,8 @@ type Options struct {
 	Margin       float64          `json:"margin"`              // contrastive: distance of dissimilar pairs, default 1; triplet: squared distance, default 0.2; multi-similarity: similarity λ, default 0.5; arcface: radians, default 0.3
 	Pairs        []Pair           `json:"-"`                   // contrastive learns from these and not from classes; nil for none
 	PairsHash    string           `json:"pairs,omitempty"`     // of Pairs; set by Run
-	Batch        int              `json:"batch"`               // rows; default 32 to 256, more with more data; fewer where the sampler can fill no more
-	Epochs       int              `json:"epochs"`              // default 5, of photographs 8, more with little data: as many as make 600 steps, at most 200
+	Batch        int              `json:"batch"`               // rows; default 32 to 256, of ntxent and semi 512, more with more data; fewer where the sampler can fill no more
+	Epochs       int              `json:"epochs"`              // default 5, of ntxent and semi 3, of photographs 8, more with little data: as many as make 600 steps, of ntxent and semi 300, at most 200
 	Rate         float64          `json:"rate"`                // peak learning rate; default 4e-3·√(batch/256)
 	Decay        float64          `json:"decay"`               // weight decay, decoupled; default 1e-4
 	Warmup       float64          `json:"warmup"`              // share of the steps; default 0.05
@@ -74,22 +74,6 @@ type Progress struct {
 // SetDefaults fills in what is zero, for so many items of so many classes and pictures of the given size.
 func (o *Options) SetDefaults(items, classes int, size encoder.Size) {
 	set(&o.Dimension, 64)
-	set(&o.Batch, 32<<min(3, max(0, bits.Len(uint(items/512))))) // 256 from 2048 items on
-	if o.Augmentation == nil {
-		a := Digits()
-		o.Augmentation = &a
-	}
-	least := 5
-	if o.Augmentation.Flip > 0 { // photographs have more to learn than ink
-		least = 8
-	}
-	set(&o.Epochs, min(200, max(least, 600*o.Batch/max(1, items))))
-	set(&o.Rate, defaultRate(o.Optimizer, o.Batch*o.batchesAStep()))
-	if o.Optimizer != "" && o.Optimizer != OptimizerAdamW.String() {
-		set(&o.Momentum, 0.9)
-	}
-	set(&o.Decay, 1e-4)
-	set(&o.Warmup, 0.05)
 	if o.Loss == "" {
 		switch {
 		case len(o.Pairs) > 0:
@@ -100,10 +84,38 @@ func (o *Options) SetDefaults(items, classes int, size encoder.Size) {
 			o.Loss = LossSupCon.String()
 		}
 	}
+	kind, unknown := ParseLoss(o.Loss)                                  // Validate reports it
+	views := unknown == nil && (kind == LossNTXent || kind == LossSemi) // they live on many negatives, and see an item twice an epoch
+	largest := 3
+	if views {
+		largest = 4
+	}
+	set(&o.Batch, 32<<min(largest, max(0, bits.Len(uint(items/512))))) // 256 from 2048 items on, 512 of views from 4096 on
+	if o.Augmentation == nil {
+		a := Digits()
+		o.Augmentation = &a
+	}
+	least, steps := 5, 600
+	if views {
+		steps = 300 // twice the rows, and two of an item
+	}
+	switch {
+	case o.Augmentation.Flip > 0: // photographs have more to learn than ink
+		least = 8
+	case views:
+		least = 3
+	}
+	set(&o.Epochs, min(200, max(least, steps*o.Batch/max(1, items))))
+	set(&o.Rate, defaultRate(o.Optimizer, o.Batch*o.batchesAStep()))
+	if o.Optimizer != "" && o.Optimizer != OptimizerAdamW.String() {
+		set(&o.Momentum, 0.9)
+	}
+	set(&o.Decay, 1e-4)
+	set(&o.Warmup, 0.05)
 	if o.PairsHash = ""; len(o.Pairs) > 0 {
 		o.PairsHash = hashPairs(o.Pairs)
 	}
-	if kind, err := ParseLoss(o.Loss); err == nil { // Validate reports it
+	if unknown == nil {
 		temperature, margin := kind.Defaults()
 		set(&o.Temperature, temperature)
 		set(&o.Margin, margin)

@@ -36,7 +36,7 @@ func newDecidedRun(ctx context.Context, data, validation Dataset, o Options) (*r
 	if err != nil {
 		return nil, nil, err
 	}
-	if o.Loss == "" && mostlyUnlabelled(data.Labels) {
+	if o.Loss == "" && len(o.Pairs) == 0 && mostlyUnlabelled(data.Labels) {
 		o.Loss = LossPropagate
 	}
 	stages := o.stages()

@@ -73,7 +73,7 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 	f.Float64Var(&o.Temperature, "temperature", 0, "see above; 0 means the loss's own")
 	f.Float64Var(&o.Margin, "margin", 0, "see above; 0 means the loss's own")
 	f.IntVar(&o.Batch, "batch", 0, "items a step; 0 means chosen by the number of items")
-	f.IntVar(&o.Epochs, "epochs", 0, "times through the data; 0 means 5, more with little data")
+	f.IntVar(&o.Epochs, "epochs", 0, "times through the data; 0 means 5, of ntxent 3, more with little data")
 	f.Float64Var(&o.Rate, "rate", 0, "peak learning rate; 0 means chosen by the batch")
 	f.IntVar(&o.Size, "size", 0, "side in pixels of the square that pictures are fitted into; 0 means their own size where it is one and at most 64, else 64")
 	f.IntVar(&o.Dimension, "dimension", 0, "length of the embedding; 0 means 64, or that of the model to start from")
