@@ -120,17 +120,20 @@ func TestOneShotError(t *testing.T) {
 	for i, l := range d.Labels {
 		emb.Row(i)[l] = 1
 	}
-	if got, err := oneShotError(emb, d, 3, 40, 1); err != nil || got != 0 {
+	if got, err := oneShotError(emb, d, alphabet, 3, 40, 1); err != nil || got != 0 {
 		t.Errorf("error %v of characters that are axes (%v)", got, err)
+	}
+	if got, err := oneShotError(emb, d, func(string) string { return "all" }, 7, 40, 1); err != nil || got != 0 {
+		t.Errorf("error %v of characters that are axes, of all alphabets (%v)", got, err)
 	}
 	for i, l := range d.Labels {
 		emb.Row(i)[l] = 0
 		emb.Row(i)[0] = 1 // all alike: the first of an episode is always the answer
 	}
-	if got, err := oneShotError(emb, d, 3, 40, 1); err != nil || got < 0.666 || got > 0.667 {
+	if got, err := oneShotError(emb, d, alphabet, 3, 40, 1); err != nil || got < 0.666 || got > 0.667 {
 		t.Errorf("error %v of characters that are all alike, want 2/3 (%v)", got, err)
 	}
-	if _, err := oneShotError(emb, d, 4, 40, 1); !errors.Is(err, ErrData) {
+	if _, err := oneShotError(emb, d, alphabet, 4, 40, 1); !errors.Is(err, ErrData) {
 		t.Errorf("4 ways of an alphabet of 3: %v", err)
 	}
 }

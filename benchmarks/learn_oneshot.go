@@ -17,8 +17,10 @@ const (
 	oneShotSize     = 28 // pixels
 )
 
-// oneShot trains on the characters of some alphabets and names those of others from one example: an episode takes 20 characters of
-// one alphabet, drawn by one person, and asks which of them each of the same 20 drawn by another person is.
+// oneShot trains on the characters of some alphabets and names those of others from one example: an episode takes 20 characters, drawn by
+// one person, and asks which of them each of the same 20 drawn by another person is. In one_shot_error the 20 are of one alphabet, as in
+// Lake et al. 2015, which is the harder; in one_shot_error_across of all alphabets held out, as in Vinyals et al. 2016, "Matching networks
+// for one shot learning".
 func oneShot(ctx context.Context, t task) (Measures, error) {
 	t.Options.Rotations = true
 	if t.Options.Size == 0 {
@@ -36,13 +38,17 @@ func oneShot(ctx context.Context, t task) (Measures, error) {
 	if err != nil {
 		return nil, err
 	}
-	m["one_shot_error"], err = oneShotError(emb, t.Test, oneShotWay, oneShotEpisodes, t.Options.Seed)
-	return m, err
+	for key, group := range map[string]func(class string) string{"one_shot_error": alphabet, "one_shot_error_across": func(string) string { return "all" }} {
+		if m[key], err = oneShotError(emb, t.Test, group, oneShotWay, oneShotEpisodes, t.Options.Seed); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
 }
 
-// oneShotError returns the share of wrong answers over all episodes. The i-th drawings of the characters of an alphabet, in the order of
-// d, are by one person. Alphabets take turns; characters and the two people are drawn from the seed.
-func oneShotError(emb kernel.Matrix, d train.Dataset, way, episodes int, seed uint64) (float64, error) {
+// oneShotError returns the share of wrong answers over all episodes, each within a group of characters. The i-th drawings of the characters
+// of an alphabet, in the order of d, are by one person. Groups take turns; characters and the two people are drawn from the seed.
+func oneShotError(emb kernel.Matrix, d train.Dataset, group func(class string) string, way, episodes int, seed uint64) (float64, error) {
 	rows := make([][]int, len(d.Classes)) // of each character
 	for i, l := range d.Labels {
 		rows[l] = append(rows[l], i)
@@ -53,7 +59,7 @@ func oneShotError(emb kernel.Matrix, d train.Dataset, way, episodes int, seed ui
 		if len(items) == 0 {
 			continue
 		}
-		name := alphabet(d.Classes[c])
+		name := group(d.Classes[c])
 		if characters[name] == nil {
 			names = append(names, name)
 		}
@@ -65,7 +71,7 @@ func oneShotError(emb kernel.Matrix, d train.Dataset, way, episodes int, seed ui
 		name := names[ep%len(names)]
 		set := slices.Clone(characters[name])
 		if len(set) < way {
-			return 0, fmt.Errorf("alphabet %s: %w: %d characters, an episode takes %d", name, ErrData, len(set), way)
+			return 0, fmt.Errorf("%s: %w: %d characters, an episode takes %d", name, ErrData, len(set), way)
 		}
 		rng.Shuffle(len(set), func(i, j int) { set[i], set[j] = set[j], set[i] })
 		set = set[:way]
@@ -74,7 +80,7 @@ func oneShotError(emb kernel.Matrix, d train.Dataset, way, episodes int, seed ui
 			people = min(people, len(rows[c]))
 		}
 		if people < 2 {
-			return 0, fmt.Errorf("alphabet %s: %w: a character with one drawing; two are needed", name, ErrData)
+			return 0, fmt.Errorf("%s: %w: a character with one drawing; two are needed", name, ErrData)
 		}
 		teacher := rng.IntN(people)
 		asker := (teacher + 1 + rng.IntN(people-1)) % people

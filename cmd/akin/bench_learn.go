@@ -34,8 +34,6 @@ not learned from, and leaves the test images alone: choose by it, and measure on
 	f.BoolVar(&o.Validation, "validation", false, "measure on training images kept aside, not on the test images")
 	f.IntVar(&o.Train.Epochs, "epochs", 0, "times through the training images; 0 means chosen as by akin train")
 	f.TextVar(&o.Train.Precision, "precision", kernel.Float32, precisionHelp)
-	f.IntVar(&o.Train.Freeze, "freeze", 0, "of transfer: first layers of the model that stay as they are")
-	f.Float64Var(&o.Train.Rate, "rate", 0, "peak learning rate; 0 means chosen as by akin train")
 	augmentFlag(c, &o.Train.Augmentation)
 	f.IntVar(&o.Train.Threads, "threads", 0, "threads; 0 means one a core")
 	c.RunE = func(c *cobra.Command, _ []string) error {
