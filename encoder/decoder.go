@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 )
 
 // ErrInput is wrapped by every error about raw bytes that cannot be decoded.
@@ -27,6 +28,7 @@ type Preprocessing struct {
 	Size      Size      `json:"size"`     // of the features: 1 channel is grey, 3 are red, green and blue
 	Mean      []float32 `json:"mean"`
 	Deviation []float32 `json:"deviation"`
+	Fit       Fit       `json:"fit,omitempty"` // of pictures of another size
 }
 
 // ModalityImage is the modality of pictures.
@@ -42,6 +44,9 @@ func (p Preprocessing) Validate() error {
 	}
 	if p.Size.Channels != 1 && p.Size.Channels != 3 {
 		return fmt.Errorf("%w: images of %d channels: use 1 (grey) or 3 (colour)", ErrSpec, p.Size.Channels)
+	}
+	if p.Fit < 0 || int(p.Fit) >= len(fitNames) {
+		return fmt.Errorf("%w: fit %v: use %s", ErrSpec, p.Fit, strings.Join(fitNames, " or "))
 	}
 	if len(p.Mean) != p.Size.Channels || len(p.Deviation) != p.Size.Channels {
 		return fmt.Errorf("%w: %d means and %d deviations for %d channels", ErrSpec, len(p.Mean), len(p.Deviation), p.Size.Channels)

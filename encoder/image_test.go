@@ -140,7 +140,7 @@ func TestBrokenImages(t *testing.T) {
 	binary.BigEndian.PutUint32(tall[29:], crc32.ChecksumIEEE(tall[12:29]))
 	d := decoderOf(t, Size{12, 12, 1})
 	for name, raw := range map[string][]byte{
-		"empty": nil, "text": []byte("hello"), "truncated PNG": whole[:40], "PNG bomb": bomb, "one pixel wide": tall, "GIF": []byte("GIF89a\x01\x00\x01\x00\x00\x00\x00;"), "short IDX": idxBlob(4, 4)[:20],
+		"empty": nil, "text": []byte("hello"), "truncated PNG": whole[:40], "PNG bomb": bomb, "one pixel wide": tall, "GIF without a frame": []byte("GIF89a\x01\x00\x01\x00\x00\x00\x00;"), "AVIF": []byte("\x00\x00\x00\x1cftypavif\x00\x00\x00\x00"), "short IDX": idxBlob(4, 4)[:20],
 		"long IDX": long, "empty IDX": zero, "huge IDX": huge, "IDX header only": {0, 0, 8, 2},
 	} {
 		if _, err := d.Decode(raw); !errors.Is(err, ErrInput) {
@@ -149,34 +149,13 @@ func TestBrokenImages(t *testing.T) {
 	}
 }
 
-func FuzzDecode(f *testing.F) {
-	f.Add(idxBlob(5, 4))
-	var b bytes.Buffer
-	if err := png.Encode(&b, image.NewRGBA(image.Rect(0, 0, 3, 9))); err != nil {
-		f.Fatal(err)
-	}
-	f.Add(b.Bytes())
-	d, err := preprocessing(Size{6, 6, 3}).Decoder()
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		got, err := d.Decode(raw)
-		if err != nil && !errors.Is(err, ErrInput) {
-			t.Fatalf("error of another kind: %v", err)
-		}
-		if err == nil && len(got.Data) != 6*6*3 {
-			t.Fatalf("%d features", len(got.Data))
-		}
-	})
-}
-
 func TestPreprocessingIsValidated(t *testing.T) {
 	good := preprocessing(Size{4, 4, 1})
 	for name, change := range map[string]func(*Preprocessing){
 		"modality": func(p *Preprocessing) { p.Modality = "smell" }, "channels": func(p *Preprocessing) { p.Size.Channels = 2 },
 		"side": func(p *Preprocessing) { p.Size.Width = MaxSide + 1 }, "no mean": func(p *Preprocessing) { p.Mean = nil },
 		"deviation 0": func(p *Preprocessing) { p.Deviation = []float32{0} }, "NaN": func(p *Preprocessing) { p.Mean = []float32{float32(math.NaN())} },
+		"fit": func(p *Preprocessing) { p.Fit = 2 },
 	} {
 		p := good
 		change(&p)

@@ -223,17 +223,35 @@ func equal(a, b []float32) bool {
 	return len(a) == len(b)
 }
 
-// TestDefaultFitsAnySize: the default networks build for every size of picture that is accepted.
+// TestDefaultFitsAnySize: the default networks build for every size of picture that is accepted and end in few pixels; large ones are
+// halved first.
 func TestDefaultFitsAnySize(t *testing.T) {
-	for _, s := range []Size{{1, 1, 1}, {2, 40, 3}, {5, 5, 1}, {6, 6, 1}, {28, 28, 1}, {64, 64, 3}, {97, 33, 3}, {MaxSide, MaxSide, 1}} {
+	for _, s := range []Size{{1, 1, 1}, {2, 40, 3}, {5, 5, 1}, {6, 6, 1}, {5, 200, 3}, {28, 28, 1}, {64, 64, 3}, {65, 65, 3}, {96, 96, 3}, {97, 33, 3}, {224, 224, 3}, {MaxSide, MaxSide, 3}} {
 		for name, n := range map[string]Network{"default": Default(s, 64), "wide": Wide(s, 64)} {
-			if s.Height == MaxSide && name == "wide" {
-				continue // more values of one item than a network may have
+			list, err := n.Summary()
+			if err != nil {
+				t.Fatalf("%s, %+v: %v", name, s, err)
 			}
-			p, err := n.plan(1)
-			if err != nil || p.dimension != 64 {
-				t.Errorf("%s, %+v: %+v, %v", name, s, p, err)
+			if d, err := n.Dimension(); err != nil || d != 64 {
+				t.Errorf("%s, %+v: dimension %d, %v", name, s, d, err)
+			}
+			if halved := n.Layers[0].Stride == 2; halved != (max(s.Height, s.Width) > largestPlain) {
+				t.Errorf("%s, %+v: the first layer is %+v", name, s, n.Layers[0])
+			}
+			last := list[len(list)-3].Output // before the linear layer
+			if side := min(last.Height, last.Width); side > 5 {
+				t.Errorf("%s, %+v: %+v before the linear layer", name, s, last)
 			}
 		}
+	}
+	forward := func(side int) int {
+		f, _, err := Default(Size{side, side, 3}, 64).Flops()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	if a, b := forward(96), forward(64); a > b {
+		t.Errorf("96 pixels cost %d operations, 64 pixels %d", a, b)
 	}
 }

@@ -58,8 +58,13 @@ const (
 	MaxActivations = 1 << 25 // float32 of all layers for one item
 )
 
+// largestPlain is the longer side in pixels up to which Default looks at every pixel with the filters of its stages.
+const largestPlain = 64
+
 // Default returns the image network of akin: normalised 3×3 convolutions in stages that end in 2×2 pooling, 16, 32 and then 64 filters
-// wide, one in the first stage and two in each later one, until a side is below 6 pixels; then a linear layer to dimension.
+// wide, one in the first stage and two in each later one, until a side is below 6 pixels; then a linear layer to dimension. Before
+// them, an image with a side above 64 pixels is halved by a normalised 5×5 convolution as wide as the first stage: it costs a third of
+// the time at 96 and at 224 pixels.
 func Default(input Size, dimension int) Network { return staged(input, dimension, 16) }
 
 // Wide returns the network of Default with twice as many filters in every layer: it takes about three and a half times as long, and learns more from
@@ -67,20 +72,24 @@ func Default(input Size, dimension int) Network { return staged(input, dimension
 func Wide(input Size, dimension int) Network { return staged(input, dimension, 32) }
 
 // staged returns a network of stages whose first has the given number of filters, and the last ones four times as many.
-func staged(input Size, dimension, first int) Network {
+func staged(input Size, dimension, narrowest int) Network {
 	n := Network{Input: input}
-	conv := func(filters int, pool bool) {
+	h, w, filters := input.Height, input.Width, narrowest
+	if max(h, w) > largestPlain {
+		n.Layers = append(n.Layers, Layer{Kind: KindConv, Filters: filters, Kernel: 5, Stride: 2, Norm: true, ReLU: true})
+		h, w = (h+1)/2, (w+1)/2
+	}
+	conv := func(pool bool) {
 		n.Layers = append(n.Layers, Layer{Kind: KindConv, Filters: filters, Kernel: 3, Norm: true, ReLU: true, Pool: pool})
 	}
-	h, w, filters := input.Height, input.Width, first
 	if min(h, w) < 6 {
-		conv(filters, false)
+		conv(false)
 	}
-	for ; min(h, w) >= 6; h, w, filters = h/2, w/2, min(2*filters, 4*first) {
-		if len(n.Layers) > 0 {
-			conv(filters, false)
+	for first := true; min(h, w) >= 6; h, w, filters, first = h/2, w/2, min(2*filters, 4*narrowest), false {
+		if !first {
+			conv(false)
 		}
-		conv(filters, true)
+		conv(true)
 	}
 	n.Layers = append(n.Layers, Layer{Kind: KindLinear, Units: dimension}, Layer{Kind: KindNormalize})
 	return n

@@ -1,32 +1,35 @@
 package train
 
 import (
-	"bytes"
+	"errors"
 	"fmt"
-	"image"
-	_ "image/jpeg" // registers the decoders whose headers Folder reads
-	_ "image/png"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/akin-search/akin/encoder"
 )
 
-// maxIDBytes is the longest id that a collection takes.
-const maxIDBytes = 1024
+const (
+	maxIDBytes      = 1024    // the longest id that a collection takes
+	maxPictureBytes = 1 << 29 // of a file: as much as the largest picture takes uncompressed
+)
 
-// Skipped is a file that Folder left out, and why.
+// Skipped is a file that was left out, and why.
 type Skipped struct {
-	Path   string // slash path relative to the folder
+	Path   string // slash path relative to the folder or the manifest
 	Reason string
 }
 
-// Folder reads the .png, .jpg and .jpeg images (in any case) under dir into memory, in the order of their paths.
+// Folder reads the images under dir into memory, in the order of their paths: all files that begin like one of encoder.Formats, whatever
+// their names.
 // The label of an image is the name of dir's sub-folder that it lies in, at whatever depth; an image directly in dir is unlabelled, so
 // a flat folder is an unlabelled data set. The id is the slash path relative to dir.
 //
-// A file of another type, one that cannot be read, or one whose header is not that of a PNG or JPEG image is skipped and reported;
+// A file of another type, one that cannot be read, or one whose header is broken or declares too many pixels is skipped and reported;
 // names that begin with a dot are passed over. The header is all that is checked: a file cut short behind it shows when it is decoded.
 // Symbolic links to files are followed, those to folders are skipped. No image at all is an error wrapping ErrDataset.
 func Folder(dir string) (Dataset, []Skipped, error) {
@@ -67,9 +70,9 @@ func Folder(dir string) (Dataset, []Skipped, error) {
 		if e.IsDir() {
 			return nil
 		}
-		raw, reason := readImage(path, rel)
-		if reason != "" {
-			return skip("%s", reason)
+		raw, err := readPicture(path, rel)
+		if err != nil {
+			return skip("%v", err)
 		}
 		label := Unlabelled
 		if name, _, nested := strings.Cut(rel, "/"); nested {
@@ -89,45 +92,56 @@ func Folder(dir string) (Dataset, []Skipped, error) {
 		return Dataset{}, nil, err
 	}
 	if d.Len() == 0 {
-		first := ""
-		if len(skipped) > 0 {
-			first = fmt.Sprintf(" (%d files skipped, the first: %s: %s)", len(skipped), skipped[0].Path, skipped[0].Reason)
-		}
-		return Dataset{}, skipped, fmt.Errorf("%w: no .png, .jpg or .jpeg image in %s%s; want %s or, without labels, %s",
-			ErrDataset, dir, first, filepath.Join(dir, "CLASS", "*.png"), filepath.Join(dir, "*.png"))
+		return Dataset{}, skipped, fmt.Errorf("%w: no %s in %s%s; want %s or, without labels, %s",
+			ErrDataset, encoder.Formats, dir, firstOf(skipped), filepath.Join(dir, "CLASS", "*.jpg"), filepath.Join(dir, "*.jpg"))
 	}
 	return d, skipped, nil
 }
 
-// readImage returns the file's bytes, or the reason to skip it.
-func readImage(path, rel string) (raw []byte, reason string) {
-	switch strings.ToLower(filepath.Ext(path)) {
-	case ".png", ".jpg", ".jpeg":
-	default:
-		return nil, "not a .png, .jpg or .jpeg file"
+// firstOf tells in an error how many files were skipped, and why the first.
+func firstOf(skipped []Skipped) string {
+	if len(skipped) == 0 {
+		return ""
 	}
-	if !utf8.ValidString(rel) {
-		return nil, "the name is not valid UTF-8"
+	return fmt.Sprintf(" (%d files skipped, the first: %s: %s)", len(skipped), skipped[0].Path, skipped[0].Reason)
+}
+
+// readPicture returns the bytes of a file that has the header of a picture; its error is the reason to skip it.
+func readPicture(path, id string) (raw []byte, err error) {
+	if !utf8.ValidString(id) {
+		return nil, errors.New("the name is not valid UTF-8")
 	}
-	if len(rel) > maxIDBytes {
-		return nil, fmt.Sprintf("the path is %d bytes long, an id may have %d", len(rel), maxIDBytes)
+	if len(id) > maxIDBytes {
+		return nil, fmt.Errorf("the path is %d bytes long, an id may have %d", len(id), maxIDBytes)
 	}
 	info, err := os.Stat(path) // follows a link
 	if err != nil {
-		return nil, err.Error()
+		return nil, err
 	}
-	if !info.Mode().IsRegular() {
-		return nil, "not a regular file"
+	if !info.Mode().IsRegular() { // opening a pipe would wait for a writer
+		return nil, errors.New("not a regular file")
 	}
-	if raw, err = os.ReadFile(path); err != nil {
-		return nil, err.Error()
+	if info.Size() > maxPictureBytes {
+		return nil, fmt.Errorf("%d bytes: a picture may have %d", info.Size(), maxPictureBytes)
 	}
-	_, format, err := image.DecodeConfig(bytes.NewReader(raw))
+	f, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Sprintf("no PNG or JPEG header: %v", err)
+		return nil, err
 	}
-	if format != "png" && format != "jpeg" { // other packages of the program may have registered more formats
-		return nil, fmt.Sprintf("holds %s, not PNG or JPEG", format)
+	defer func() { err = errors.Join(err, f.Close()) }()
+	raw = make([]byte, info.Size())
+	start := raw[:min(encoder.FormatBytes, len(raw))]
+	if _, err := io.ReadFull(f, start); err != nil {
+		return nil, err
 	}
-	return raw, ""
+	if encoder.Format(start) == "" { // what else lies in the folder is not read to its end
+		return nil, fmt.Errorf("no %s by its first bytes", encoder.Formats)
+	}
+	if _, err := io.ReadFull(f, raw[len(start):]); err != nil {
+		return nil, err
+	}
+	if _, err := encoder.Probe(raw); err != nil {
+		return nil, err
+	}
+	return raw, nil
 }

@@ -13,6 +13,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/image/tiff"
+
+	"github.com/akin-search/akin/encoder"
 )
 
 func encoded(t *testing.T, encode func(b *bytes.Buffer, m image.Image) error) []byte {
@@ -27,12 +31,13 @@ func encoded(t *testing.T, encode func(b *bytes.Buffer, m image.Image) error) []
 func TestFolder(t *testing.T) {
 	pngBytes := encoded(t, func(b *bytes.Buffer, m image.Image) error { return png.Encode(b, m) })
 	jpgBytes := encoded(t, func(b *bytes.Buffer, m image.Image) error { return jpeg.Encode(b, m, nil) })
-	gifBytes := encoded(t, func(b *bytes.Buffer, m image.Image) error { return gif.Encode(b, m, nil) }) // registers GIF in this test
+	gifBytes := encoded(t, func(b *bytes.Buffer, m image.Image) error { return gif.Encode(b, m, nil) })
+	tiffBytes := encoded(t, func(b *bytes.Buffer, m image.Image) error { return tiff.Encode(b, m, nil) })
 	dir := t.TempDir()
 	for name, b := range map[string][]byte{
 		"cat/b.PNG": pngBytes, "cat/a.jpg": jpgBytes, "cat/deep/er/c.JpEg": jpgBytes, "ant/x.png": pngBytes,
 		"loose.png": pngBytes, "zebra/ü.png": jpgBytes, // what the bytes are counts, not the extension
-		"cat/notes.txt": []byte("hello"), "cat/broken.png": []byte("no image"), "cat/empty.jpg": nil, "dog/anim.png": gifBytes,
+		"cat/notes.txt": []byte("hello"), "cat/broken.png": []byte("no image"), "cat/empty.jpg": nil, "dog/anim.png": gifBytes, "dog/scan": tiffBytes,
 		"cat/cut.png": pngBytes[:20], ".hidden/x.png": pngBytes, "cat/.x.png": pngBytes,
 	} {
 		write(t, filepath.Join(dir, filepath.FromSlash(name)), b)
@@ -57,18 +62,18 @@ func TestFolder(t *testing.T) {
 	if err := d.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"ant/x.png", "ant/y.png", "cat/a.jpg", "cat/b.PNG", "cat/deep/er/c.JpEg", "loose.png", "zebra/ü.png"}; !slices.Equal(d.IDs, want) {
+	if want := []string{"ant/x.png", "ant/y.png", "cat/a.jpg", "cat/b.PNG", "cat/deep/er/c.JpEg", "dog/anim.png", "dog/scan", "loose.png", "zebra/ü.png"}; !slices.Equal(d.IDs, want) {
 		t.Fatalf("ids %q, want %q", d.IDs, want)
 	}
-	if want := []int{0, 0, 1, 1, 1, Unlabelled, 2}; !slices.Equal(d.Labels, want) || !slices.Equal(d.Classes, []string{"ant", "cat", "zebra"}) {
+	if want := []int{0, 0, 1, 1, 1, 2, 2, Unlabelled, 3}; !slices.Equal(d.Labels, want) || !slices.Equal(d.Classes, []string{"ant", "cat", "dog", "zebra"}) {
 		t.Fatalf("labels %v of %q, want %v", d.Labels, d.Classes, want)
 	}
 	if !bytes.Equal(d.Raw[1], pngBytes) || !bytes.Equal(d.Raw[2], jpgBytes) {
 		t.Fatal("the raw bytes are not the files'")
 	}
 	reasons := map[string]string{
-		"cat/broken.png": "no PNG or JPEG header", "cat/cut.png": "no PNG or JPEG header", "cat/empty.jpg": "no PNG or JPEG header",
-		"cat/link": "not a .png, .jpg or .jpeg file", "cat/notes.txt": "not a .png, .jpg or .jpeg file", "dog/anim.png": "holds gif",
+		"cat/broken.png": "no PNG, JPEG", "cat/cut.png": "a PNG with a broken or unknown header", "cat/empty.jpg": "no PNG, JPEG",
+		"cat/link": "not a regular file", "cat/notes.txt": "no PNG, JPEG",
 	}
 	if runtime.GOOS == "linux" {
 		reasons["bad/\uFFFD.png"] = "not valid UTF-8"
@@ -88,11 +93,11 @@ func TestFolder(t *testing.T) {
 func TestFolderFlatAndErrors(t *testing.T) {
 	pngBytes := encoded(t, func(b *bytes.Buffer, m image.Image) error { return png.Encode(b, m) })
 	dir := t.TempDir()
-	if _, _, err := Folder(dir); !errors.Is(err, ErrDataset) || !strings.Contains(err.Error(), "no .png, .jpg or .jpeg image in "+dir) {
+	if _, _, err := Folder(dir); !errors.Is(err, ErrDataset) || !strings.Contains(err.Error(), "no "+encoder.Formats+" in "+dir) {
 		t.Errorf("empty folder: %v", err)
 	}
-	write(t, filepath.Join(dir, "a.bmp"), pngBytes)
-	if _, skipped, err := Folder(dir); !errors.Is(err, ErrDataset) || !strings.Contains(err.Error(), "1 files skipped, the first: a.bmp") || len(skipped) != 1 {
+	write(t, filepath.Join(dir, "a.png"), []byte("a picture of you"))
+	if _, skipped, err := Folder(dir); !errors.Is(err, ErrDataset) || !strings.Contains(err.Error(), "1 files skipped, the first: a.png") || len(skipped) != 1 {
 		t.Errorf("no images: %v, %v", err, skipped)
 	}
 	file := write(t, filepath.Join(dir, "b.png"), pngBytes)

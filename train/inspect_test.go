@@ -1,6 +1,10 @@
 package train
 
 import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
 	"testing"
 
 	"github.com/akin-search/akin/encoder"
@@ -18,5 +22,49 @@ func TestAround(t *testing.T) {
 	}
 	if got := around(p, []encoder.Features{f}); got[0] != 2 || got[1] != 0.5 {
 		t.Errorf("around is %v, want 2 and 0.5", got)
+	}
+}
+
+// TestLargePictures trains at the largest sizes, with pictures cropped: the model says so, and one that letterboxes does not speak of it.
+func TestLargePictures(t *testing.T) {
+	d := stripes(16, 1)
+	for _, size := range []int{96, 224} {
+		m := mustRun(t, d, Dataset{}, Options{Size: size, Fit: encoder.FitCrop, Epochs: 1, Batch: 8})
+		if p := m.Preprocessing; p.Fit != encoder.FitCrop || p.Size.Height != size || p.Size.Width != size {
+			t.Errorf("size %d: %+v", size, p)
+		}
+		_, err := Run(context.Background(), d, Dataset{}, Options{Base: m, From: "m", Fit: encoder.FitCrop, Epochs: 1, Batch: 8, Size: size - 1})
+		if !errors.Is(err, ErrOptions) {
+			t.Errorf("another size than the model's: %v", err)
+		}
+	}
+	plain := mustRun(t, d, Dataset{}, Options{Epochs: 1, Batch: 8})
+	b, err := json.Marshal(plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(b), `"fit"`) {
+		t.Error("the default fit is in the model file")
+	}
+	if _, err := Run(context.Background(), d, Dataset{}, Options{Base: plain, From: "p", Fit: encoder.FitCrop, Epochs: 1, Batch: 8}); !errors.Is(err, ErrOptions) {
+		t.Errorf("another fit than the model's: %v", err)
+	}
+	if _, err := Run(context.Background(), d, Dataset{}, Options{Fit: 9}); !errors.Is(err, encoder.ErrSpec) {
+		t.Errorf("an unknown fit: %v", err)
+	}
+}
+
+// TestDefaultBatch: batches grow with the data, up to what large pictures leave room for.
+func TestDefaultBatch(t *testing.T) {
+	for _, c := range []struct{ items, side, want int }{{100, 28, 32}, {600, 28, 64}, {60_000, 28, 256}, {60_000, 64, 256}, {60_000, 96, 256}, {60_000, 128, 256}, {60_000, 224, 128}, {60_000, 1024, 32}, {100, 1024, 32}} {
+		var o Options
+		o.SetDefaults(c.items, 2, encoder.Size{Height: c.side, Width: c.side, Channels: 3})
+		if o.Batch != c.want {
+			t.Errorf("%d items of %d pixels: batch %d, want %d", c.items, c.side, o.Batch, c.want)
+		}
+		photos := Options{Augmentation: &Augmentation{Flip: 0.5}}
+		if photos.SetDefaults(c.items, 2, encoder.Size{Height: c.side, Width: c.side, Channels: 3}); photos.Batch > c.want || c.side <= 64 && photos.Batch != c.want {
+			t.Errorf("%d photographs of %d pixels: batch %d", c.items, c.side, photos.Batch)
+		}
 	}
 }

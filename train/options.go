@@ -18,14 +18,15 @@ var ErrOptions = errors.New("invalid training option")
 type Options struct {
 	Network      encoder.Network  `json:"network"`             // default: encoder.Default for the size of the images, encoder.Wide for photographs, whose augmentation mirrors
 	Size         int              `json:"size"`                // side of the square that pictures are fitted into; default their own size where they are alike and at most 64 pixels, else 64
+	Fit          encoder.Fit      `json:"fit,omitempty"`       // of pictures of another size or aspect; default letterbox, or as Base does
 	Dimension    int              `json:"dimension"`           // of the embedding, for the default network; default 64
 	Loss         string           `json:"loss"`                // as ParseLoss takes it, or LossPropagate, the default where fewer items have a label than have none; else supcon, or ntxent with fewer than two classes
 	Negatives    string           `json:"negatives,omitempty"` // as ParseNegatives takes it; default the first of LossKind.Negatives
-	Temperature  float64          `json:"temperature"`         // of supcon, ntxent and moco, default 0.1, of semi 0.2; multi-similarity: 1/β, default 0.02; arcface: 1/s, default 1/16
+	Temperature  float64          `json:"temperature"`         // of supcon and moco, default 0.1, of ntxent and semi 0.2; multi-similarity: 1/β, default 0.02; arcface: 1/s, default 1/16
 	Margin       float64          `json:"margin"`              // contrastive: distance of dissimilar pairs, default 1; triplet: squared distance, default 0.2; multi-similarity: similarity λ, default 0.5; arcface: radians, default 0.3
 	Pairs        []Pair           `json:"-"`                   // contrastive learns from these and not from classes; nil for none
 	PairsHash    string           `json:"pairs,omitempty"`     // of Pairs; set by Run
-	Batch        int              `json:"batch"`               // rows; default 32 to 256, of ntxent and semi 512, more with more data; fewer where the sampler can fill no more
+	Batch        int              `json:"batch"`               // rows; default 32 to 256, of ntxent and semi 512, more with more data, fewer with large pictures; fewer where the sampler can fill no more
 	Epochs       int              `json:"epochs"`              // default 5, of ntxent and semi 3, of photographs 8, more with little data: as many as make 600 steps, of ntxent and semi 300, at most 200
 	Rate         float64          `json:"rate"`                // peak learning rate; default 4e-3·√(batch/256)
 	Decay        float64          `json:"decay"`               // weight decay, decoupled; default 1e-4
@@ -86,21 +87,28 @@ func (o *Options) SetDefaults(items, classes int, size encoder.Size) {
 	}
 	kind, unknown := ParseLoss(o.Loss)                                  // Validate reports it
 	views := unknown == nil && (kind == LossNTXent || kind == LossSemi) // they live on many negatives, and see an item twice an epoch
-	largest := 3
-	if views {
-		largest = 4
-	}
-	set(&o.Batch, 32<<min(largest, max(0, bits.Len(uint(items/512))))) // 256 from 2048 items on, 512 of views from 4096 on
 	if o.Augmentation == nil {
 		a := Digits()
 		o.Augmentation = &a
 	}
+	network := encoder.Default
+	if o.Augmentation.Flip > 0 { // photographs have more to learn than ink
+		network = encoder.Wide
+	}
+	if o.Network.Layers == nil {
+		o.Network = network(size, o.Dimension)
+	}
+	largest := 256
+	if views {
+		largest = 512
+	}
+	set(&o.Batch, defaultBatch(items, largest, o.Network))
 	least, steps := 5, 600
 	if views {
 		steps = 300 // twice the rows, and two of an item
 	}
 	switch {
-	case o.Augmentation.Flip > 0: // photographs have more to learn than ink
+	case o.Augmentation.Flip > 0:
 		least = 8
 	case views:
 		least = 3
@@ -123,12 +131,26 @@ func (o *Options) SetDefaults(items, classes int, size encoder.Size) {
 			set(&o.EMA, DefaultMoCoEMA)
 		}
 	}
-	if o.Network.Layers == nil {
-		o.Network = encoder.Default(size, o.Dimension)
-		if wide := encoder.Wide(size, o.Dimension); o.Augmentation.Flip > 0 && wide.Validate() == nil { // too large for the largest pictures
-			o.Network = wide
-		}
+}
+
+// batchValues bounds the values that the layers make of a batch by default: training takes some 25 bytes for each.
+const batchValues = 1 << 26
+
+// defaultBatch is 256 from 2048 items on, and 512 from 4096 on where the largest is that; down to 32 for fewer, and where the network
+// makes much of each.
+func defaultBatch(items, largest int, n encoder.Network) int {
+	batch, values := min(largest, 32<<min(4, bits.Len(uint(max(0, items)/512)))), 0
+	layers, err := n.Summary()
+	if err != nil {
+		return batch // Validate reports it
 	}
+	for _, l := range layers {
+		values += l.Output.Height * l.Output.Width * l.Output.Channels
+	}
+	for batch > 32 && batch*values > batchValues {
+		batch /= 2
+	}
+	return batch
 }
 
 // setDefaultsFor fills in what is zero.

@@ -89,6 +89,7 @@ func (o *Options) preprocessing(data Dataset) (encoder.Preprocessing, error) {
 		return o.Base.Preprocessing, nil
 	}
 	pre, err := inspect(data)
+	pre.Fit = o.Fit
 	if err == nil && o.Size > 0 {
 		pre.Size.Height, pre.Size.Width = o.Size, o.Size
 	}

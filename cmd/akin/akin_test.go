@@ -400,13 +400,13 @@ func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 func TestMistakes(t *testing.T) {
 	empty, dir := t.TempDir(), t.TempDir()
 	for want, args := range map[string][]string{
-		"--data":                 {"train", "--dir", dir},
-		"no such file":           {"train", "--dir", dir, "--data", filepath.Join(empty, "missing")},
-		"no .png, .jpg or .jpeg": {"train", "--dir", dir, "--data", empty},
-		"--holdout 0.9":          {"train", "--dir", dir, "--data", empty, "--holdout", "0.9"},
-		"run akin train":         {"ingest", "--dir", dir, "--data", empty},
-		"run akin train, or":     {"serve", "--dir", dir},
-		"one of the two":         {"search", "--dir", dir},
+		"--data":             {"train", "--dir", dir},
+		"no such file":       {"train", "--dir", dir, "--data", filepath.Join(empty, "missing")},
+		"no PNG, JPEG":       {"train", "--dir", dir, "--data", empty},
+		"--holdout 0.9":      {"train", "--dir", dir, "--data", empty, "--holdout", "0.9"},
+		"run akin train":     {"ingest", "--dir", dir, "--data", empty},
+		"run akin train, or": {"serve", "--dir", dir},
+		"one of the two":     {"search", "--dir", dir},
 		`--filter: filter: must[0].match: unknown field "velue": use value, any`: {"search", "--id", "x", "--filter", `{"must":[{"key":"a","match":{"velue":1}}]}`, "--dir", dir},
 		"--unseen x":                            {"demo", "--unseen", "x", "--dir", dir},
 		"the four IDX files":                    {"demo", "--mnist", empty, "--dir", dir, "--no-serve"},

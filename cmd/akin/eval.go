@@ -37,12 +37,14 @@ func newEval(a *app) *cobra.Command {
 probe, retrieval (recall@k, mAP@R), clustering by k-means and by density (NMI, ARI, silhouette), and telling whether two images are of one class (AUROC,
 equal error rate, share accepted at 1 % false accepts). A share of the images asks, the others answer; with --base all of --data asks, and
 those of --base answer. Give data that the model was not trained on: on its own training data every model looks good.
+Of a manifest with a split, the rows of split test ask, and the others answer where --base names it.
 
 --labels-per-class measures how few labels are enough: so many images of each class are drawn from those that answer, ten times, and all
 queries are asked of them.`,
 		Example: `  akin eval --data test-photos/ --json
   akin eval --base photos/ --data test-photos/ --labels-per-class 1,5,10,100 --plot labels.svg
   akin eval --base mnist --data mnist-test
+  akin eval --base list.csv --data list.csv       # path,label,split
   akin eval --data test-photos/ --corrupt --severity 3
   akin eval --data t10k-images-idx3-ubyte.gz --labels t10k-labels-idx1-ubyte.gz`,
 		Args: noArgs,
@@ -77,14 +79,14 @@ queries are asked of them.`,
 		if err := corrupt.check(c); err != nil {
 			return err
 		}
-		queries, err := loadLabelled(a, data, labels)
+		queries, err := loadLabelled(a, data, labels, train.RowsTest)
 		if err != nil {
 			return err
 		}
 		var answers train.Dataset
 		if base == "" {
 			answers, queries, err = queries.Split(share, seed)
-		} else if answers, err = loadLabelled(a, base, baseLabels); err == nil {
+		} else if answers, err = loadLabelled(a, base, baseLabels, train.RowsTraining); err == nil {
 			queries = queries.WithClasses(answers.Classes)
 		}
 		if err != nil {
@@ -135,8 +137,8 @@ queries are asked of them.`,
 }
 
 // loadLabelled loads data and keeps the items that have a label.
-func loadLabelled(a *app, data, labels string) (train.Dataset, error) {
-	all, err := loadData(a, data, labels)
+func loadLabelled(a *app, data, labels string, rows train.Rows) (train.Dataset, error) {
+	all, err := loadData(a, data, labels, rows)
 	if err != nil {
 		return all, err
 	}

@@ -71,7 +71,7 @@ the same items, which the model never saw, are kept aside.`,
 		if err != nil {
 			return err
 		}
-		all, err := loadData(a, data, labels)
+		all, err := loadData(a, data, labels, train.RowsTraining)
 		if err != nil {
 			return err
 		}

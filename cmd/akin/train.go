@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/akin-search/akin/encoder"
 	"github.com/akin-search/akin/encoder/kernel"
 	"github.com/akin-search/akin/train"
 )
@@ -38,11 +39,16 @@ func newTrain(a *app) *cobra.Command {
 		Long: `Train a contrastive Siamese encoder and write it to a model file.
 
 The data is a folder with one sub-folder a class, or a flat folder without labels (the loss is then ntxent: two
-augmentations of one picture are alike). Or only a few pictures have a label, even one of each class: leave the others loose in the folder
-itself, or name the labels in a file, --labels LIST.csv. Training then has two stages: it learns from all pictures, spreads the labels to
-those that lie close, and learns from these. PNG and JPEG of any size are taken and fitted into a small square (--size): what is smaller than
-about a pixel there cannot be seen. A share of the items is held out to follow
-the training, and later to calibrate (akin ingest keeps the same items aside).
+The data is a folder with one sub-folder a class, or a flat folder without labels (the loss is then ntxent: two
+augmentations of one picture are alike); or a manifest, a CSV file of path,label or path,label,split, or a JSON object with these a line
+(.jsonl): paths are relative to it, an empty label is none, and rows of split test are left for akin eval. Or only a few pictures have a
+label, even one of each class: leave the others loose in the folder itself, or without a label in the manifest, or name the labels in a file,
+--labels LIST.csv. Training then has two stages: it learns from all pictures, spreads the labels to those that lie close, and learns from these.
+
+PNG, JPEG, GIF (the first frame), BMP, TIFF and WebP are known by their first bytes, whatever their names, and turned upright as their Exif
+data say. Pictures of any size are fitted into a small square (--size, --fit): what is smaller than about a pixel there cannot be seen.
+Every file that is left out is named with the reason. A share of the items is held out to follow the training, and later to calibrate
+(akin ingest keeps the same items aside).
 
 ` + lossHelp + `
 
@@ -56,6 +62,7 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 		Example: `  akin train --data photos/                       # photos/CLASS/*.jpg
   akin train --data scans/ --loss ntxent          # no labels needed
   akin train --data parts/ --pairs pairs.csv      # 0001.png,0007.png,1 and the like; no classes needed
+  akin train --data list.csv --size 96 --fit crop # path,label,split
   akin train --data images-idx3-ubyte.gz --labels labels-idx1-ubyte.gz --epochs 10
   akin train --data photos/ --labels few.csv      # lines of file,class; the other files have no label
   akin train --data photos/ --resume              # after Ctrl-C
@@ -76,6 +83,7 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 	f.IntVar(&o.Epochs, "epochs", 0, "times through the data; 0 means 5, of ntxent 3, more with little data")
 	f.Float64Var(&o.Rate, "rate", 0, "peak learning rate; 0 means chosen by the batch")
 	f.IntVar(&o.Size, "size", 0, "side in pixels of the square that pictures are fitted into; 0 means their own size where it is one and at most 64, else 64")
+	f.TextVar(&o.Fit, "fit", encoder.FitLetterbox, "of pictures that are not square: letterbox shows all of them, between black bars; crop their middle")
 	f.IntVar(&o.Dimension, "dimension", 0, "length of the embedding; 0 means 64, or that of the model to start from")
 	f.Uint64Var(&o.Seed, "seed", 0, "of every random choice: the same seed and data give the same model")
 	f.TextVar(&o.Precision, "precision", kernel.Float32, precisionHelp+"; weights and sums are float32")
@@ -104,7 +112,7 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 		if _, err := os.Stat(w.modelPath()); err == nil && !force {
 			return fmt.Errorf("%s exists, and its collections could no longer be searched: replace it by --force, or name another by --dir or --model", w.modelPath())
 		}
-		all, err := loadData(a, data, labels)
+		all, err := loadData(a, data, labels, train.RowsTraining)
 		if err != nil {
 			return err
 		}
@@ -113,6 +121,7 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 				return err
 			}
 		}
+		a.status("found %s", pictures(all))
 		rest, held, err := split(all, o.Holdout, o.Seed)
 		if err != nil {
 			return err
@@ -133,8 +142,8 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 		}
 		o.Begin = func(chosen train.Options) {
 			in := chosen.Network.Input
-			a.status("%d items of %s; %d kept aside; pictures fitted into %d×%d, %s; augmentation %v; %s loss, batch %d, %d epochs",
-				rest.Len(), classCounts(rest), held.Len(), in.Width, in.Height, map[int]string{1: "grey", 3: "colour"}[in.Channels], *chosen.Augmentation, chosen.Loss, chosen.Batch, chosen.Epochs)
+			a.status("%d items of %s; %d kept aside; pictures fitted into %d×%d by %v, %s; network of %d layers; augmentation %v; %s loss, batch %d, %d epochs",
+				rest.Len(), classCounts(rest), held.Len(), in.Width, in.Height, chosen.Fit, map[int]string{1: "grey", 3: "colour"}[in.Channels], len(chosen.Network.Layers), *chosen.Augmentation, chosen.Loss, chosen.Batch, chosen.Epochs)
 		}
 		o.Staged = func(s train.Stage) {
 			a.status("labels spread from %d items to %d more, of %d", s.Given, s.Found, rest.Len())

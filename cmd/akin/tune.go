@@ -84,7 +84,7 @@ goes on, also with a larger --budget.`,
 				return err
 			}
 		}
-		all, err := loadData(a, data, labels)
+		all, err := loadData(a, data, labels, train.RowsTraining)
 		if err != nil {
 			return err
 		}

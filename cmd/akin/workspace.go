@@ -127,23 +127,23 @@ func (w *workspace) open(s *index.Store, model string) (*index.Collection, error
 }
 
 // dataHelp is the help of --data, which loadData reads.
-const dataHelp = `folder of images, IDX file, "mnist" (its training images) or "mnist-test"`
+const dataHelp = `folder of images, manifest (.csv or .jsonl of path, label and split), IDX file, "mnist" (its training images) or "mnist-test"`
 
 // labelsHelp is the help of --labels.
 const labelsHelp = "file of labels: .csv with lines of file,class, for some of the items or all, in place of sub-folders; or IDX, with an IDX file of images"
 
-// loadData reads what --data names: "mnist", "mnist-test", a folder of images (one sub-folder a class, or flat), or an IDX file; with its labels
-// in labels, if that is not "".
-func loadData(a *app, data, labels string) (train.Dataset, error) {
+// loadData reads what --data names: "mnist", "mnist-test", a folder of images (one sub-folder a class, or flat), the rows of a manifest, or
+// an IDX file; with its labels in labels, if that is not "".
+func loadData(a *app, data, labels string, rows train.Rows) (train.Dataset, error) {
 	if strings.EqualFold(filepath.Ext(labels), ".csv") {
-		d, err := loadData(a, data, "")
+		d, err := loadData(a, data, "", rows)
 		if err != nil {
 			return d, err
 		}
 		return d.WithLabels(labels)
 	}
 	if data == "" {
-		return train.Dataset{}, errors.New("no data: name a folder of images, an IDX file or mnist by --data")
+		return train.Dataset{}, errors.New("no data: name a folder of images, a manifest, an IDX file or mnist by --data")
 	}
 	if labels != "" && (data == "mnist" || data == "mnist-test") {
 		return train.Dataset{}, fmt.Errorf("--labels %s: %s has its labels: leave it out, or give a .csv of those that count", labels, data)
@@ -159,17 +159,29 @@ func loadData(a *app, data, labels string) (train.Dataset, error) {
 	if err != nil {
 		return train.Dataset{}, fmt.Errorf("--data: %w", err)
 	}
-	if !info.IsDir() {
+	listed := !info.IsDir() && train.IsManifest(data)
+	if !info.IsDir() && !listed {
 		return train.IDX(data, labels)
 	}
 	if labels != "" {
-		return train.Dataset{}, fmt.Errorf("--labels %s: the labels of a folder are its sub-folders, or a .csv of lines file,class", labels)
+		return train.Dataset{}, fmt.Errorf("--labels %s: the labels of a folder are its sub-folders, those of a manifest its column label, or a .csv of lines file,class", labels)
 	}
-	d, skipped, err := train.Folder(data)
-	for _, s := range skipped {
+	var l train.Listed
+	if listed {
+		l, err = train.Manifest(data, rows)
+	} else {
+		l.Dataset, l.Skipped, err = train.Folder(data)
+	}
+	for _, s := range l.Skipped {
 		a.skip(s)
 	}
-	return d, err
+	if n := len(l.Skipped); n > 0 && err == nil {
+		a.status("%d files of %d skipped", n, n+l.Dataset.Len())
+	}
+	if l.Left > 0 {
+		a.status("%d rows of %s are of the other split and left out", l.Left, data)
+	}
+	return l.Dataset, err
 }
 
 // skip reports an item that is left out.

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/akin-search/akin/encoder"
+)
+
+// TestManifestPath walks a list of pictures from training to evaluation: what is found, chosen and left out is said, and the rows of split
+// test are evaluated alone.
+func TestManifestPath(t *testing.T) {
+	data, dir := shapes(t, 20, "disc", "bar"), t.TempDir()
+	list := "path,label,split\n"
+	for i := range 20 {
+		for _, kind := range []string{"disc", "bar"} {
+			split := map[bool]string{true: "test", false: "train"}[i < 5]
+			list += fmt.Sprintf("%s/%03d.png,%s,%s\n", kind, i, kind, split)
+		}
+	}
+	file := filepath.Join(data, "list.csv")
+	if err := os.WriteFile(file, []byte(list+"gone.png,disc,train\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	code, _, errs := akin(t, "train", "--data", file, "--dir", dir, "--size", "70", "--fit", "crop", "--epochs", "1", "--holdout", "0.2", "--augment", "none")
+	for _, want := range []string{"skipped gone.png: ", "1 files of 31 skipped", "10 rows of " + file, "found 30 pictures (PNG 30)", "70×70 by crop"} {
+		if code != 0 || !strings.Contains(errs, want) {
+			t.Fatalf("train: exit code %d, want %q in: %s", code, want, errs)
+		}
+	}
+	m, _, err := encoder.ReadModel(filepath.Join(dir, "model.akin"))
+	if err != nil || m.Preprocessing.Fit != encoder.FitCrop {
+		t.Errorf("the model fits by %v, %v", m.Preprocessing.Fit, err)
+	}
+	if in := mustAkin[ingested](t, "ingest", "--data", file, "--dir", dir); in.Points+in.Calibration != 30 {
+		t.Errorf("ingested %+v, want 30 pictures", in)
+	}
+	if e := mustAkin[evaluated](t, "eval", "--base", file, "--data", file, "--dir", dir); e.Base != 30 || e.Queries != 10 {
+		t.Errorf("%d pictures of split test asked %d others, want 10 and 30", e.Queries, e.Base)
+	}
+	if code, _, errs := akin(t, "train", "--data", file, "--dir", t.TempDir(), "--fit", "stretch"); code != 1 || !strings.Contains(errs, "letterbox or crop") {
+		t.Errorf("an unknown fit: exit code %d: %s", code, errs)
+	}
+}

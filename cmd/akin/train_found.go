@@ -1,0 +1,52 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/akin-search/akin/encoder"
+	"github.com/akin-search/akin/train"
+)
+
+// pictures says what pictures a data set has: formats, sizes and colours, by their headers.
+func pictures(d train.Dataset) string {
+	count := map[string]int{}
+	var least, most encoder.Size
+	grey, probed := 0, 0
+	for _, raw := range d.Raw {
+		s, err := encoder.Probe(raw)
+		if err != nil {
+			continue // training says why it leaves it out
+		}
+		count[encoder.Format(raw)]++
+		if probed++; probed == 1 {
+			least, most = s, s
+		}
+		least.Height, least.Width = min(least.Height, s.Height), min(least.Width, s.Width)
+		most.Height, most.Width = max(most.Height, s.Height), max(most.Width, s.Width)
+		if s.Channels == 1 {
+			grey++
+		}
+	}
+	if probed == 0 {
+		return fmt.Sprintf("%d items, none of them a picture", d.Len())
+	}
+	var kinds []string
+	for _, name := range slices.Sorted(maps.Keys(count)) {
+		kinds = append(kinds, fmt.Sprintf("%s %d", name, count[name]))
+	}
+	size := fmt.Sprintf("%d×%d", least.Width, least.Height)
+	if least != most {
+		size = fmt.Sprintf("%d to %d pixels wide and %d to %d high", least.Width, most.Width, least.Height, most.Height)
+	}
+	colours := fmt.Sprintf("%d in grey", grey)
+	switch grey {
+	case 0:
+		colours = "in colour"
+	case probed:
+		colours = "grey"
+	}
+	return fmt.Sprintf("%d pictures (%s), %s, %s", probed, strings.Join(kinds, ", "), size, colours)
+}

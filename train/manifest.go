@@ -1,0 +1,243 @@
+package train
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// A manifest lists pictures and their labels in a file of its own:
+//
+//	path,label,split              {"path": "a/1.jpg", "label": "cat", "split": "train"}
+//	a/1.jpg,cat,train             {"path": "a/2.jpg", "label": null}
+//	a/2.jpg,,test
+//
+// on the left as CSV (RFC 4180) with a header line and columns in any order, on the right as JSON, a line each. Paths are relative to the
+// manifest's folder. An empty label, null or none is unlabelled. The split may be left out; it is train, validation, val or test. Other
+// columns are passed over.
+
+// maxManifestLine is the longest line of a JSONL manifest.
+const maxManifestLine = 1 << 20
+
+// Rows are those of a manifest that are wanted.
+type Rows int
+
+// Parts of a manifest.
+const (
+	RowsTraining Rows = iota // rows that are not of split test
+	RowsTest                 // rows of split test; all where there are none
+)
+
+// Listed is what a manifest lists.
+type Listed struct {
+	Dataset Dataset
+	Skipped []Skipped // files that are not pictures, as in Folder, or listed twice
+	Left    int       // rows of the other part
+}
+
+// row is a line of a manifest.
+type row struct {
+	line               int
+	path, label, split string
+}
+
+// IsManifest reports whether a file is a manifest by its name: .csv, .jsonl or .ndjson.
+func IsManifest(file string) bool {
+	switch strings.ToLower(filepath.Ext(file)) {
+	case ".csv", ".jsonl", ".ndjson":
+		return true
+	}
+	return false
+}
+
+// Manifest reads the pictures that a manifest lists into memory, in its order. An id is the path as listed, cleaned, with slashes; the classes are in
+// lexical order. A row that cannot be understood is an error wrapping ErrDataset, as is a manifest without a picture.
+func Manifest(file string, part Rows) (Listed, error) {
+	rows, err := readManifest(file)
+	if err != nil {
+		return Listed{}, err
+	}
+	var out Listed
+	if rows, out.Left, err = part.of(rows); err != nil {
+		return Listed{}, fmt.Errorf("%w: %s: %w", ErrDataset, file, err)
+	}
+	d, first, names := &out.Dataset, map[string]int{}, []string{}
+	for _, r := range rows {
+		id := filepath.ToSlash(filepath.Clean(filepath.FromSlash(r.path)))
+		skip := func(err error) {
+			out.Skipped = append(out.Skipped, Skipped{Path: strings.ToValidUTF8(id, "\uFFFD"), Reason: err.Error()})
+		}
+		if line, twice := first[id]; twice {
+			skip(fmt.Errorf("line %d lists it again: line %d counts", r.line, line))
+			continue
+		}
+		first[id] = r.line
+		path := filepath.FromSlash(id)
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(filepath.Dir(file), path)
+		}
+		raw, err := readPicture(path, id)
+		if err != nil {
+			skip(err)
+			continue
+		}
+		d.IDs, d.Raw, names = append(d.IDs, id), append(d.Raw, raw), append(names, r.label)
+	}
+	if d.Len() == 0 {
+		return out, fmt.Errorf("%w: no picture in the %d rows of %s%s", ErrDataset, len(rows), file, firstOf(out.Skipped))
+	}
+	d.Classes = slices.Compact(slices.Sorted(slices.Values(names)))
+	if d.Classes[0] == "" {
+		d.Classes = d.Classes[1:]
+	}
+	for _, name := range names {
+		label, labelled := slices.BinarySearch(d.Classes, name)
+		if !labelled {
+			label = Unlabelled
+		}
+		d.Labels = append(d.Labels, label)
+	}
+	return out, nil
+}
+
+// of returns the rows of a part, and how many are of the other.
+func (p Rows) of(rows []row) (kept []row, left int, err error) {
+	var training, test []row
+	for _, r := range rows {
+		switch r.split {
+		case "", "train", "validation", "val":
+			training = append(training, r)
+		case "test":
+			test = append(test, r)
+		default:
+			return nil, 0, fmt.Errorf("line %d is of split %q: use train, validation, val, test or none", r.line, r.split)
+		}
+	}
+	if p == RowsTest && len(test) > 0 {
+		return test, len(training), nil
+	}
+	return training, len(test), nil
+}
+
+// readManifest reads the rows of a manifest.
+func readManifest(file string) (rows []row, err error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	r := bufio.NewReader(f)
+	if mark, err := r.Peek(3); err == nil && bytes.Equal(mark, []byte("\xef\xbb\xbf")) { // of UTF-8, which spreadsheets write
+		if _, err := r.Discard(len(mark)); err != nil {
+			return nil, err
+		}
+	}
+	if strings.EqualFold(filepath.Ext(file), ".csv") {
+		rows, err = csvRows(r)
+	} else {
+		rows, err = jsonRows(r)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrDataset, file, err)
+	}
+	return rows, nil
+}
+
+func csvRows(r io.Reader) ([]row, error) {
+	c := csv.NewReader(r)
+	c.TrimLeadingSpace, c.ReuseRecord = true, true
+	header, err := c.Read()
+	if err == io.EOF {
+		return nil, errors.New("it is empty: want a first line path,label")
+	}
+	if err != nil {
+		return nil, err
+	}
+	column := map[string]int{"path": -1, "label": -1, "split": -1}
+	for i, name := range header {
+		name = strings.ToLower(strings.TrimSpace(name))
+		if at, wanted := column[name]; wanted && at >= 0 {
+			return nil, fmt.Errorf("two columns %q: want one", name)
+		} else if wanted {
+			column[name] = i
+		}
+	}
+	if column["path"] < 0 {
+		return nil, fmt.Errorf("the first line has the columns %s, of which none is path: want path,label or path,label,split", quoteList(header))
+	}
+	var rows []row
+	for {
+		record, err := c.Read()
+		if err == io.EOF {
+			return rows, nil
+		}
+		if err != nil {
+			return nil, err // names the line
+		}
+		line, _ := c.FieldPos(0)
+		field := func(name string) string {
+			if i := column[name]; i >= 0 {
+				return strings.TrimSpace(record[i])
+			}
+			return ""
+		}
+		rows = append(rows, row{line, field("path"), field("label"), field("split")})
+		if rows[len(rows)-1].path == "" {
+			return nil, fmt.Errorf("line %d has no path", line)
+		}
+	}
+}
+
+func jsonRows(r io.Reader) ([]row, error) {
+	var rows []row
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, maxManifestLine)
+	line := 1
+	for ; lines.Scan(); line++ {
+		if len(bytes.TrimSpace(lines.Bytes())) == 0 {
+			continue
+		}
+		var o struct {
+			Path, Split string
+			Label       jsonLabel
+		}
+		if err := json.Unmarshal(lines.Bytes(), &o); err != nil {
+			return nil, fmt.Errorf("line %d: %w: want {\"path\": \"…\", \"label\": \"…\"}", line, err)
+		}
+		if o.Path == "" {
+			return nil, fmt.Errorf("line %d has no path: want {\"path\": \"…\", \"label\": \"…\"}", line)
+		}
+		rows = append(rows, row{line, o.Path, string(o.Label), o.Split})
+	}
+	if errors.Is(lines.Err(), bufio.ErrTooLong) {
+		return nil, fmt.Errorf("line %d has more than %d bytes", line, maxManifestLine)
+	}
+	return rows, lines.Err()
+}
+
+// jsonLabel is a string, a number, which names the class as it is written, or null.
+type jsonLabel string
+
+// UnmarshalJSON reads a label.
+func (l *jsonLabel) UnmarshalJSON(b []byte) error {
+	if string(b) == "null" {
+		return nil
+	}
+	if b[0] == '"' {
+		return json.Unmarshal(b, (*string)(l))
+	}
+	var n json.Number
+	if err := json.Unmarshal(b, &n); err != nil {
+		return fmt.Errorf("label %s: want a string, a number or null", b)
+	}
+	*l = jsonLabel(n)
+	return nil
+}
