@@ -9,10 +9,11 @@ const (
 )
 
 // warp maps each pixel of the output to the place in the source that it comes from:
-// source = centre + m·(output − centre − shift) + elastic displacement.
+// source = centre + offset + m·(output − centre − shift) + elastic displacement.
 type warp struct {
 	m      [4]float32 // row-major 2×2: the inverse of rotation·shear·scale
 	tx, ty float32    // shift of the picture, pixels
+	ox, oy float32    // from the picture's centre to that of the part which is kept, pixels
 	cells  int        // of the control grid along a side; 0 = no elastic part
 	dx, dy [(maxElasticCells + 3) * (maxElasticCells + 3)]float32
 }
@@ -29,6 +30,14 @@ func (g *warp) affine(angle, scale, shear, tx, ty float64) {
 		float32(-sin / scale), float32(cos / scale),
 	}
 	g.tx, g.ty = float32(tx), float32(ty)
+}
+
+// crop keeps a part of the source: so much of its width and height, centred (ox, oy) pixels off its centre.
+func (g *warp) crop(across, down, ox, oy float64) {
+	for i, share := range []float64{across, across, down, down} {
+		g.m[i] *= float32(share)
+	}
+	g.ox, g.oy = float32(ox), float32(oy)
 }
 
 // apply samples src bilinearly at the warped place of every pixel of dst.
@@ -74,7 +83,7 @@ func (g *warp) mesh(nodes *[meshCells + 1]point, weights *[meshCells + 1]splineW
 	qy := float32(r*step) - cy - g.ty
 	for k := range cols + 1 {
 		qx := float32(k*step) - cx - g.tx
-		nodes[k] = point{cx + g.m[0]*qx + g.m[1]*qy, cy + g.m[2]*qx + g.m[3]*qy}
+		nodes[k] = point{cx + g.ox + g.m[0]*qx + g.m[1]*qy, cy + g.oy + g.m[2]*qx + g.m[3]*qy}
 	}
 	if g.cells == 0 {
 		return
