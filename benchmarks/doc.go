@@ -39,6 +39,9 @@
 //   - mnist and fashion-mnist are reduced to 64 dimensions unless Source.Raw is set. The mean of the base is subtracted first, so
 //     the cosine is that of the angle seen from the mean: vectors of pixels all point the same way and would hardly differ.
 //
+// Learn trains with several seeds and says how good the embeddings are: medians with minimum and maximum, by a protocol (ProtocolNames). With
+// Validation it never looks at the test images: choose by that, and measure once without it.
+//
 // Train, Encode and Gemm measure a training step, encoding and the matrix product; peers/ holds the same in PyTorch and OpenBLAS, and a
 // runner that takes turns with them. Their networks are those of NetworkOf.
 package benchmarks

@@ -38,7 +38,7 @@ const (
 )
 
 const (
-	// DefaultTemperature suits SupCon and MoCo at batches of some hundred rows.
+	// DefaultTemperature suits SupCon, NTXent and MoCo at batches of some hundred rows.
 	DefaultTemperature = 0.1
 	// DefaultMargin of Contrastive pushes dissimilar pairs to an angle of 60° or more: there, unit vectors are 1 apart.
 	DefaultMargin = 1.0
@@ -60,7 +60,7 @@ func LossNames() []string { return slices.Clone(lossNames) }
 // Defaults returns the temperature and the margin of the loss where none is given; one that it does not use has the general default.
 func (k LossKind) Defaults() (temperature, margin float64) {
 	switch k {
-	case LossNTXent, LossSemi:
+	case LossSemi:
 		return 0.2, DefaultMargin // docs/decisions/0014-few-labels.md
 	case LossTriplet:
 		return DefaultTemperature, 0.2 // FaceNet's
