@@ -10,6 +10,7 @@ import (
 	"image/jpeg"
 	"image/png"
 	"io"
+	"math"
 
 	"golang.org/x/image/bmp"
 	"golang.org/x/image/draw"
@@ -45,7 +46,7 @@ var formats = []format{
 	{"BMP", "BM????\x00\x00\x00\x00", guarded(bmp.DecodeConfig), guarded(bmp.Decode), nil},
 	{"TIFF", "II*\x00", guarded(tiff.DecodeConfig), guarded(tiff.Decode), whole},
 	{"TIFF", "MM\x00*", guarded(tiff.DecodeConfig), guarded(tiff.Decode), whole},
-	{"WebP", "RIFF????WEBPVP8", guarded(webp.DecodeConfig), guarded(webp.Decode), webpEXIF},
+	{"WebP", "RIFF????WEBPVP8", guarded(webp.DecodeConfig), guarded(decodeWebP), webpEXIF},
 	{"one-image IDX", "\x00\x00\x08\x02", idxConfig, decodeIDX, nil}, // bytes in two dimensions
 }
 
@@ -162,6 +163,36 @@ func guarded[T any](read func(io.Reader) (T, error)) func([]byte) (T, error) {
 			}
 		}()
 		return read(bytes.NewReader(raw))
+	}
+}
+
+// decodeWebP is webp.Decode with the light of lossy pictures in full range: there luma is 16 to 235 and chroma 16 to 240 (RFC 6386, section
+// 9.2; ITU-R BT.601), which package color takes for the 0 to 255 of JPEG.
+func decodeWebP(r io.Reader) (image.Image, error) {
+	img, err := webp.Decode(r)
+	switch p := img.(type) {
+	case *image.YCbCr:
+		fullRange(p)
+	case *image.NYCbCrA:
+		fullRange(&p.YCbCr)
+	}
+	return img, err
+}
+
+// fullRange stretches luma and chroma in place.
+func fullRange(p *image.YCbCr) {
+	var luma, chroma [256]uint8
+	for v := range 256 {
+		luma[v] = uint8(min(max(math.Round(float64(v-16)*255/219), 0), 255))
+		chroma[v] = uint8(min(max(math.Round(128+float64(v-128)*255/224), 0), 255))
+	}
+	for i, v := range p.Y {
+		p.Y[i] = luma[v]
+	}
+	for _, plane := range [][]uint8{p.Cb, p.Cr} {
+		for i, v := range plane {
+			plane[i] = chroma[v]
+		}
 	}
 }
 

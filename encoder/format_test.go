@@ -325,6 +325,27 @@ func TestHugeHeaders(t *testing.T) {
 	}
 }
 
+// TestFullRange: black, white, grey and the purest colours of a lossy WebP are those of a picture (BT.601: red is 81, 90, 240).
+func TestFullRange(t *testing.T) {
+	for _, c := range []struct {
+		y, cb, cr uint8
+		want      color.RGBA
+	}{
+		{16, 128, 128, color.RGBA{0, 0, 0, 255}}, {235, 128, 128, color.RGBA{255, 255, 255, 255}}, {126, 128, 128, color.RGBA{128, 128, 128, 255}},
+		{81, 90, 240, color.RGBA{255, 0, 0, 255}}, {145, 54, 34, color.RGBA{0, 255, 0, 255}}, {41, 240, 110, color.RGBA{0, 0, 255, 255}}, {3, 128, 128, color.RGBA{0, 0, 0, 255}},
+	} {
+		img := image.NewYCbCr(image.Rect(0, 0, 1, 1), image.YCbCrSubsampleRatio444)
+		img.Y[0], img.Cb[0], img.Cr[0] = c.y, c.cb, c.cr
+		fullRange(img)
+		got := color.RGBAModel.Convert(img.At(0, 0)).(color.RGBA)
+		for ch, pair := range [][2]uint8{{got.R, c.want.R}, {got.G, c.want.G}, {got.B, c.want.B}} {
+			if d := int(pair[0]) - int(pair[1]); d < -2 || d > 2 {
+				t.Errorf("%d, %d, %d is %v, want %v (channel %d)", c.y, c.cb, c.cr, got, c.want, ch)
+			}
+		}
+	}
+}
+
 // TestGuarded turns a panic into an error, of which decodeImage makes ErrInput.
 func TestGuarded(t *testing.T) {
 	_, err := guarded(func(io.Reader) (image.Image, error) { panic("index out of range") })(nil)
@@ -358,6 +379,9 @@ func FuzzDecode(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
+		if s, err := Probe(raw); err == nil && s.values() > 1<<20 {
+			t.Skip("within the limits, but slow to fuzz")
+		}
 		got, err := d.Decode(raw)
 		if err != nil && !errors.Is(err, ErrInput) {
 			t.Fatalf("error of another kind: %v", err)
