@@ -190,7 +190,7 @@ func TestAugmentationDeterministicAndFinite(t *testing.T) {
 		t.Fatal(err)
 	}
 	rng := rand.New(rand.NewPCG(5, 1))
-	for _, s := range [][3]int{{28, 28, 1}, {5, 33, 3}, {1, 1, 4}, {2, 2, 1}, {130, 65, 1}} {
+	for _, s := range [][3]int{{28, 28, 1}, {5, 33, 3}, {1, 1, 4}, {2, 2, 1}, {130, 65, 1}, {224, 96, 3}} {
 		h, w, c := s[0], s[1], s[2]
 		src := randomImage(rng, h*w*c)
 		one, two, other := make([]float32, len(src)), make([]float32, len(src)), make([]float32, len(src))

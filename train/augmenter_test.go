@@ -12,14 +12,14 @@ import (
 // everything has every part on.
 func everything() Augmentation {
 	a := Digits()
-	a.Flip, a.Blur, a.Saturation, a.Contrast, a.Brightness, a.Gamma, a.Noise, a.Erase = 0.5, 0.1, 0.5, 0.5, 0.2, 0.5, 0.2, 0.5
+	a.Crop, a.Flip, a.Blur, a.Saturation, a.Contrast, a.Brightness, a.Gamma, a.Noise, a.Erase = 0.3, 0.5, 0.1, 0.5, 0.5, 0.2, 0.5, 0.2, 0.5
 	return a
 }
 
 // parts holds each part beside the warp alone.
 func parts() map[string]Augmentation {
 	return map[string]Augmentation{
-		"flip": {Flip: 1}, "blur": {Blur: 0.1}, "saturation": {Saturation: 1}, "contrast": {Contrast: 1}, "brightness": {Brightness: 0.5},
+		"crop": {Crop: 0.5}, "flip": {Flip: 1}, "blur": {Blur: 0.1}, "saturation": {Saturation: 1}, "contrast": {Contrast: 1}, "brightness": {Brightness: 0.5},
 		"gamma": {Gamma: 1}, "noise": {Noise: 0.5}, "erase": {Erase: 1},
 	}
 }
@@ -40,7 +40,7 @@ func TestAugmenterPartsStayInRangeAndRepeat(t *testing.T) {
 		if err := a.Validate(); err != nil || a.IsZero() {
 			t.Errorf("%s: zero %v, %v", name, a.IsZero(), err)
 		}
-		for _, s := range [][3]int{{28, 28, 1}, {5, 33, 3}, {2, 2, 1}, {1, 1, 3}} {
+		for _, s := range [][3]int{{28, 28, 1}, {5, 33, 3}, {2, 2, 1}, {1, 1, 3}, {96, 224, 3}} {
 			src, changed := randomImage(rng, s[0]*s[1]*s[2]), false
 			for seed := range uint64(20) {
 				one := applied(a, src, s[0], s[1], s[2], seed)
