@@ -10,7 +10,8 @@ import (
 // ErrInput is wrapped by every error about raw bytes that cannot be decoded.
 var ErrInput = errors.New("input cannot be decoded")
 
-// Features is one item, ready for the network. Shape is Height, Width, Channels for an image.
+// Features is one item, ready for the network. Shape is Height, Width, Channels for an image, and filters, frames, 1 for a sound, which is as
+// long as it is: an Encoder embeds crops of it.
 type Features struct {
 	Data  []float32
 	Shape []int
@@ -21,11 +22,11 @@ type Decoder interface {
 	Decode(raw []byte) (Features, error)
 }
 
-// Preprocessing says, as data, how raw bytes become features. The values of channel c are (v/255 - Mean[c]) / Deviation[c]
-// for v from 0 to 255.
+// Preprocessing says, as data, how raw bytes become features. The values of channel c of an image are (v/255 - Mean[c]) / Deviation[c]
+// for v from 0 to 255; those of a sound are (v - Mean[0]) / Deviation[0] for v the natural logarithm of a filter's power.
 type Preprocessing struct {
-	Modality  string    `json:"modality"` // "image"
-	Size      Size      `json:"size"`     // of the features: 1 channel is grey, 3 are red, green and blue
+	Modality  string    `json:"modality"` // "image" or "audio"
+	Size      Size      `json:"size"`     // of the network's input: 1 channel is grey, 3 are red, green and blue; mel filters × frames × 1 of a sound
 	Mean      []float32 `json:"mean"`
 	Deviation []float32 `json:"deviation"`
 	Fit       Fit       `json:"fit,omitempty"` // of pictures of another size
@@ -36,8 +37,12 @@ const ModalityImage = "image"
 
 // Validate reports the first value that is missing or out of range.
 func (p Preprocessing) Validate() error {
-	if p.Modality != ModalityImage {
-		return fmt.Errorf("%w: modality %q: use %q", ErrSpec, p.Modality, ModalityImage)
+	if p.Modality != ModalityImage && p.Modality != ModalityAudio {
+		return fmt.Errorf("%w: modality %q: use %q or %q", ErrSpec, p.Modality, ModalityImage, ModalityAudio)
+	}
+	if p.Modality == ModalityAudio && (p.Size.Height < minMels || p.Size.Height > maxMels || p.Size.Width < 1 || p.Size.Width > MaxSide || p.Size.Channels != 1) {
+		return fmt.Errorf("%w: sounds of %d filters, %d frames and %d channels: use %d to %d filters, 1 to %d frames, and 1 channel",
+			ErrSpec, p.Size.Height, p.Size.Width, p.Size.Channels, minMels, maxMels, MaxSide)
 	}
 	if p.Size.Height < 1 || p.Size.Height > MaxSide || p.Size.Width < 1 || p.Size.Width > MaxSide {
 		return fmt.Errorf("%w: features of %d×%d pixels: each side must be 1 to %d", ErrSpec, p.Size.Height, p.Size.Width, MaxSide)
@@ -65,6 +70,9 @@ func (p Preprocessing) Decoder() (Decoder, error) {
 	if err := p.Validate(); err != nil {
 		return nil, err
 	}
+	if p.Modality == ModalityAudio {
+		return newSoundDecoder(p), nil
+	}
 	d := &imageDecoder{Preprocessing: p}
 	for c := range p.Mean {
 		for v := range 256 {
@@ -74,8 +82,12 @@ func (p Preprocessing) Decoder() (Decoder, error) {
 	return d, nil
 }
 
-// Background returns the features of black, a value a channel: what surrounds an image that does not fill the frame.
+// Background returns the features of black, a value a channel: what surrounds an image that does not fill the frame. Of a sound it is
+// silence.
 func (p Preprocessing) Background() []float32 {
+	if p.Modality == ModalityAudio {
+		return []float32{(float32(math.Log(melFloor)) - p.Mean[0]) / p.Deviation[0]}
+	}
 	black := make([]float32, len(p.Mean))
 	for c := range black {
 		black[c] = (0 - p.Mean[c]) / p.Deviation[c]

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"runtime"
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -138,17 +137,16 @@ func (e *Encoder) block(ctx context.Context, lo, hi int, item func(int) (Feature
 		return context.Cause(ctx)
 	}
 	features := make([]Features, 0, hi-lo)
-	want := e.model.Network.Input
 	for i := lo; i < hi; i++ {
 		f, err := item(i)
 		if err != nil {
 			return err
 		}
-		if len(f.Data) != want.values() || !slices.Equal(f.Shape, []int{want.Height, want.Width, want.Channels}) {
-			return fmt.Errorf("%w: features of shape %v, the model takes %v", ErrInput, f.Shape, want)
+		if pre := e.model.Preprocessing; !pre.fits(f) {
+			return fmt.Errorf("%w: features of shape %v, the model takes %v", ErrInput, f.Shape, pre.Size)
 		}
 		features = append(features, f)
 	}
-	r.run(features, out)
+	e.embed(r, features, out)
 	return nil
 }

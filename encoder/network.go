@@ -71,6 +71,24 @@ func Default(input Size, dimension int) Network { return staged(input, dimension
 // photographs.
 func Wide(input Size, dimension int) Network { return staged(input, dimension, 32) }
 
+// ForSounds returns the network for sounds: stages of normalised 3×3 convolutions that end in 2×2 pooling, 16, 32 and then 64 filters wide,
+// one in the first stage and two in each later one, until a side is below 10; the mean over what is left, so that it does not matter when
+// something is heard; then a linear layer to dimension.
+func ForSounds(input Size, dimension int) Network {
+	n := Network{Input: input}
+	h, w, filters := input.Height, input.Width, 16
+	for first := true; first || min(h, w) >= 10; h, w, filters, first = h/2, w/2, min(2*filters, 64), false {
+		conv := Layer{Kind: KindConv, Filters: filters, Kernel: 3, Norm: true, ReLU: true}
+		if !first {
+			n.Layers = append(n.Layers, conv)
+		}
+		conv.Pool = min(h, w) >= 2
+		n.Layers = append(n.Layers, conv)
+	}
+	n.Layers = append(n.Layers, Layer{Kind: KindGlobalPool}, Layer{Kind: KindLinear, Units: dimension}, Layer{Kind: KindNormalize})
+	return n
+}
+
 // staged returns a network of stages whose first has the given number of filters, and the last ones four times as many.
 func staged(input Size, dimension, narrowest int) Network {
 	n := Network{Input: input}

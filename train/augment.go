@@ -36,6 +36,8 @@ type Augmentation struct {
 	Erase      float32 `json:"erase,omitempty"`      // chance that a rectangle is painted over, 0 to 1
 
 	EraseArea float32 `json:"erase_area,omitempty"` // largest share of the picture that is painted over, 0.02 to 1; 0 = 0.33. Drawn from 0.02 up.
+
+	Sound Sound `json:"sound,omitzero"` // of sounds, for which all of the above is 0
 }
 
 const (
@@ -78,10 +80,13 @@ func (a *Augmentation) amounts() []amount {
 		{"crop", &a.Crop, 0.95, false}, {"elastic", &a.Elastic, 0.5, false}, {"flip", &a.Flip, 1, true}, {"blur", &a.Blur, 0.2, false}, {"saturation", &a.Saturation, 1, false},
 		{"contrast", &a.Contrast, 1, false}, {"brightness", &a.Brightness, 1, false}, {"gamma", &a.Gamma, 2, false}, {"noise", &a.Noise, 1, false},
 		{"erase", &a.Erase, 1, true},
+		{"sound.stretch", &a.Sound.Stretch, 0.5, false}, {"sound.warp", &a.Sound.Warp, 0.5, false}, {"sound.gain", &a.Sound.Gain, 60, false},
+		{"sound.equalize", &a.Sound.Equalize, 60, false}, {"sound.noise", &a.Sound.Noise, 1, true}, {"sound.time_mask", &a.Sound.TimeMask, 0.5, false},
+		{"sound.frequency_mask", &a.Sound.FrequencyMask, 0.5, false},
 	}
 }
 
-// Times returns a with every part factor times as strong, up to its limit. Chances, of mirroring and erasing, stay.
+// Times returns a with every part factor times as strong, up to its limit. Chances, as of mirroring, stay.
 func (a Augmentation) Times(factor float64) Augmentation {
 	for _, f := range a.amounts() {
 		if !f.chance {

@@ -192,7 +192,7 @@ func TestDivergenceIsReported(t *testing.T) {
 
 func newTestRun(t *testing.T, d Dataset, o Options) *run {
 	t.Helper()
-	pre, err := inspect(d)
+	pre, err := inspect(d, "")
 	if err != nil {
 		t.Fatal(err)
 	}

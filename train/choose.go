@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/akin-search/akin/encoder"
 )
@@ -25,8 +26,11 @@ type preset struct {
 	make func() Augmentation
 }
 
-// presets in the order of preference, where a trial finds no difference.
-var presets = []preset{{"digits", Digits}, {"photos", Photos}}
+// presets in the order of preference, where a trial finds no difference. That of sounds is not tried.
+var (
+	presets      = []preset{{"digits", Digits}, {"photos", Photos}}
+	namedPresets = append(slices.Clone(presets), preset{"sounds", Sounds})
+)
 
 // Names of augmentations besides those of the presets.
 const (
@@ -37,7 +41,7 @@ const (
 // Photos returns amounts that suit pictures of things: mirrored left to right half of the time, and moved a little.
 func Photos() Augmentation { return Augmentation{Flip: 0.5, Shift: 0.05} }
 
-// ParseAugmentation returns the augmentation of a name: digits, photos, none, or auto, which is nil: Options chooses.
+// ParseAugmentation returns the augmentation of a name: digits, photos, sounds, none, or auto, which is nil: Options chooses.
 func ParseAugmentation(name string) (*Augmentation, error) {
 	switch name {
 	case augmentAuto:
@@ -45,7 +49,7 @@ func ParseAugmentation(name string) (*Augmentation, error) {
 	case augmentNone:
 		return &Augmentation{}, nil
 	}
-	for _, p := range presets {
+	for _, p := range namedPresets {
 		if p.name == name {
 			a := p.make()
 			return &a, nil
@@ -55,7 +59,7 @@ func ParseAugmentation(name string) (*Augmentation, error) {
 }
 
 // AugmentationNames are what ParseAugmentation takes.
-const AugmentationNames = "auto, digits, photos or none"
+const AugmentationNames = "auto, digits, photos, sounds or none"
 
 // String is the name of a, or "custom".
 func (a Augmentation) String() string {
@@ -63,7 +67,7 @@ func (a Augmentation) String() string {
 		return augmentNone
 	}
 	a.SetDefaults()
-	for _, p := range presets {
+	for _, p := range namedPresets {
 		b := p.make()
 		if b.SetDefaults(); a == b {
 			return p.name

@@ -62,6 +62,9 @@ func EvaluateCorrupted(ctx context.Context, e *encoder.Encoder, base kernel.Matr
 		return Corrupted{}, fmt.Errorf("%w: %d corruptions at %d severities: name one of each, or leave both to their defaults", ErrOptions, len(o.Corruptions), len(o.Severities))
 	}
 	pre := e.Model().Preprocessing
+	if pre.Modality != encoder.ModalityImage {
+		return Corrupted{}, fmt.Errorf("%w: corruptions are of pictures, and the model is for modality %s: leave them out", ErrOptions, pre.Modality)
+	}
 	for _, k := range o.Corruptions { // before the work, not in between
 		for _, severity := range o.Severities {
 			if _, err := NewCorrupter(k, severity, pre.Size, o.Seed); err != nil {

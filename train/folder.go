@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	maxIDBytes      = 1024    // the longest id that a collection takes
-	maxPictureBytes = 1 << 29 // of a file: as much as the largest picture takes uncompressed
+	maxIDBytes   = 1024    // the longest id that a collection takes
+	maxFileBytes = 1 << 29 // of a file: as much as the largest picture takes uncompressed
 )
 
 // Skipped is a file that was left out, and why.
@@ -24,14 +24,14 @@ type Skipped struct {
 	Reason string
 }
 
-// Folder reads the images under dir into memory, in the order of their paths: all files that begin like one of encoder.Formats, whatever
-// their names.
-// The label of an image is the name of dir's sub-folder that it lies in, at whatever depth; an image directly in dir is unlabelled, so
+// Folder reads the images and sounds under dir into memory, in the order of their paths: all files that begin like one of encoder.Formats or
+// encoder.SoundFormats, whatever their names.
+// The label of an item is the name of dir's sub-folder that it lies in, at whatever depth; one directly in dir is unlabelled, so
 // a flat folder is an unlabelled data set. The id is the slash path relative to dir.
 //
 // A file of another type, one that cannot be read, or one whose header is broken or declares too many pixels is skipped and reported;
 // names that begin with a dot are passed over. The header is all that is checked: a file cut short behind it shows when it is decoded.
-// Symbolic links to files are followed, those to folders are skipped. No image at all is an error wrapping ErrDataset.
+// Symbolic links to files are followed, those to folders are skipped. No item at all is an error wrapping ErrDataset.
 func Folder(dir string) (Dataset, []Skipped, error) {
 	root, err := filepath.EvalSymlinks(dir) // WalkDir would not enter a root that is a link
 	if err != nil {
@@ -40,7 +40,7 @@ func Folder(dir string) (Dataset, []Skipped, error) {
 	if info, err := os.Stat(root); err != nil {
 		return Dataset{}, nil, err
 	} else if !info.IsDir() {
-		return Dataset{}, nil, fmt.Errorf("%w: %s is a file, want a folder of images", ErrDataset, dir)
+		return Dataset{}, nil, fmt.Errorf("%w: %s is a file, want a folder of images or sounds", ErrDataset, dir)
 	}
 	var d Dataset
 	var skipped []Skipped
@@ -70,7 +70,7 @@ func Folder(dir string) (Dataset, []Skipped, error) {
 		if e.IsDir() {
 			return nil
 		}
-		raw, err := readPicture(path, rel)
+		raw, err := readItem(path, rel)
 		if err != nil {
 			return skip("%v", err)
 		}
@@ -92,8 +92,8 @@ func Folder(dir string) (Dataset, []Skipped, error) {
 		return Dataset{}, nil, err
 	}
 	if d.Len() == 0 {
-		return Dataset{}, skipped, fmt.Errorf("%w: no %s in %s%s; want %s or, without labels, %s",
-			ErrDataset, encoder.Formats, dir, firstOf(skipped), filepath.Join(dir, "CLASS", "*.jpg"), filepath.Join(dir, "*.jpg"))
+		return Dataset{}, skipped, fmt.Errorf("%w: no %s, %s in %s%s; want %s or, without labels, %s",
+			ErrDataset, encoder.Formats, encoder.SoundFormats, dir, firstOf(skipped), filepath.Join(dir, "CLASS", "*.jpg"), filepath.Join(dir, "*.jpg"))
 	}
 	return d, skipped, nil
 }
@@ -106,8 +106,8 @@ func firstOf(skipped []Skipped) string {
 	return fmt.Sprintf(" (%d files skipped, the first: %s: %s)", len(skipped), skipped[0].Path, skipped[0].Reason)
 }
 
-// readPicture returns the bytes of a file that has the header of a picture; its error is the reason to skip it.
-func readPicture(path, id string) (raw []byte, err error) {
+// readItem returns the bytes of a file that has the header of a picture or begins like a sound; its error is the reason to skip it.
+func readItem(path, id string) (raw []byte, err error) {
 	if !utf8.ValidString(id) {
 		return nil, errors.New("the name is not valid UTF-8")
 	}
@@ -121,8 +121,8 @@ func readPicture(path, id string) (raw []byte, err error) {
 	if !info.Mode().IsRegular() { // opening a pipe would wait for a writer
 		return nil, errors.New("not a regular file")
 	}
-	if info.Size() > maxPictureBytes {
-		return nil, fmt.Errorf("%d bytes: a picture may have %d", info.Size(), maxPictureBytes)
+	if info.Size() > maxFileBytes {
+		return nil, fmt.Errorf("%d bytes: a file may have %d", info.Size(), maxFileBytes)
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -134,11 +134,15 @@ func readPicture(path, id string) (raw []byte, err error) {
 	if _, err := io.ReadFull(f, start); err != nil {
 		return nil, err
 	}
-	if encoder.Format(start) == "" { // what else lies in the folder is not read to its end
-		return nil, fmt.Errorf("no %s by its first bytes", encoder.Formats)
+	sound := encoder.SoundFormat(start) != ""
+	if !sound && encoder.Format(start) == "" { // what else lies in the folder is not read to its end
+		return nil, fmt.Errorf("no %s, %s by its first bytes", encoder.Formats, encoder.SoundFormats)
 	}
 	if _, err := io.ReadFull(f, raw[len(start):]); err != nil {
 		return nil, err
+	}
+	if sound { // its header is part of what is decoded
+		return raw, nil
 	}
 	if _, err := encoder.Probe(raw); err != nil {
 		return nil, err

@@ -93,7 +93,7 @@ func TestFolder(t *testing.T) {
 func TestFolderFlatAndErrors(t *testing.T) {
 	pngBytes := encoded(t, func(b *bytes.Buffer, m image.Image) error { return png.Encode(b, m) })
 	dir := t.TempDir()
-	if _, _, err := Folder(dir); !errors.Is(err, ErrDataset) || !strings.Contains(err.Error(), "no "+encoder.Formats+" in "+dir) {
+	if _, _, err := Folder(dir); !errors.Is(err, ErrDataset) || !strings.Contains(err.Error(), "no "+encoder.Formats+", "+encoder.SoundFormats+" in "+dir) {
 		t.Errorf("empty folder: %v", err)
 	}
 	write(t, filepath.Join(dir, "a.png"), []byte("a picture of you"))

@@ -63,7 +63,7 @@ func TestEveryLossLearnsDigits(t *testing.T) {
 
 func untrainedAccuracy(t *testing.T, d, v Dataset) float64 {
 	t.Helper()
-	pre, err := inspect(d)
+	pre, err := inspect(d, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,7 +30,7 @@ func TestEarlyStopping(t *testing.T) {
 	d, v := stripes(200, 1), stripes(90, 2)
 	o := quick("supcon")
 	o.Epochs, o.Patience = 30, 3
-	pre, err := inspect(d)
+	pre, err := inspect(d, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,7 +39,7 @@ const (
 // Listed is what a manifest lists.
 type Listed struct {
 	Dataset Dataset
-	Skipped []Skipped // files that are not pictures, as in Folder, or listed twice
+	Skipped []Skipped // files that are neither pictures nor sounds, as in Folder, or listed twice
 	Left    int       // rows of the other part
 }
 
@@ -84,7 +84,7 @@ func Manifest(file string, part Rows) (Listed, error) {
 		if !filepath.IsAbs(path) {
 			path = filepath.Join(filepath.Dir(file), path)
 		}
-		raw, err := readPicture(path, id)
+		raw, err := readItem(path, id)
 		if err != nil {
 			skip(err)
 			continue

@@ -16,7 +16,7 @@ var ErrOptions = errors.New("invalid training option")
 
 // Options say how a model is trained. The zero value of a field means its default.
 type Options struct {
-	Network      encoder.Network  `json:"network"`             // default: encoder.Default for the size of the images, encoder.Wide for photographs, whose augmentation mirrors
+	Network      encoder.Network  `json:"network"`             // default: encoder.Default for the size of the images, encoder.Wide for photographs, whose augmentation mirrors, encoder.ForSounds for sounds
 	Size         int              `json:"size"`                // side of the square that pictures are fitted into; default their own size where they are alike and at most 64 pixels, else 64
 	Fit          encoder.Fit      `json:"fit,omitempty"`       // of pictures of another size or aspect; default letterbox, or as Base does
 	Dimension    int              `json:"dimension"`           // of the embedding, for the default network; default 64
@@ -35,6 +35,7 @@ type Options struct {
 	Robust       *Robust          `json:"robust,omitempty"`    // corrupts a share of the views; nil for none
 	Rotations    bool             `json:"rotations,omitempty"` // pictures turned by 90, 180 and 270 degrees are classes of their own
 	Seed         uint64           `json:"seed"`
+	Modality     string           `json:"modality,omitempty"`   // one of Modalities; default found in the data: "" for pictures
 	Precision    kernel.Precision `json:"precision,omitempty"`  // of the products; default float32
 	Optimizer    string           `json:"optimizer,omitempty"`  // as ParseOptimizer takes it; default adamw
 	Momentum     float64          `json:"momentum,omitempty"`   // of sgd, nesterov and lars; default 0.9
@@ -94,6 +95,9 @@ func (o *Options) SetDefaults(items, classes int, size encoder.Size) {
 	network := encoder.Default
 	if o.Augmentation.Flip > 0 { // photographs have more to learn than ink
 		network = encoder.Wide
+	}
+	if o.Modality == encoder.ModalityAudio {
+		network = encoder.ForSounds
 	}
 	if o.Network.Layers == nil {
 		o.Network = network(size, o.Dimension)

@@ -61,15 +61,28 @@ func (a Augmentation) over(kind Augmentation) Augmentation {
 	return a
 }
 
-// viewer makes the views of a run: augmented, and a share of them corrupted.
-type viewer struct {
+// viewer makes the views of a run: dst, the network's input, of the features src of one item.
+type viewer interface {
+	Apply(dst, src []float32, rng *rand.Rand)
+}
+
+// newViewer returns the viewer of p's modality.
+func newViewer(a Augmentation, r *Robust, p encoder.Preprocessing, around []float32) viewer {
+	if p.Modality == encoder.ModalityAudio {
+		return newSoundViewer(a.Sound, p)
+	}
+	return newPictureViewer(a, r, p, around)
+}
+
+// pictureViewer augments pictures and corrupts a share of them.
+type pictureViewer struct {
 	plain *Augmenter
 	share float32
 	kinds []*Augmenter
 }
 
-func newViewer(a Augmentation, r *Robust, p encoder.Preprocessing, around []float32) *viewer {
-	v := &viewer{plain: NewAugmenter(a, p).Around(around)}
+func newPictureViewer(a Augmentation, r *Robust, p encoder.Preprocessing, around []float32) *pictureViewer {
+	v := &pictureViewer{plain: NewAugmenter(a, p).Around(around)}
 	if r == nil {
 		return v
 	}
@@ -81,7 +94,7 @@ func newViewer(a Augmentation, r *Robust, p encoder.Preprocessing, around []floa
 }
 
 // Apply makes a view as Augmenter.Apply does.
-func (v *viewer) Apply(dst, src []float32, rng *rand.Rand) {
+func (v *pictureViewer) Apply(dst, src []float32, rng *rand.Rand) {
 	if v.share > 0 && rng.Float32() < v.share {
 		v.kinds[rng.IntN(len(v.kinds))].Apply(dst, src, rng)
 		return

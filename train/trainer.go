@@ -36,6 +36,9 @@ func newDecidedRun(ctx context.Context, data, validation Dataset, o Options) (*r
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := o.suit(pre); err != nil {
+		return nil, nil, err
+	}
 	if o.Loss == "" && len(o.Pairs) == 0 && mostlyUnlabelled(data.Labels) {
 		o.Loss = LossPropagate
 	}
@@ -88,9 +91,9 @@ func (o *Options) preprocessing(data Dataset) (encoder.Preprocessing, error) {
 		}
 		return o.Base.Preprocessing, nil
 	}
-	pre, err := inspect(data)
+	pre, err := inspect(data, o.Modality)
 	pre.Fit = o.Fit
-	if err == nil && o.Size > 0 {
+	if err == nil && o.Size > 0 && pre.Modality == encoder.ModalityImage {
 		pre.Size.Height, pre.Size.Width = o.Size, o.Size
 	}
 	return pre, err

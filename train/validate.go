@@ -86,7 +86,8 @@ func (r *run) viewsProbe(features []encoder.Features, sample []int) probe {
 	rng := rand.New(source)
 	for view := range uint64(2) {
 		for at, i := range sample {
-			f := encoder.Features{Data: make([]float32, len(features[i].Data)), Shape: features[i].Shape}
+			in := r.pre.Size
+			f := encoder.Features{Data: make([]float32, in.Height*in.Width*in.Channels), Shape: []int{in.Height, in.Width, in.Channels}}
 			source.Seed(r.Seed^0x70726f6265, uint64(at)<<1|view) // "probe"
 			views.Apply(f.Data, features[i].Data, rng)
 			p.features = append(p.features, f)

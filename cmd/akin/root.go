@@ -36,7 +36,7 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 what is unlike everything known, on the command line and over HTTP.
 
 A first look:    akin demo
-Your own images: akin train, akin ingest, akin serve   (one folder a class; see each command's --help)`,
+Your own images or sounds: akin train, akin ingest, akin serve   (one folder a class; see each command's --help)`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 

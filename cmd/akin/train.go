@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,10 +36,9 @@ func newTrain(a *app) *cobra.Command {
 	var robust, force bool
 	c := &cobra.Command{
 		Use:   "train --data DIR",
-		Short: "Train an encoder on your own images",
+		Short: "Train an encoder on your own images or sounds",
 		Long: `Train a contrastive Siamese encoder and write it to a model file.
 
-The data is a folder with one sub-folder a class, or a flat folder without labels (the loss is then ntxent: two
 The data is a folder with one sub-folder a class, or a flat folder without labels (the loss is then ntxent: two
 augmentations of one picture are alike); or a manifest, a CSV file of path,label or path,label,split, or a JSON object with these a line
 (.jsonl): paths are relative to it, an empty label is none, and rows of split test are left for akin eval. Or only a few pictures have a
@@ -47,6 +47,9 @@ label, even one of each class: leave the others loose in the folder itself, or w
 
 PNG, JPEG, GIF (the first frame), BMP, TIFF and WebP are known by their first bytes, whatever their names, and turned upright as their Exif
 data say. Pictures of any size are fitted into a small square (--size, --fit): what is smaller than about a pixel there cannot be seen.
+A folder of sounds (WAV, FLAC) is found to be one: of any rate and length, they are trained on in parts of up to a second, and the parts of a
+sound are summed up when it is embedded.
+
 Every file that is left out is named with the reason. A share of the items is held out to follow the training, and later to calibrate
 (akin ingest keeps the same items aside).
 
@@ -63,6 +66,7 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
   akin train --data scans/ --loss ntxent          # no labels needed
   akin train --data parts/ --pairs pairs.csv      # 0001.png,0007.png,1 and the like; no classes needed
   akin train --data list.csv --size 96 --fit crop # path,label,split
+  akin train --data voices/                       # voices/SPEAKER/*.wav
   akin train --data images-idx3-ubyte.gz --labels labels-idx1-ubyte.gz --epochs 10
   akin train --data photos/ --labels few.csv      # lines of file,class; the other files have no label
   akin train --data photos/ --resume              # after Ctrl-C
@@ -84,6 +88,7 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 	f.Float64Var(&o.Rate, "rate", 0, "peak learning rate; 0 means chosen by the batch")
 	f.IntVar(&o.Size, "size", 0, "side in pixels of the square that pictures are fitted into; 0 means their own size where it is one and at most 64, else 64")
 	f.TextVar(&o.Fit, "fit", encoder.FitLetterbox, "of pictures that are not square: letterbox shows all of them, between black bars; crop their middle")
+	modalityFlag(c, &o.Modality)
 	f.IntVar(&o.Dimension, "dimension", 0, "length of the embedding; 0 means 64, or that of the model to start from")
 	f.Uint64Var(&o.Seed, "seed", 0, "of every random choice: the same seed and data give the same model")
 	f.TextVar(&o.Precision, "precision", kernel.Float32, precisionHelp+"; weights and sums are float32")
@@ -121,7 +126,7 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 				return err
 			}
 		}
-		a.status("found %s", pictures(all))
+		a.status("found %s", dataFound(all))
 		rest, held, err := split(all, o.Holdout, o.Seed)
 		if err != nil {
 			return err
@@ -141,9 +146,8 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 			a.status("a short trial of augmentation %s: validation kNN %.4f", name, accuracy)
 		}
 		o.Begin = func(chosen train.Options) {
-			in := chosen.Network.Input
-			a.status("%d items of %s; %d kept aside; pictures fitted into %d×%d by %v, %s; network of %d layers; augmentation %v; %s loss, batch %d, %d epochs",
-				rest.Len(), classCounts(rest), held.Len(), in.Width, in.Height, chosen.Fit, map[int]string{1: "grey", 3: "colour"}[in.Channels], len(chosen.Network.Layers), *chosen.Augmentation, chosen.Loss, chosen.Batch, chosen.Epochs)
+			a.status("%d items of %s; %d kept aside; %s; network of %d layers; augmentation %v; %s loss, batch %d, %d epochs",
+				rest.Len(), classCounts(rest), held.Len(), features(chosen), len(chosen.Network.Layers), *chosen.Augmentation, chosen.Loss, chosen.Batch, chosen.Epochs)
 		}
 		o.Staged = func(s train.Stage) {
 			a.status("labels spread from %d items to %d more, of %d", s.Given, s.Found, rest.Len())
@@ -180,9 +184,30 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 	return c
 }
 
+// features says what the network is shown of the items.
+func features(chosen train.Options) string {
+	in := chosen.Network.Input
+	if chosen.Modality == encoder.ModalityAudio {
+		return fmt.Sprintf("sounds as %d mel bands, looked at %.2f s at a time", in.Height, float64(in.Width)*encoder.SoundHop/encoder.SoundRate)
+	}
+	return fmt.Sprintf("pictures fitted into %d×%d by %v, %s", in.Width, in.Height, chosen.Fit, map[int]string{1: "grey", 3: "colour"}[in.Channels])
+}
+
+// modalityFlag adds --modality, which sets *m, "" for auto.
+func modalityFlag(c *cobra.Command, m *string) {
+	c.Flags().Func("modality", "auto (what most of the items are, the default), "+strings.Join(train.Modalities, " or ")+"; items of another are skipped", func(name string) error {
+		if *m = name; name == "auto" {
+			*m = ""
+		} else if !slices.Contains(train.Modalities, name) {
+			return fmt.Errorf("modality %q: use auto, %s", name, strings.Join(train.Modalities, " or "))
+		}
+		return nil
+	})
+}
+
 // augmentFlag adds --augment, which sets *a, nil for auto.
 func augmentFlag(c *cobra.Command, a **train.Augmentation) {
-	c.Flags().Func("augment", "how pictures are changed at random: "+train.AugmentationNames+"; auto, the default, tries digits (moved, turned, bent) and photos (mirrored, moved a little) for a short while",
+	c.Flags().Func("augment", "how items are changed at random: "+train.AugmentationNames+"; auto, the default, tries digits (moved, turned, bent) and photos (mirrored, moved a little) for a short while, and takes sounds (cut, stretched, noise, bands blotted out) for sounds",
 		func(name string) (err error) {
 			*a, err = train.ParseAugmentation(name)
 			return err
@@ -228,7 +253,7 @@ func (a *app) resumable(err error, checkpoint string) error {
 func (a *app) trainProgress() func(train.Progress) {
 	over := a.terminal()
 	return func(p train.Progress) {
-		line := fmt.Sprintf("epoch %d/%d  step %d/%d  loss %.4f  %.0f images/s  %s left", p.Epoch, p.Epochs, p.Step, p.Steps, p.Loss, p.ItemsPerSecond, p.Remaining.Round(time.Second))
+		line := fmt.Sprintf("epoch %d/%d  step %d/%d  loss %.4f  %.0f items/s  %s left", p.Epoch, p.Epochs, p.Step, p.Steps, p.Loss, p.ItemsPerSecond, p.Remaining.Round(time.Second))
 		switch {
 		case p.Step == p.Epoch*(p.Steps/p.Epochs):
 			if p.Validation >= 0 {

@@ -10,6 +10,34 @@ import (
 	"github.com/akin-search/akin/train"
 )
 
+// dataFound says what sounds and pictures a data set has.
+func dataFound(d train.Dataset) string {
+	count, sounds := map[string]int{}, 0
+	for _, raw := range d.Raw {
+		if name := encoder.SoundFormat(raw); name != "" {
+			count[name]++
+			sounds++
+		}
+	}
+	if sounds == 0 {
+		return pictures(d)
+	}
+	text := fmt.Sprintf("%d sounds (%s)", sounds, counts(count))
+	if sounds < d.Len() {
+		text += "; " + pictures(d)
+	}
+	return text
+}
+
+// counts lists names with their numbers.
+func counts(of map[string]int) string {
+	var list []string
+	for _, name := range slices.Sorted(maps.Keys(of)) {
+		list = append(list, fmt.Sprintf("%s %d", name, of[name]))
+	}
+	return strings.Join(list, ", ")
+}
+
 // pictures says what pictures a data set has: formats, sizes and colours, by their headers.
 func pictures(d train.Dataset) string {
 	count := map[string]int{}
@@ -33,10 +61,6 @@ func pictures(d train.Dataset) string {
 	if probed == 0 {
 		return fmt.Sprintf("%d items, none of them a picture", d.Len())
 	}
-	var kinds []string
-	for _, name := range slices.Sorted(maps.Keys(count)) {
-		kinds = append(kinds, fmt.Sprintf("%s %d", name, count[name]))
-	}
 	size := fmt.Sprintf("%d×%d", least.Width, least.Height)
 	if least != most {
 		size = fmt.Sprintf("%d to %d pixels wide and %d to %d high", least.Width, most.Width, least.Height, most.Height)
@@ -48,5 +72,5 @@ func pictures(d train.Dataset) string {
 	case probed:
 		colours = "grey"
 	}
-	return fmt.Sprintf("%d pictures (%s), %s, %s", probed, strings.Join(kinds, ", "), size, colours)
+	return fmt.Sprintf("%d pictures (%s), %s, %s", probed, counts(count), size, colours)
 }

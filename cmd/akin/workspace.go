@@ -127,7 +127,7 @@ func (w *workspace) open(s *index.Store, model string) (*index.Collection, error
 }
 
 // dataHelp is the help of --data, which loadData reads.
-const dataHelp = `folder of images, manifest (.csv or .jsonl of path, label and split), IDX file, "mnist" (its training images) or "mnist-test"`
+const dataHelp = `folder of images or sounds, manifest (.csv or .jsonl of path, label and split), IDX file, "mnist" (its training images) or "mnist-test"`
 
 // labelsHelp is the help of --labels.
 const labelsHelp = "file of labels: .csv with lines of file,class, for some of the items or all, in place of sub-folders; or IDX, with an IDX file of images"
@@ -143,7 +143,7 @@ func loadData(a *app, data, labels string, rows train.Rows) (train.Dataset, erro
 		return d.WithLabels(labels)
 	}
 	if data == "" {
-		return train.Dataset{}, errors.New("no data: name a folder of images, a manifest, an IDX file or mnist by --data")
+		return train.Dataset{}, errors.New("no data: name a folder of images or sounds, a manifest, an IDX file or mnist by --data")
 	}
 	if labels != "" && (data == "mnist" || data == "mnist-test") {
 		return train.Dataset{}, fmt.Errorf("--labels %s: %s has its labels: leave it out, or give a .csv of those that count", labels, data)
@@ -188,12 +188,24 @@ func loadData(a *app, data, labels string, rows train.Rows) (train.Dataset, erro
 func (a *app) skip(s train.Skipped) { a.status("skipped %s: %s", s.Path, s.Reason) }
 
 // split keeps a share of the data aside: for validation while training, for calibration afterwards. The same data, share and seed keep
-// the same items.
+// the same items. Nothing is kept aside of classes of one item each, as of speakers with one recording: there would be nothing left of them.
 func split(d train.Dataset, holdout float64, seed uint64) (rest, held train.Dataset, err error) {
-	if holdout == 0 {
+	if holdout == 0 || single(d) {
 		return d, train.Dataset{Classes: d.Classes}, nil
 	}
 	return d.Split(holdout, seed)
+}
+
+// single reports whether every item is the only one of its class.
+func single(d train.Dataset) bool {
+	seen := make([]bool, len(d.Classes))
+	for _, l := range d.Labels {
+		if l == train.Unlabelled || seen[l] {
+			return false
+		}
+		seen[l] = true
+	}
+	return true
 }
 
 // noArgs refuses arguments and says what was perhaps meant.
