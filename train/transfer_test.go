@@ -49,20 +49,26 @@ func TestTransfer(t *testing.T) {
 	}
 }
 
-// TestTransferHelps: with little data and little time, a run on top of a model is ahead of one from scratch.
+// TestTransferHelps: with little data and a single epoch, runs on top of a model are ahead of those from scratch.
 func TestTransferHelps(t *testing.T) {
 	base, id := parent(t)
-	d, v := stripes(18, 3), stripes(150, 4)
-	accuracy := func(o Options) float64 {
-		curve := recordOf(t, mustRun(t, d, v, o)).Curve
-		return curve[len(curve)-1].Validation
+	v := stripes(150, 4)
+	const draws = 5
+	var scratch, on float64
+	for seed := range uint64(draws) {
+		d := stripes(18, 10+seed)
+		accuracy := func(o Options) float64 {
+			curve := recordOf(t, mustRun(t, d, v, o)).Curve
+			return curve[len(curve)-1].Validation / draws
+		}
+		o := quick("supcon")
+		o.Epochs, o.Network = 1, base.Network
+		scratch += accuracy(o)
+		o.Base, o.From, o.Freeze = base, id, 1
+		on += accuracy(o)
 	}
-	o := quick("supcon")
-	o.Epochs, o.Network = 4, base.Network
-	scratch := accuracy(o)
-	o.Base, o.From, o.Freeze = base, id, 1
-	if got := accuracy(o); got < scratch+0.05 {
-		t.Errorf("accuracy %.3f on top of a model, %.3f from scratch", got, scratch)
+	if on < scratch+0.02 {
+		t.Errorf("accuracy %.3f on top of a model, %.3f from scratch", on, scratch)
 	}
 }
 
