@@ -72,22 +72,11 @@ type neighbor struct {
 }
 
 func (s *Server) anomaly(ctx context.Context, c *fiber.Ctx) (any, error) {
-	col, err := s.collection(c)
+	q, err := s.question(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	var req anomalyRequest
-	if err := readJSONOrForm(c, &req); err != nil {
-		return nil, err
-	}
-	vector, err := s.resolve(ctx, col, &req.subject)
-	if err != nil {
-		return nil, err
-	}
-	d, alpha, err := s.detector(col, req.alpha)
-	if err != nil {
-		return nil, err
-	}
+	col, req, d, vector, alpha := q.col, q.request, q.detector, q.vector, q.alpha
 	var hits []index.Hit
 	if req.explain {
 		if hits, err = col.Search(ctx, vector, explainNeighbors+1, index.Params{}); err != nil {
@@ -112,6 +101,30 @@ func (s *Server) anomaly(ctx context.Context, c *fiber.Ctx) (any, error) {
 	}
 	e, err := s.explained(ctx, col, vector, req, hits, points, v)
 	return explainedResult{out, e}, err
+}
+
+// question is what a verdict is asked about.
+type question struct {
+	col      *index.Collection
+	request  anomalyRequest
+	detector *index.Detector
+	vector   []float32
+	alpha    float64
+}
+
+// question reads a request for a verdict and finds all that it takes to answer.
+func (s *Server) question(ctx context.Context, c *fiber.Ctx) (q question, err error) {
+	if q.col, err = s.collection(c); err != nil {
+		return q, err
+	}
+	if err = readJSONOrForm(c, &q.request); err != nil {
+		return q, err
+	}
+	if q.vector, err = s.resolve(ctx, q.col, &q.request.subject); err != nil {
+		return q, err
+	}
+	q.detector, q.alpha, err = s.detector(q.col, q.request.alpha)
+	return q, err
 }
 
 // detector returns a collection's detector, and the alpha to judge at: what was asked for, or the server's, or the least that the

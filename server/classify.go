@@ -43,22 +43,11 @@ type explainedClassifyResult struct {
 
 // classify tells the class: the one that most of the nearest points are of, of those in the prediction set.
 func (s *Server) classify(ctx context.Context, c *fiber.Ctx) (any, error) {
-	col, err := s.collection(c)
+	q, err := s.question(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	var req anomalyRequest
-	if err := readJSONOrForm(c, &req); err != nil {
-		return nil, err
-	}
-	vector, err := s.resolve(ctx, col, &req.subject)
-	if err != nil {
-		return nil, err
-	}
-	d, alpha, err := s.detector(col, req.alpha)
-	if err != nil {
-		return nil, err
-	}
+	col, req, d, vector, alpha := q.col, q.request, q.detector, q.vector, q.alpha
 	hits, err := col.Search(ctx, vector, index.DetectorNeighbors+1, index.Params{})
 	if err != nil {
 		return nil, err
