@@ -25,9 +25,10 @@ const (
 	soundMasks                  = 2        // of time, and of frequency
 )
 
-// Sounds returns amounts that suit speech and other sounds.
+// Sounds returns amounts that suit speech and other sounds: they change how a sound was recorded, not what makes it. Warp and Stretch are off,
+// since they make another speaker of one.
 func Sounds() Augmentation {
-	return Augmentation{Sound: Sound{Stretch: 0.1, Warp: 0.08, Gain: 6, Equalize: 6, Noise: 0.5, TimeMask: 0.15, FrequencyMask: 0.2}}
+	return Augmentation{Sound: Sound{Gain: 6, Equalize: 6, Noise: 0.5, TimeMask: 0.1, FrequencyMask: 0.1}}
 }
 
 // soundViewer makes views of sounds.

@@ -207,7 +207,7 @@ func modalityFlag(c *cobra.Command, m *string) {
 
 // augmentFlag adds --augment, which sets *a, nil for auto.
 func augmentFlag(c *cobra.Command, a **train.Augmentation) {
-	c.Flags().Func("augment", "how items are changed at random: "+train.AugmentationNames+"; auto, the default, tries digits (moved, turned, bent) and photos (mirrored, moved a little) for a short while, and takes sounds (cut, stretched, noise, bands blotted out) for sounds",
+	c.Flags().Func("augment", "how items are changed at random: "+train.AugmentationNames+"; auto, the default, tries digits (moved, turned, bent) and photos (mirrored, moved a little) for a short while, and takes sounds (cut, noise, another microphone, bands blotted out) for sounds",
 		func(name string) (err error) {
 			*a, err = train.ParseAugmentation(name)
 			return err
