@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"strings"
 	"testing"
@@ -221,6 +223,119 @@ func overflow(r *run) {
 	r.dev.Upload(r.graph.Weight(0), huge)
 }
 
+// someDigits returns so many digits of GoMNIST, and 200 others.
+func someDigits(t *testing.T, n int) (d, v Dataset) {
+	t.Helper()
+	all, _, err := MNIST("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	items := make([]int, n+200)
+	for i := range items {
+		items[i] = i
+	}
+	return all.Subset(items[:n]), all.Subset(items[n:])
+}
+
+// TestHardNegativesRecover: batch-hard triplets draw untrained embeddings of digits together, at a high rate and at the default one; the
+// run takes semi-hard ones then, and learns. It is the same run when it is interrupted.
+func TestHardNegativesRecover(t *testing.T) {
+	d, v := someDigits(t, 400)
+	augmentation := Digits()
+	for _, rate := range []float64{0.05, 0} {
+		o := Options{Loss: "triplet", Negatives: "hard", Rate: rate, Epochs: 5, Batch: 64, Threads: 1, Augmentation: &augmentation}
+		m := mustRun(t, d, v, o)
+		rec := recordOf(t, m)
+		if b := rec.Curve[0].BackOff; b == nil || b.Negatives != "semi-hard" || b.Chance <= 0 {
+			t.Fatalf("rate %g: the curve begins with %+v", rate, rec.Curve[0])
+		}
+		if last := rec.Curve[len(rec.Curve)-1]; last.Validation < 0.8 || last.Variance < 0.2 {
+			t.Errorf("rate %g: the run ends with %+v", rate, last)
+		}
+		if rate > 0 {
+			checkResumes(t, d, v, o, modelBytes(t, m), 8)
+		}
+	}
+}
+
+// TestSmallRunsEnd: labels that say nothing about the pictures, few items, one class, classes out of balance: each run ends with a model
+// at the rate it was given, and with what the untrained network's embeddings could do at least.
+func TestSmallRunsEnd(t *testing.T) {
+	d, v := someDigits(t, 300)
+	random := d
+	random.Labels = make([]int, d.Len())
+	rng := rand.New(rand.NewPCG(1, 1))
+	for i := range random.Labels {
+		random.Labels[i] = rng.IntN(2)
+	}
+	one := d
+	one.Labels = make([]int, d.Len())
+	var rare []int // 0, and three of 1
+	for i, l := range d.Labels {
+		if l == 0 || l == 1 && i < 40 {
+			rare = append(rare, i)
+		}
+	}
+	augmentation := Digits()
+	tiny := Options{Dimension: 8, Batch: 32, Epochs: 3}
+	for name, c := range map[string]struct {
+		d        Dataset
+		o        Options
+		unhelped bool
+	}{
+		"tiny": {d.Subset(everyOther(d, 10)[:150]), tiny, false}, "tiny stripes": {stripes(150, 1), tiny, false},
+		"two random classes": {random, Options{Epochs: 7}, true},
+		"one class":          {one, Options{Epochs: 2}, false}, "a rare class": {d.Subset(rare), Options{Epochs: 8}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.o.Threads, c.o.Augmentation = 1, &augmentation
+			rec := recordOf(t, mustRun(t, c.d, v, c.o))
+			last, unhelped := rec.Curve[len(rec.Curve)-1], false
+			for _, e := range rec.Curve {
+				if b := e.BackOff; b != nil && b.Unhelped {
+					unhelped = true
+					if b.Rate != rec.Options.Rate || b.Temperature != rec.Options.Temperature {
+						t.Errorf("goes on with %+v", *b)
+					}
+				} else if b != nil && !c.unhelped {
+					t.Errorf("went back: %+v", *b)
+				}
+			}
+			if last.BackOff != nil || last.Epoch != rec.Options.Epochs || unhelped != c.unhelped {
+				t.Errorf("the run ends with %+v; unhelped %v, want %v", last, unhelped, c.unhelped)
+			}
+		})
+	}
+}
+
+// TestEndsWhereLearned: a run that had learned, and that no lower rate saves from a setback, ends with what it had learned, resumed or not.
+func TestEndsWhereLearned(t *testing.T) {
+	r := newTestRun(t, stripes(200, 1), quick("supcon"))
+	ctx := context.Background()
+	h, problem, err := r.health(ctx, r.modelWeights())
+	if err != nil || problem != "" {
+		t.Fatal(problem, err)
+	}
+	r.initial, r.good = &h, r.tables()
+	r.curve = []Epoch{{Epoch: 1, Loss: 0.5 * r.chance, Validation: -1, Health: h}}
+	r.step = r.perEpoch
+	for n := 1; ; n++ {
+		if err := r.backOff(setback{cause: ErrCollapsed, reason: "drawn", health: h}); err != nil {
+			t.Fatal(err)
+		}
+		if r.ended() != (n == maxBackOffs+1) {
+			t.Fatalf("ended is %v after %d setbacks", r.ended(), n)
+		}
+		if r.ended() {
+			break
+		}
+	}
+	before := r.graph.Weights()
+	if err := r.train(ctx); err != nil || r.epochs() != 1 || !reflect.DeepEqual(r.graph.Weights(), before) {
+		t.Errorf("a run that has ended trains on: %v", err)
+	}
+}
+
 // TestCollapsedRules: what counts as a collapse, one rule at a time.
 func TestCollapsedRules(t *testing.T) {
 	healthy := Epoch{Loss: 2, Health: Health{Variance: 0.8, EffectiveRank: 20}}
@@ -239,7 +354,7 @@ func TestCollapsedRules(t *testing.T) {
 		"above chance":  {healthy, Epoch{Loss: 5, Health: Health{Variance: 0.1, EffectiveRank: 20}}, ""},
 		"after setback": {Epoch{Loss: 2, Health: healthy.Health, BackOff: &BackOff{}}, Epoch{Loss: 4, Health: Health{Variance: 0.1, EffectiveRank: 20}}, ""},
 	} {
-		r := &run{chance: 4, initial: &Health{Variance: 0.2, EffectiveRank: 5}, curve: []Epoch{c.past}, probe: probe{items: 10}, drawn: stripes(9, 1)}
+		r := &run{chance: 4, initial: &Health{Variance: 0.2, EffectiveRank: 5}, curve: []Epoch{c.past}, probe: probe{items: 10}, drawn: stripes(9, 1), step: fairSteps}
 		if got := r.collapsed(c.now); (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}

@@ -146,5 +146,5 @@ func (r *run) trial(ctx context.Context, a Augmentation, data, held []int) (floa
 	} else if err != nil {
 		return 0, err
 	}
-	return t.curve[len(t.curve)-1].Validation, nil
+	return t.lastEpoch().Validation, nil
 }

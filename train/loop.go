@@ -41,8 +41,7 @@ func (r *run) train(ctx context.Context) error {
 		}
 	}
 	if r.pace.batches == 0 { // resumed at the end: there was nothing to report
-		last := r.curve[len(r.curve)-1]
-		r.report(last)
+		r.report(r.lastEpoch())
 	}
 	return nil
 }
@@ -61,7 +60,7 @@ func (r *run) advance(ctx context.Context) (*setback, error) {
 				return problem, err
 			}
 		}
-		if r.step == r.steps || r.Patience > 0 && r.epochs()-r.bestEpoch() >= r.Patience {
+		if r.step == r.steps || r.ended() || r.Patience > 0 && r.epochs()-r.bestEpoch() >= r.Patience {
 			return nil, nil
 		}
 		b, ok := l.next(ctx)

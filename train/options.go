@@ -28,7 +28,7 @@ type Options struct {
 	PairsHash    string           `json:"pairs,omitempty"`     // of Pairs; set by Run
 	Batch        int              `json:"batch"`               // rows; default 32 to 256, of ntxent and semi 512, more with more data, fewer with large pictures; fewer where the sampler can fill no more
 	Epochs       int              `json:"epochs"`              // default 5, of ntxent and semi 3, of photographs 8, more with little data: as many as make 600 steps, of ntxent and semi 300, at most 200
-	Rate         float64          `json:"rate"`                // peak learning rate; default 4e-3·√(batch/256)
+	Rate         float64          `json:"rate"`                // peak learning rate; default 4e-3·√(batch/256), of sgd and nesterov 0.3·√(batch/256), of lars 5·√(batch/256)
 	Decay        float64          `json:"decay"`               // weight decay, decoupled; default 1e-4
 	Warmup       float64          `json:"warmup"`              // share of the steps; default 0.05
 	Augmentation *Augmentation    `json:"augmentation"`        // nil = what a trial finds better with enough labels, else Digits()
@@ -137,6 +137,9 @@ func (o *Options) SetDefaults(items, classes int, size encoder.Size) {
 	}
 }
 
+// maxRate is the largest peak learning rate.
+const maxRate = 10
+
 // batchValues bounds the values that the layers make of a batch by default: training takes some 25 bytes for each.
 const batchValues = 1 << 26
 
@@ -163,16 +166,16 @@ func (o *Options) setDefaultsFor(data Dataset, size encoder.Size) {
 	o.SetDefaults(data.Len(), len(classes), size)
 }
 
-// defaultRate is the peak rate for so many rows a step.
+// defaultRate is the peak rate for so many rows a step; docs/decisions/0019-the-trainer-goes-on.md.
 func defaultRate(optimizer string, rows int) float64 {
-	share := float64(rows) / 256
+	base := 4e-3
 	switch optimizer {
 	case OptimizerSGD.String(), OptimizerNesterov.String():
-		return 0.1 * share
+		base = 0.3
 	case OptimizerLARS.String():
-		return 1 * share
+		base = 5
 	}
-	return 4e-3 * math.Sqrt(share)
+	return min(base*math.Sqrt(float64(rows)/256), maxRate)
 }
 
 func set[T comparable](field *T, value T) {
@@ -190,9 +193,13 @@ func (o Options) Validate() error {
 		}
 		return nil
 	}
+	kind, negatives, err := o.choice()
+	if err != nil {
+		return err // what the loss leaves out has no default either
+	}
 	if err := errors.Join(
 		check("temperature", o.Temperature, minTemperature, maxTemperature), check("margin", o.Margin, 0.01, maxMargin), check("batch", float64(o.Batch), 4, 1<<14),
-		check("size", float64(o.Network.Input.Height), 1, encoder.MaxSide), check("epochs", float64(o.Epochs), 1, 100_000), check("rate", o.Rate, 1e-9, 10), check("decay", o.Decay, 0, 1), check("warmup", o.Warmup, 0, 0.9),
+		check("size", float64(o.Network.Input.Height), 1, encoder.MaxSide), check("epochs", float64(o.Epochs), 1, 100_000), check("rate", o.Rate, 1e-9, maxRate), check("decay", o.Decay, 0, 1), check("warmup", o.Warmup, 0, 0.9),
 		check("momentum", o.Momentum, 0, 0.999), check("ema", o.EMA, 0, 0.99999), check("accumulate", float64(o.Accumulate), 0, 1024), check("clip", o.Clip, 0, 1e6),
 		check("patience", float64(o.Patience), 0, 100_000),
 	); err != nil {
@@ -206,15 +213,15 @@ func (o Options) Validate() error {
 			return fmt.Errorf("%w: %w", ErrOptions, err)
 		}
 	}
-	if kind, negatives, err := o.choice(); err != nil {
-		return err
-	} else if len(o.Pairs) > 0 && (kind != LossContrastive || negatives != NegativesRandom) {
+	if len(o.Pairs) > 0 && (kind != LossContrastive || negatives != NegativesRandom) {
 		return fmt.Errorf("%w: %d pairs with loss %v and negatives %v: given pairs are for loss %v with negatives %v", ErrOptions, len(o.Pairs), kind, negatives, LossContrastive, NegativesRandom)
 	} else if kind == LossArcFace && o.Margin >= maxArcMargin {
 		return fmt.Errorf("%w: margin %g: for loss %v it is an angle in radians, below %g", ErrOptions, o.Margin, kind, maxArcMargin)
 	}
-	if _, err := ParseOptimizer(o.Optimizer); err != nil {
+	if optimizer, err := ParseOptimizer(o.Optimizer); err != nil {
 		return fmt.Errorf("%w: %w", ErrOptions, err)
+	} else if optimizer == OptimizerAdamW && o.Momentum != 0 {
+		return fmt.Errorf("%w: momentum %g with optimiser %v, which has none to set: leave it out, or use %v, %v or %v", ErrOptions, o.Momentum, optimizer, OptimizerSGD, OptimizerNesterov, OptimizerLARS)
 	}
 	if err := o.Precision.Supported(); err != nil {
 		return fmt.Errorf("%w: %w", ErrOptions, err)

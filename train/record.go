@@ -74,6 +74,16 @@ func (r *run) epochs() (n int) {
 	return n
 }
 
+// lastEpoch returns the last epoch that counts.
+func (r *run) lastEpoch() (last Epoch) {
+	for _, e := range r.curve {
+		if e.BackOff == nil {
+			last = e
+		}
+	}
+	return last
+}
+
 // bestEpoch returns the first epoch of the highest accuracy, 0 before any.
 func (r *run) bestEpoch() int {
 	best := Epoch{Validation: -1}

@@ -119,6 +119,7 @@ type run struct {
 	batch            *Batch             // in work, for the objective
 	momentum         *encoder.Inference // makes keys of the averaged weights; nil where the objective takes none
 	keys             kernel.Matrix
+	first            *Batch // of the run
 	probe            probe
 	dimension        int     // of the embeddings
 	chance           float64 // the loss where all embeddings are one point; 0 where it is not known
@@ -198,12 +199,11 @@ func (r *run) prepare() (err error) {
 	if r.objective, err = o.newObjective(r.drawn); err != nil {
 		return err
 	}
-	first, err := r.firstBatch()
-	if err != nil {
+	if r.first, err = r.firstBatch(); err != nil {
 		return err
 	}
-	r.probe = r.newProbe(first)
-	if r.chance, err = r.chanceLoss(first); err != nil {
+	r.probe = r.newProbe(r.first)
+	if r.chance, err = r.chanceLoss(); err != nil {
 		return err
 	}
 	if err := r.mine(); err != nil {

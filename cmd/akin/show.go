@@ -165,7 +165,11 @@ func (s shown) writeRecord(b *strings.Builder, rec train.Record) error {
 		row("epoch\tloss\tvalidation kNN\tvariance\teffective rank\talignment\tuniformity\t")
 		for _, e := range rec.Curve {
 			if e.BackOff != nil {
-				row("%d\t\t\t\t\t\t\twent back to the end of epoch %d: %s", e.Epoch, e.BackOff.To, e.BackOff.Reason)
+				how := "went back to the end of"
+				if e.BackOff.Ends {
+					how = "the model's is"
+				}
+				row("%d\t\t\t\t\t\t\t%s epoch %d: %s", e.Epoch, how, e.BackOff.To, e.BackOff.Reason)
 				continue
 			}
 			validation, note := "", ""

@@ -140,7 +140,16 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 		o.Checkpoint = w.modelPath() + ".ckpt"
 		o.Threads, o.Progress, o.Skip = w.threads, a.trainProgress(), a.skip
 		o.Notice = func(b train.BackOff) {
-			a.status("%s: back to the end of epoch %d, rate %.3g, temperature %.3g and margin %.3g where the loss has them", b.Reason, b.To, b.Rate, b.Temperature, b.Margin)
+			switch {
+			case b.Ends:
+				a.status("%s: no lower rate helps, and training ends with what epoch %d has learned; another loss or a larger batch may go further", b.Reason, b.To)
+			case b.Unhelped:
+				a.status("%s: no lower rate helps: training goes on from the end of epoch %d as it was. The labels may say little about the pictures; are they right?", b.Reason, b.To)
+			case b.Negatives != "":
+				a.status("%s: back to the end of epoch %d, rate %.3g, margin %.3g and %s negatives", b.Reason, b.To, b.Rate, b.Margin, b.Negatives)
+			default:
+				a.status("%s: back to the end of epoch %d, rate %.3g, temperature %.3g and margin %.3g where the loss has them", b.Reason, b.To, b.Rate, b.Temperature, b.Margin)
+			}
 		}
 		o.Tried = func(name string, accuracy float64) {
 			a.status("a short trial of augmentation %s: validation kNN %.4f", name, accuracy)

@@ -31,6 +31,9 @@ func optimizerFlags(c *cobra.Command, o *train.Options) {
 // startFrom reads the model of --from into the options; path is "" without.
 func startFrom(o *train.Options, path string) (err error) {
 	if path == "" {
+		if o.Freeze != 0 {
+			return fmt.Errorf("--freeze %d: there are no layers to keep: name the model to start from by --from", o.Freeze)
+		}
 		return nil
 	}
 	if o.Base, o.From, err = encoder.ReadModel(path); err != nil {
