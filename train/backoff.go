@@ -20,6 +20,7 @@ var (
 // What counts as a collapse, and what is done about it.
 const (
 	maxBackOffs = 8  // in a row
+	maxSits     = 2  // in a row and all for a loss that sits: that is what labels do that say nothing, and then no rate helps
 	fairSteps   = 30 // of the optimiser: before, an untrained network may lose the variance that it came with and be well
 
 	drawnVariance     = 0.025 // share of the largest variance so far that is a collapse from the first step on
@@ -49,6 +50,7 @@ type BackOff struct {
 	Margin      float64 `json:"margin"`
 	Negatives   string  `json:"negatives,omitempty"` // semi-hard where they were hard
 	Chance      float64 `json:"chance,omitempty"`    // the loss with all embeddings alike, under these options
+	Sits        bool    `json:"sits,omitempty"`      // the reason is a loss that sits at chance
 	Ends        bool    `json:"ends,omitempty"`      // nothing helped, and what epoch To has learned is the result
 	Unhelped    bool    `json:"unhelped,omitempty"`  // nothing helped, and nothing was learned before: from here on epochs count as they come, with the options given
 }
@@ -58,6 +60,7 @@ type setback struct {
 	cause  error // ErrDiverged or ErrCollapsed
 	reason string
 	health Health
+	sits   bool // at its chance value
 }
 
 // tuned returns the options with what the last BackOff changed.
@@ -77,18 +80,22 @@ func (r *run) tuned() Options {
 // that had not goes on as it was told to, since labels may say nothing about the pictures, and then alike embeddings are the best there is.
 // It is an error only where there is nothing to go on from: a loss that is not finite, or embeddings that are one point.
 func (r *run) backOff(s setback) error {
-	o, inRow := r.tuned(), 0
+	o, inRow, limit := r.tuned(), 0, maxSits
 	for i := len(r.curve) - 1; i >= 0 && r.curve[i].BackOff != nil; i-- {
 		inRow++
+		s.sits = s.sits && r.curve[i].BackOff.Sits
 	}
-	b := BackOff{Reason: s.reason, Step: r.step, To: r.epochs(), Rate: backOffRate * o.Rate,
+	if !s.sits {
+		limit = maxBackOffs
+	}
+	b := BackOff{Reason: s.reason, Sits: s.sits, Step: r.step, To: r.epochs(), Rate: backOffRate * o.Rate,
 		Temperature: max(o.Temperature, min(warmestTemperature, backOffTemperature*o.Temperature)), Margin: max(minMargin, backOffMargin*o.Margin)}
 	if _, negatives, err := r.choice(); err != nil {
 		return err
 	} else if negatives == NegativesHard {
 		b.Negatives = NegativesSemiHard.String()
 	}
-	if inRow >= maxBackOffs {
+	if inRow >= limit {
 		b.Negatives = ""
 		b.Rate, b.Temperature, b.Margin = r.Rate, r.Temperature, r.Margin
 		b.Ends = r.learned()
@@ -177,16 +184,16 @@ func (r *run) restore(t tables) error {
 	return nil
 }
 
-// collapsed returns why an epoch's embeddings count as collapsed, "" if they do not.
-func (r *run) collapsed(e Epoch) string {
+// collapsed returns why an epoch's embeddings count as collapsed, "" if they do not, and whether it is a loss that sits at chance.
+func (r *run) collapsed(e Epoch) (reason string, sits bool) {
 	if r.probe.items < 2 {
-		return ""
+		return "", false
 	}
 	if r.unhelped() {
 		if e.Variance < pointVariance {
-			return "the embeddings are one point"
+			return "the embeddings are one point", false
 		}
-		return ""
+		return "", false
 	}
 	variance, rank := r.initial.Variance, r.initial.EffectiveRank
 	for _, past := range r.curve {
@@ -196,13 +203,13 @@ func (r *run) collapsed(e Epoch) string {
 	}
 	_, negatives, err := r.tuned().choice()
 	if hard := err == nil && negatives == NegativesHard; hard && e.Variance < lowVariance*variance && e.Loss >= wasBetter*r.chanceNow() {
-		return drawnTogether(e, variance) // there is no way back from where hard negatives lead, however early; semi-hard ones cost little
+		return drawnTogether(e, variance), false // there is no way back from where hard negatives lead, however early; semi-hard ones cost little
 	}
 	if r.step/r.batchesAStep() < fairSteps {
 		if e.Variance < max(pointVariances, drawnVariance*variance) {
-			return drawnTogether(e, variance)
+			return drawnTogether(e, variance), false
 		}
-		return ""
+		return "", false
 	}
 	floor := collapsedRank * rank
 	if classes, _ := itemsByClass(r.drawn.Labels); len(classes) > 1 {
@@ -214,15 +221,15 @@ func (r *run) collapsed(e Epoch) string {
 	}
 	switch {
 	case e.Variance < max(pointVariances, collapsedVariance*variance):
-		return drawnTogether(e, variance)
+		return drawnTogether(e, variance), false
 	case e.EffectiveRank < floor:
-		return fmt.Sprintf("the embeddings lose dimensions: effective rank %.2f, it was %.2f", e.EffectiveRank, rank)
+		return fmt.Sprintf("the embeddings lose dimensions: effective rank %.2f, it was %.2f", e.EffectiveRank, rank), false
 	case r.learned() && off <= nearChance:
-		return fmt.Sprintf("the loss %.4f fell back to what it is with all embeddings alike, %.4f", e.Loss, chance)
+		return fmt.Sprintf("the loss %.4f fell back to what it is with all embeddings alike, %.4f", e.Loss, chance), false
 	case off <= atChance && e.Variance < lowVariance*variance:
-		return fmt.Sprintf("the loss %.4f sits where it is with all embeddings alike, %.4f, and the variance fell from %.2g to %.2g", e.Loss, chance, variance, e.Variance)
+		return fmt.Sprintf("the loss %.4f sits where it is with all embeddings alike, %.4f, and the variance fell from %.2g to %.2g", e.Loss, chance, variance, e.Variance), true
 	}
-	return ""
+	return "", false
 }
 
 func drawnTogether(e Epoch, variance float64) string {

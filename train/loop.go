@@ -140,8 +140,8 @@ func (r *run) endEpoch(ctx context.Context) (*setback, error) {
 		return &setback{cause: ErrDiverged, reason: problem}, nil
 	}
 	e.Health = h
-	if reason := r.collapsed(e); reason != "" {
-		return &setback{cause: ErrCollapsed, reason: reason, health: h}, nil
+	if reason, sits := r.collapsed(e); reason != "" {
+		return &setback{cause: ErrCollapsed, reason: reason, health: h, sits: sits}, nil
 	}
 	if e.Validation, err = r.validate(ctx, weights); err != nil {
 		return nil, errors.Join(err, r.save())
