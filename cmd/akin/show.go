@@ -166,8 +166,11 @@ func (s shown) writeRecord(b *strings.Builder, rec train.Record) error {
 		for _, e := range rec.Curve {
 			if e.BackOff != nil {
 				how := "went back to the end of"
-				if e.BackOff.Ends {
+				switch {
+				case e.BackOff.Ends:
 					how = "the model's is"
+				case e.BackOff.Unhelped:
+					how = "went on as at first from"
 				}
 				row("%d\t\t\t\t\t\t\t%s epoch %d: %s", e.Epoch, how, e.BackOff.To, e.BackOff.Reason)
 				continue
