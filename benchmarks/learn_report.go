@@ -102,12 +102,8 @@ func (r LearnReport) MarshalJSON() ([]byte, error) {
 
 // WriteTable writes the report for people.
 func (r LearnReport) WriteTable(w io.Writer) error {
-	on := "test images"
-	if r.Validation {
-		on = "validation images"
-	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s, %s: medians of %d seeds on the %s, %s, %d threads\n\n", r.Dataset, r.Protocol, r.Seeds, on, r.Device, r.Threads)
+	fmt.Fprintf(&b, "%s, %s: medians of %d seeds on the %s, %s, %d threads\n\n", r.Dataset, r.Protocol, r.Seeds, measuredOn(r.Validation), r.Device, r.Threads)
 	t := tabwriter.NewWriter(&b, 0, 0, 3, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "measure\tmedian\tmin\tmax\t")
 	for _, key := range slices.Sorted(maps.Keys(r.Median)) {
@@ -116,4 +112,12 @@ func (r LearnReport) WriteTable(w io.Writer) error {
 	t.Flush() // into memory: nothing to fail
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// measuredOn names the images that a report is about.
+func measuredOn(validation bool) string {
+	if validation {
+		return "validation images"
+	}
+	return "test images"
 }

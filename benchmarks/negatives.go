@@ -213,12 +213,8 @@ func (run *NegativesRun) measure(ctx context.Context, o NegativesOptions, t task
 
 // WriteTable writes the report for people.
 func (r NegativesReport) WriteTable(w io.Writer) error {
-	on := "test images"
-	if r.Validation {
-		on = "validation images"
-	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: trained on %d images, medians of %d seeds on the %s, %d threads, %.1f s of processor time a run\n\n", r.Dataset, r.Items, r.Seeds, on, r.Threads, r.Budget)
+	fmt.Fprintf(&b, "%s: trained on %d images, medians of %d seeds on the %s, %d threads, %.1f s of processor time a run\n\n", r.Dataset, r.Items, r.Seeds, measuredOn(r.Validation), r.Threads, r.Budget)
 	t := tabwriter.NewWriter(&b, 0, 0, 3, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "loss\tnegatives\tepochs\timages\tCPU s\tkNN\tmin\tmax\tgain\t")
 	for _, run := range r.Runs {

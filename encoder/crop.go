@@ -1,8 +1,9 @@
 package encoder
 
 import (
-	"math"
 	"slices"
+
+	"github.com/akin-search/akin/encoder/kernel"
 )
 
 // maxCrops is how many crops of a sound are embedded, at most.
@@ -88,21 +89,6 @@ func (e *Encoder) embed(r *runner, features []Features, out [][]float32) {
 		}
 	}
 	for i := range features {
-		unit(out[i], sums[i*e.dimension:(i+1)*e.dimension])
-	}
-}
-
-// unit writes v, brought to unit length, to dst; a zero vector stays as it is.
-func unit(dst []float32, v []float64) {
-	var square float64
-	for _, x := range v {
-		square += x * x
-	}
-	scale := 0.0
-	if square > 0 {
-		scale = 1 / math.Sqrt(square)
-	}
-	for j, x := range v {
-		dst[j] = float32(x * scale)
+		kernel.Unit(out[i], sums[i*e.dimension:(i+1)*e.dimension])
 	}
 }

@@ -101,7 +101,7 @@ func TestDBSCANFindsRings(t *testing.T) {
 		if i%100 == 50 {
 			labels[i], far = noise, 0.6+0.3*rng.Float64()
 		}
-		unit(m.Row(i), []float64{far * math.Cos(angle), far * math.Sin(angle), 1})
+		kernel.Unit(m.Row(i), []float64{far * math.Cos(angle), far * math.Sin(angle), 1})
 	}
 	clusters, err := dbscan(t.Context(), m, 1)
 	if err != nil {

@@ -26,7 +26,7 @@ func blobs(seed uint64, rows, cols, classes int, spread float64) (kernel.Matrix,
 		for j, x := range centres.Row(c) {
 			v[j] = float64(x) + spread*rng.NormFloat64()
 		}
-		unit(m.Row(i), v)
+		kernel.Unit(m.Row(i), v)
 	}
 	return m, labels
 }
@@ -189,7 +189,7 @@ func TestLinearProbeAndMeans(t *testing.T) {
 		if labels[i] == 1 {
 			x = -0.05
 		}
-		unit(m.Row(i), []float64{x + 0.01*rng.NormFloat64(), rng.NormFloat64() + float64(i%2), 1})
+		kernel.Unit(m.Row(i), []float64{x + 0.01*rng.NormFloat64(), rng.NormFloat64() + float64(i%2), 1})
 	}
 	e := evaluation{ctx: t.Context(), base: m, baseLabels: labels, queries: m, queryLabels: labels}
 	probe, err := e.linearProbe()

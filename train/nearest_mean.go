@@ -1,10 +1,6 @@
 package train
 
-import (
-	"math"
-
-	"github.com/akin-search/akin/encoder/kernel"
-)
+import "github.com/akin-search/akin/encoder/kernel"
 
 // nearestMean tells of each query whether the class whose mean direction in base has the highest cosine to it is the query's (1) or not
 // (0): the nearest class mean classifier (Mensink et al., TPAMI 2013) on the sphere. Of equally near means the class that comes first
@@ -32,22 +28,7 @@ func meanDirections(m kernel.Matrix, groups [][]int) kernel.Matrix {
 				sum[i] += float64(v)
 			}
 		}
-		unit(means.Row(g), sum)
+		kernel.Unit(means.Row(g), sum)
 	}
 	return means
-}
-
-// unit writes v at length 1 to dst, or zeros where v is zero.
-func unit(dst []float32, v []float64) {
-	square := 0.0
-	for _, x := range v {
-		square += x * x
-	}
-	scale := 0.0
-	if square > 0 {
-		scale = 1 / math.Sqrt(square)
-	}
-	for i, x := range v {
-		dst[i] = float32(x * scale)
-	}
 }
