@@ -18,6 +18,7 @@ type Encoder struct {
 	dimension int
 	batch     int // of the runners
 	runners   chan *runner
+	patches   *Encoder // of patches; nil where the model has none
 }
 
 // NewEncoder makes the encoder of a model with the given ModelID and at most threads blocks of items in work at once, decoding
@@ -59,6 +60,11 @@ func NewEncoder(m *Model, id string, threads int) (*Encoder, error) {
 		}
 		e.batch = r.plan.batch
 		e.runners <- r
+	}
+	if q := m.Patches; q != nil {
+		if e.patches, err = NewEncoder(&Model{Network: q.Network, Preprocessing: q.Preprocessing, Weights: q.Weights}, "", threads); err != nil {
+			return nil, err
+		}
 	}
 	return e, nil
 }

@@ -1,12 +1,5 @@
 package encoder
 
-import (
-	"image"
-	"image/color"
-
-	"golang.org/x/image/draw"
-)
-
 // imageDecoder decodes pictures of the formats that Format names, brings them upright and to the size of the features. Transparent pixels
 // show black; of 16 bits a channel the upper eight count; a GIF shows its first frame, a TIFF its first page.
 type imageDecoder struct {
@@ -19,45 +12,17 @@ func (d *imageDecoder) Decode(raw []byte) (Features, error) {
 	if err != nil {
 		return Features{}, err
 	}
-	f := Features{Data: make([]float32, d.Size.values()), Shape: []int{d.Size.Height, d.Size.Width, d.Size.Channels}}
-	frame := image.Rect(0, 0, d.Size.Width, d.Size.Height)
-	if turn.transposes() { // scaled as it lies, and turned when it is small
-		frame = image.Rect(0, 0, d.Size.Height, d.Size.Width)
-	}
-	b := img.Bounds()
+	px := render(img, turn, d.Size, d.Fit.draw)
+	f := Features{Data: make([]float32, len(px.Pix)), Shape: []int{d.Size.Height, d.Size.Width, d.Size.Channels}}
 	if d.Size.Channels == 1 {
-		grey, ok := img.(*image.Gray)
-		if !ok || b.Size() != frame.Size() {
-			src := img
-			if !ok {
-				flat := image.NewGray(b) // grey before scaling: one channel to scale
-				draw.Draw(flat, b, img, b.Min, draw.Src)
-				src = flat
-			}
-			grey = image.NewGray(frame)
-			d.Fit.draw(grey, src)
-		}
-		for y := range d.Size.Height {
-			at, step := turn.row(y, d.Size, grey.Stride, 1)
-			row := f.Data[y*d.Size.Width:][:d.Size.Width]
-			for x := range row {
-				row[x] = d.value[grey.Pix[at]]
-				at += step
-			}
+		for i, v := range px.Pix {
+			f.Data[i] = d.value[v]
 		}
 		return f, nil
 	}
-	rgb := image.NewRGBA(frame)
-	draw.Draw(rgb, frame, image.NewUniform(color.Black), image.Point{}, draw.Src)
-	d.Fit.draw(rgb, img)
-	for y := range d.Size.Height {
-		at, step := turn.row(y, d.Size, rgb.Stride, 4)
-		row := f.Data[3*y*d.Size.Width:][:3*d.Size.Width]
-		for x := 0; x < len(row); x += 3 {
-			for c := range 3 {
-				row[x+c] = d.value[256*c+int(rgb.Pix[at+c])]
-			}
-			at += step
+	for i := 0; i < len(f.Data); i += 3 {
+		for c, v := range px.Pix[i : i+3] {
+			f.Data[i+c] = d.value[256*c+int(v)]
 		}
 	}
 	return f, nil

@@ -11,6 +11,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // ErrModelFile is wrapped by every error about a file that is not a whole, readable model.
@@ -22,7 +23,7 @@ var ErrModelFile = errors.New("not a usable akin model file")
 //	8  uint32 version
 //	12 uint32 length of the header
 //	16 header: JSON of network, preprocessing and training record
-//	…  weights: float32, parameter by parameter
+//	…  weights: float32, parameter by parameter, and those of the network of patches where the header has patches
 //	…  SHA-256 of everything before
 const (
 	modelMagic = "akinmodl"
@@ -37,6 +38,7 @@ type Model struct {
 	Preprocessing Preprocessing   `json:"preprocessing"`
 	Record        json.RawMessage `json:"record,omitempty"` // how it was trained: data hash, options, curves, metrics
 	Weights       [][]float32     `json:"-"`
+	Patches       *Patches        `json:"patches,omitempty"` // nil for none
 }
 
 // Validate reports a network, preprocessing or weights that do not belong together.
@@ -61,6 +63,9 @@ func (m *Model) Validate() error {
 			}
 		}
 	}
+	if m.Patches != nil {
+		return m.Patches.Validate()
+	}
 	return nil
 }
 
@@ -77,7 +82,11 @@ func (m *Model) MarshalBinary() ([]byte, error) {
 	binary.LittleEndian.PutUint32(b[8:], modelVersion)
 	binary.LittleEndian.PutUint32(b[12:], uint32(len(header)))
 	b = append(b, header...)
-	for _, w := range m.Weights {
+	weights := m.Weights
+	if m.Patches != nil {
+		weights = slices.Concat(weights, m.Patches.Weights)
+	}
+	for _, w := range weights {
 		for _, v := range w {
 			b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
 		}
@@ -113,17 +122,33 @@ func (m *Model) UnmarshalBinary(b []byte) error {
 	if err != nil {
 		return bad("%v", err)
 	}
-	w := body[16+n:]
-	if len(w) != 4*p.total() {
-		return bad("it holds %d bytes of weights, its network needs %d", len(w), 4*p.total())
+	parameters, own := p.parameters, len(p.parameters)
+	if got.Patches != nil {
+		q, err := got.Patches.Network.plan(1)
+		if err != nil {
+			return bad("patches: %v", err)
+		}
+		parameters = slices.Concat(parameters, q.parameters)
 	}
-	for _, q := range p.parameters {
+	var total int
+	for _, q := range parameters {
+		total += q.Len()
+	}
+	w := body[16+n:]
+	if len(w) != 4*total {
+		return bad("it holds %d bytes of weights, its network needs %d", len(w), 4*total)
+	}
+	for i, q := range parameters {
 		weights := make([]float32, q.Len())
 		for i := range weights {
 			weights[i] = math.Float32frombits(binary.LittleEndian.Uint32(w[4*i:]))
 		}
 		w = w[4*len(weights):]
-		got.Weights = append(got.Weights, weights)
+		if i < own {
+			got.Weights = append(got.Weights, weights)
+		} else {
+			got.Patches.Weights = append(got.Patches.Weights, weights)
+		}
 	}
 	if err := got.Validate(); err != nil {
 		return bad("%v", err)

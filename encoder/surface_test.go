@@ -1,0 +1,212 @@
+package encoder
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"image"
+	"image/png"
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+// greyPNG is a picture of random light.
+func greyPNG(t testing.TB, w, h int, seed uint64) []byte {
+	rng := rand.New(rand.NewPCG(seed, 1))
+	g := image.NewGray(image.Rect(0, 0, w, h))
+	for i := range g.Pix {
+		g.Pix[i] = uint8(60 + rng.IntN(100))
+	}
+	var b bytes.Buffer
+	if err := png.Encode(&b, g); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// TestPatchEqualsContext: what a patch of the grid shows is what PatchOf makes of its context, everywhere, up to the rounding of light that is
+// halved in another order.
+func TestPatchEqualsContext(t *testing.T) {
+	for _, size := range [][2]int{{32, 32}, {33, 70}, {101, 45}, {128, 128}, {20, 50}} {
+		s, err := NewSurface(greyPNG(t, size[0], size[1], 3), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, want := make([]float32, PatchSide*PatchSide*PatchScales), make([]float32, PatchSide*PatchSide*PatchScales)
+		for _, y := range patchGrid(s.Height) {
+			for _, x := range patchGrid(s.Width) {
+				s.patch(got, x, y)
+				PatchOf(want, s.Context(x, y))
+				for i := range got {
+					if got[i] != want[i] {
+						t.Fatalf("picture of %v, patch at %d, %d: value %d is %g, of its context %g", size, x, y, i, got[i], want[i])
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestPatchOf compares with means of blocks.
+func TestPatchOf(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	context := make([]float32, PatchContext*PatchContext)
+	var sum float64
+	for i := range context {
+		context[i] = float32(90 + rng.IntN(60))
+		sum += float64(context[i])
+	}
+	mean := sum / float64(len(context))
+	got := make([]float32, PatchSide*PatchSide*PatchScales)
+	PatchOf(got, context)
+	for s := range PatchScales {
+		block, origin := 1<<s, PatchContext/2-(PatchSide/2)<<s
+		for y := range PatchSide {
+			for x := range PatchSide {
+				var want float64
+				for v := range block {
+					for u := range block {
+						want += float64(context[(origin+y*block+v)*PatchContext+origin+x*block+u])
+					}
+				}
+				want = want/float64(block*block) - mean + 127.5
+				if v := float64(got[(y*PatchSide+x)*PatchScales+s]); math.Abs(v-want) > 0.502 || v != math.Round(v) {
+					t.Fatalf("scale %d at %d, %d: %g, want %g rounded", s, x, y, v, want)
+				}
+			}
+		}
+	}
+}
+
+func testPatches(t testing.TB) *Patches {
+	p := &Patches{Scale: 1, Calibration: []float64{-0.5, 0, 0.2}, Direction: make([]float32, 8)}
+	p.Direction[3] = 1
+	p.Network = Default(Size{PatchSide, PatchSide, PatchScales}, 8)
+	p.Preprocessing = Preprocessing{Modality: ModalityImage, Size: p.Network.Input, Mean: []float32{0.5, 0.5, 0.5}, Deviation: []float32{0.1, 0.1, 0.1}}
+	var err error
+	if p.Weights, err = p.Network.Initialize(rand.New(rand.NewPCG(1, 2))); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func modelWithPatches(t testing.TB) *Model {
+	m := &Model{Network: Default(Size{28, 28, 1}, 4), Patches: testPatches(t)}
+	m.Preprocessing = Preprocessing{Modality: ModalityImage, Size: m.Network.Input, Mean: []float32{0}, Deviation: []float32{1}}
+	var err error
+	if m.Weights, err = m.Network.Initialize(rand.New(rand.NewPCG(3, 4))); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// TestPatchesSurviveTheFile: a model read back gives the same heat, whatever the threads, and a model without patches says so.
+func TestPatchesSurviveTheFile(t *testing.T) {
+	m := modelWithPatches(t)
+	b, err := m.MarshalBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back Model
+	if err := back.UnmarshalBinary(b); err != nil {
+		t.Fatal(err)
+	}
+	raw := greyPNG(t, 90, 61, 7)
+	var heats [2]*Heat
+	for i, m := range []*Model{m, &back} {
+		e, err := NewEncoder(m, "", 1+i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if heats[i], err = e.Heat(context.Background(), raw); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := e.Heat(context.Background(), []byte("no picture")); !errors.Is(err, ErrInput) {
+			t.Fatalf("heat of no picture: %v", err)
+		}
+	}
+	if heats[0].Score != heats[1].Score || len(heats[0].Values) != len(heats[0].Xs)*len(heats[0].Ys) {
+		t.Fatalf("scores %g and %g, %d values", heats[0].Score, heats[1].Score, len(heats[0].Values))
+	}
+	for i, v := range heats[0].Values {
+		if v != heats[1].Values[i] {
+			t.Fatalf("patch %d: %g and %g", i, v, heats[1].Values[i])
+		}
+	}
+	m.Patches = nil
+	e, err := NewEncoder(m, "", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Heat(context.Background(), raw); !errors.Is(err, ErrSpec) {
+		t.Fatalf("heat without patches: %v", err)
+	}
+}
+
+// TestPatchesValidate: every part that does not fit is refused.
+func TestPatchesValidate(t *testing.T) {
+	for name, spoil := range map[string]func(*Patches){
+		"scale 0":     func(p *Patches) { p.Scale = 0 },
+		"scale NaN":   func(p *Patches) { p.Scale = math.NaN() },
+		"direction":   func(p *Patches) { p.Direction[0] = 1 },
+		"short":       func(p *Patches) { p.Direction = p.Direction[:7] },
+		"calibration": func(p *Patches) { p.Calibration[1] = math.NaN() },
+		"weights":     func(p *Patches) { p.Weights = p.Weights[1:] },
+		"size": func(p *Patches) {
+			p.Network = Default(Size{28, 28, 3}, 8)
+			p.Preprocessing.Size = p.Network.Input
+			p.Weights, _ = p.Network.Initialize(rand.New(rand.NewPCG(1, 2)))
+		},
+	} {
+		m := modelWithPatches(t)
+		spoil(m.Patches)
+		if _, err := m.MarshalBinary(); !errors.Is(err, ErrSpec) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := NewSurface(greyPNG(t, 40, 40, 1), 1.5); !errors.Is(err, ErrSpec) {
+		t.Errorf("scale 1.5: %v", err)
+	}
+}
+
+// TestHeatOfAPicture: rows are exact at the middles, bilinear between, constant beyond; the box is around what is hot.
+func TestHeatOfAPicture(t *testing.T) {
+	h := &Heat{Size: Size{Height: 40, Width: 24}, seen: Size{Height: 40, Width: 24}, Xs: []int{4, 12, 20}, Ys: []int{4, 12, 20, 28, 36}}
+	h.Values = []float32{
+		-1, -1, -1,
+		-1, -1, -1,
+		-1, 0.5, 1,
+		-1, -1, -1,
+		-1, 0.9, -1,
+	}
+	var rows [][]float32
+	h.Rows(func(_ int, row []float32) { rows = append(rows, append([]float32(nil), row...)) })
+	for _, c := range []struct {
+		x, y int
+		want float32
+	}{{4, 4, -1}, {12, 20, 0.5}, {20, 20, 1}, {23, 20, 1}, {16, 20, 0.75}, {20, 16, 0}, {12, 39, 0.9}} {
+		if got := rows[c.y][c.x]; math.Abs(float64(got-c.want)) > 1e-6 {
+			t.Errorf("heat at %d, %d is %g, want %g", c.x, c.y, got, c.want)
+		}
+	}
+	if got, want := h.Worst(), image.Rect(8, 16, 24, 24); got != want {
+		t.Errorf("worst at %v, want %v", got, want)
+	}
+	b, err := h.PNG()
+	if err != nil {
+		t.Fatal(err)
+	}
+	img, err := png.Decode(bytes.NewReader(b))
+	if err != nil || img.Bounds() != image.Rect(0, 0, 24, 40) {
+		t.Fatalf("%v, %v", img.Bounds(), err)
+	}
+	if g := img.(*image.Gray); g.GrayAt(20, 20).Y != 255 || g.GrayAt(0, 0).Y != 0 {
+		t.Errorf("white is %d, black %d", g.GrayAt(20, 20).Y, g.GrayAt(0, 0).Y)
+	}
+	values := make([]float32, 250)
+	values[3], values[77], values[200] = 1, 0.5, 0.25
+	if got := highest(values); got != 0.75 {
+		t.Errorf("mean of the highest two of 250: %g", got)
+	}
+}
