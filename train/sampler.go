@@ -32,6 +32,7 @@ const (
 	streamViews
 	streamEach
 	streamGivenPairs
+	streamPatches
 )
 
 // stream is what all samplers share: their random source and their decks.

@@ -1,0 +1,155 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/akin-search/akin/encoder"
+	"github.com/akin-search/akin/encoder/kernel"
+)
+
+const (
+	patchLessons  = 50_000 // patches to learn from
+	patchHeld     = 0.04   // share of them kept aside to follow the training and to measure the direction on
+	patchEpochs   = 12
+	patchMargin   = 0.1 // radians, of arcface
+	patchSoftness = 0.2 // its temperature
+	looked        = 512 // pixels: the median of the longer sides is brought to it where it is more
+	leastSurfaces = 8   // pictures to learn from
+)
+
+// Patches teaches a network to tell patches of the pictures of data from patches with made-up defects, and scores the pictures of held, which
+// it has not seen, to calibrate verdicts; held may be empty. Every picture counts as normal, whatever its label. Of o it takes Seed, Threads,
+// Precision and Progress. It is as deterministic as Run.
+//
+// The defects are after CutPaste (Li et al. 2021) and DRAEM (Zavrtanik et al. 2021): spots, scratches, shades, pieces of other places, and
+// changes of texture; the loss is that of Deng et al. 2019 with two classes.
+func Patches(ctx context.Context, data, held Dataset, o Options) (*encoder.Patches, error) {
+	return patchesOf(ctx, data, held, patchPlan{patchLessons, patchEpochs}, o)
+}
+
+// patchPlan says how long patches are taught.
+type patchPlan struct{ lessons, epochs int }
+
+func patchesOf(ctx context.Context, data, held Dataset, plan patchPlan, o Options) (*encoder.Patches, error) {
+	scale, err := patchScale(data)
+	if err != nil {
+		return nil, err
+	}
+	surfaces, err := surfacesOf(ctx, data, scale)
+	if err != nil {
+		return nil, err
+	}
+	if len(surfaces) < leastSurfaces {
+		return nil, fmt.Errorf("%w: %d pictures to learn patches from: it takes %d at least", ErrDataset, len(surfaces), leastSurfaces)
+	}
+	all, err := lessons(ctx, surfaces, plan.lessons, rand.New(rand.NewPCG(o.Seed, streamPatches)))
+	if err != nil {
+		return nil, err
+	}
+	rest, known, err := all.Split(patchHeld, o.Seed)
+	if err != nil {
+		return nil, err
+	}
+	m, err := Run(ctx, rest, known, Options{
+		Loss: LossArcFace.String(), Margin: patchMargin, Temperature: patchSoftness, Epochs: plan.epochs,
+		Augmentation: &Augmentation{Flip: 0.5, Contrast: 0.25},
+		Network:      encoder.Default(encoder.Size{Height: encoder.PatchSide, Width: encoder.PatchSide, Channels: encoder.PatchScales}, 64),
+		Seed:         o.Seed, Threads: o.Threads, Precision: o.Precision, Progress: o.Progress,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("learning patches: %w", err)
+	}
+	p := &encoder.Patches{Preprocessing: m.Preprocessing, Network: m.Network, Weights: m.Weights, Scale: scale}
+	if p.Direction, err = direction(ctx, m, known, o.Threads); err != nil {
+		return nil, err
+	}
+	m.Patches = p
+	e, err := encoder.NewEncoder(m, "", o.Threads)
+	if err != nil {
+		return nil, err
+	}
+	for i, raw := range held.Raw {
+		h, err := e.Heat(ctx, raw)
+		switch {
+		case ctx.Err() != nil:
+			return nil, context.Cause(ctx)
+		case errors.Is(err, encoder.ErrInput): // Run has reported it
+		case err != nil:
+			return nil, fmt.Errorf("%s: %w", held.IDs[i], err)
+		default:
+			p.Calibration = append(p.Calibration, h.Score)
+		}
+	}
+	slices.Sort(p.Calibration)
+	return p, nil
+}
+
+// patchScale brings the median of the longer sides of some pictures to looked, where it is more.
+func patchScale(d Dataset) (float64, error) {
+	var sides []int
+	for i := 0; i < d.Len(); i += max(1, d.Len()/inspected) {
+		if s, err := encoder.Probe(d.Raw[i]); err == nil {
+			sides = append(sides, max(s.Height, s.Width))
+		}
+	}
+	if len(sides) == 0 {
+		return 0, fmt.Errorf("%w: none of the items looked at is a picture: patches are of pictures", ErrDataset)
+	}
+	slices.Sort(sides)
+	return min(1, looked/float64(sides[len(sides)/2])), nil
+}
+
+// mostSurfaces bounds the memory of the pictures to learn patches from, evenly chosen where there are more: at 512 pixels a side one takes 2 MB.
+const mostSurfaces = 256
+
+// surfacesOf decodes the pictures. Those that cannot be decoded are left out; Run has reported them.
+func surfacesOf(ctx context.Context, d Dataset, scale float64) ([]*encoder.Surface, error) {
+	var out []*encoder.Surface
+	n := min(d.Len(), mostSurfaces)
+	for i := range n {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		at := i * d.Len() / n
+		s, err := encoder.NewSurface(d.Raw[at], scale)
+		if errors.Is(err, encoder.ErrInput) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", d.IDs[at], err)
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+// direction leads from the mean embedding of the normal patches to that of those with defects, at unit length.
+func direction(ctx context.Context, m *encoder.Model, known Dataset, threads int) ([]float32, error) {
+	e, err := encoder.NewEncoder(m, "", threads)
+	if err != nil {
+		return nil, err
+	}
+	vectors, err := e.Encode(ctx, known.Raw...)
+	if err != nil {
+		return nil, err
+	}
+	sums, count := [2][]float64{make([]float64, e.Dimension()), make([]float64, e.Dimension())}, [2]float64{}
+	for i, v := range vectors {
+		l := known.Labels[i]
+		count[l]++
+		for j, x := range v {
+			sums[l][j] += float64(x)
+		}
+	}
+	way := make([]float64, e.Dimension())
+	for j := range way {
+		way[j] = sums[lessonDefect][j]/max(1, count[lessonDefect]) - sums[lessonNormal][j]/max(1, count[lessonNormal])
+	}
+	out := make([]float32, len(way))
+	kernel.Unit(out, way)
+	return out, nil
+}

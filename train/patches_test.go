@@ -1,0 +1,176 @@
+package train
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"image"
+	"image/png"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/akin-search/akin/encoder"
+)
+
+// surfacePicture is a brushed surface, with a dark spot where radius is above 0.
+func surfacePicture(t testing.TB, w, h int, radius float64, seed uint64) []byte {
+	rng := rand.New(rand.NewPCG(seed, 8))
+	g := image.NewGray(image.Rect(0, 0, w, h))
+	cx, cy := float64(w)*(0.3+0.4*rng.Float64()), float64(h)*(0.3+0.4*rng.Float64())
+	for x := range w {
+		stripe := 6 * rng.NormFloat64()
+		for y := range h {
+			v := 110 + stripe + 4*rng.NormFloat64()
+			if math.Hypot(float64(x)-cx, float64(y)-cy) < radius {
+				v -= 45
+			}
+			g.Pix[y*g.Stride+x] = uint8(min(max(v, 0), 255))
+		}
+	}
+	var b bytes.Buffer
+	if err := png.Encode(&b, g); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func surfacePictures(t testing.TB, n int) Dataset {
+	d := Dataset{Classes: []string{"good"}}
+	for i := range n {
+		d.IDs, d.Raw, d.Labels = append(d.IDs, fmt.Sprintf("%d.png", i)), append(d.Raw, surfacePicture(t, 60+i%9, 80-i%7, 0, uint64(i))), append(d.Labels, 0)
+	}
+	return d
+}
+
+// TestPatchesFindSpots: taught by good pictures alone, patches tell pictures with a spot that they never saw, and show where it is; the same
+// seed gives the same, whatever the threads.
+func TestPatchesFindSpots(t *testing.T) {
+	if raceDetector {
+		t.Skip("a training: too slow under the race detector")
+	}
+	good := surfacePictures(t, 40)
+	tiny := patchPlan{lessons: 300, epochs: 1}
+	if fit, again := fewLessons(t, good, tiny, 1), fewLessons(t, good, tiny, 2); !slices.Equal(fit.Direction, again.Direction) || !slices.Equal(fit.Calibration, again.Calibration) {
+		t.Error("two threads give other patches than one")
+	}
+	fit := fewLessons(t, good, patchPlan{lessons: 2000, epochs: 3}, 0)
+	if len(fit.Calibration) != 10 || !slices.IsSorted(fit.Calibration) {
+		t.Fatalf("calibration %v, want ten scores in order", fit.Calibration)
+	}
+	e, err := encoder.NewEncoder(withPatches(t, fit), "", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var scores [2][]float64
+	for i := range 12 {
+		for k, radius := range []float64{0, 5} {
+			h, err := e.Heat(t.Context(), surfacePicture(t, 70, 66, radius, 1000+uint64(i)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			scores[k] = append(scores[k], h.Score)
+		}
+	}
+	if a, err := AUROC(scores[0], scores[1]); err != nil || a < 0.9 {
+		t.Errorf("AUROC of spots %.3f, %v: want 0.9", a, err)
+	}
+}
+
+// fewLessons is Patches with less training; the last ten pictures calibrate.
+func fewLessons(t *testing.T, d Dataset, plan patchPlan, threads int) *encoder.Patches {
+	t.Helper()
+	items := make([]int, d.Len())
+	for i := range items {
+		items[i] = i
+	}
+	p, err := patchesOf(t.Context(), d.Subset(items[:len(items)-10]), d.Subset(items[len(items)-10:]), plan, Options{Seed: 3, Threads: threads})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func withPatches(t *testing.T, p *encoder.Patches) *encoder.Model {
+	t.Helper()
+	m := &encoder.Model{Network: encoder.Default(encoder.Size{Height: 28, Width: 28, Channels: 1}, 4), Patches: p}
+	m.Preprocessing = encoder.Preprocessing{Modality: encoder.ModalityImage, Size: m.Network.Input, Mean: []float32{0}, Deviation: []float32{1}}
+	var err error
+	if m.Weights, err = m.Network.Initialize(rand.New(rand.NewPCG(3, 4))); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// TestPatchesRefuse: too few pictures, no pictures, and a cancelled context.
+func TestPatchesRefuse(t *testing.T) {
+	good := surfacePictures(t, 9)
+	if _, err := Patches(t.Context(), good.Subset([]int{0, 1, 2}), Dataset{}, Options{}); !errors.Is(err, ErrDataset) {
+		t.Errorf("three pictures: %v", err)
+	}
+	if _, err := Patches(t.Context(), Dataset{IDs: []string{"a"}, Raw: [][]byte{[]byte("no picture")}, Labels: []int{Unlabelled}}, Dataset{}, Options{}); !errors.Is(err, ErrDataset) {
+		t.Errorf("no picture: %v", err)
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cause := errors.New("stopped")
+	cancel(cause)
+	if _, err := Patches(ctx, good, Dataset{}, Options{}); !errors.Is(err, cause) {
+		t.Errorf("cancelled: %v", err)
+	}
+}
+
+// TestMadeUpDefects: every kind changes the middle of most surfaces so that it shows, and leaves light between 0 and 255.
+func TestMadeUpDefects(t *testing.T) {
+	s, err := encoder.NewSurface(surfacePicture(t, 200, 180, 0, 5), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rng := rand.New(rand.NewPCG(1, 9))
+	noise := roughness([]*encoder.Surface{s})
+	for kind := range defectKinds {
+		made := 0
+		for range 40 {
+			here := somewhere(s, rng)
+			spoiled := makeUp(here, s, []*encoder.Surface{s}, kind, noise, rng)
+			if spoiled == nil {
+				continue
+			}
+			made++
+			for i, v := range spoiled {
+				if !(v >= 0 && v <= 255) {
+					t.Fatalf("kind %d: light %g at %d", kind, v, i)
+				}
+			}
+			if !shows(spoiled, here, noise) || shows(here, here, noise) {
+				t.Fatalf("kind %d does not show, or nothing does", kind)
+			}
+		}
+		if made < 30 {
+			t.Errorf("kind %d: %d defects of 40", kind, made)
+		}
+	}
+}
+
+// TestBlurred compares with the mean of a naive loop.
+func TestBlurred(t *testing.T) {
+	rng := rand.New(rand.NewPCG(4, 4))
+	p := make([]float32, contextSide*contextSide)
+	for i := range p {
+		p[i] = rng.Float32() * 255
+	}
+	got := blurred(p)
+	for _, at := range [][2]int{{0, 0}, {1, 127}, {64, 64}, {127, 3}, {2, 2}} {
+		var sum, n float64
+		for y := max(0, at[0]-2); y < min(contextSide, at[0]+3); y++ {
+			for x := max(0, at[1]-2); x < min(contextSide, at[1]+3); x++ {
+				sum += float64(p[y*contextSide+x])
+				n++
+			}
+		}
+		if v := float64(got[at[0]*contextSide+at[1]]); math.Abs(v-sum/n) > 1e-3 {
+			t.Errorf("at %v: %g, want %g", at, v, sum/n)
+		}
+	}
+}
