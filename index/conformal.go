@@ -20,6 +20,16 @@ import (
 // Compared only with points of one category it holds within that category (Mondrian: chapter 4.5 of the book). The category is
 // the nearest class for verdicts, and the label, with the distance to that class as the score, for Classify.
 
+// Conformal turns scores into p-values by the scores of held-out items.
+type Conformal struct {
+	scores []float64 // ascending
+}
+
+// NewConformal takes the scores of held-out items, in any order.
+func NewConformal(scores []float64) Conformal {
+	return Conformal{slices.Sorted(slices.Values(scores))}
+}
+
 // calibrated is what is known of a held-out point.
 type calibrated struct {
 	score   float64
@@ -30,15 +40,15 @@ type calibrated struct {
 
 // calibration is the scores of the held-out points, as they are compared with.
 type calibration struct {
+	Conformal
 	items     []calibrated // by score
-	scores    []float64    // ascending
 	byNearest [][]float64  // scores by the nearest class, ascending
 	byLabel   [][]float64  // own distances by the label, ascending
 }
 
 func newCalibration(items []calibrated, classes int) calibration {
 	slices.SortFunc(items, compareCalibrated)
-	c := calibration{items: items, scores: make([]float64, len(items)), byNearest: make([][]float64, classes), byLabel: make([][]float64, classes)}
+	c := calibration{items: items, Conformal: Conformal{make([]float64, len(items))}, byNearest: make([][]float64, classes), byLabel: make([][]float64, classes)}
 	for i, it := range items {
 		c.scores[i] = it.score
 		c.byNearest[it.nearest] = append(c.byNearest[it.nearest], it.score)
@@ -63,10 +73,10 @@ func pValue(scores []float64, score float64) float64 {
 func pValueOf(count, n int) float64 { return float64(1+count) / float64(n+1) }
 
 // PValue returns (1 + #{calibration scores ≥ score}) / (n + 1).
-func (c *calibration) PValue(score float64) float64 { return pValue(c.scores, score) }
+func (c Conformal) PValue(score float64) float64 { return pValue(c.scores, score) }
 
 // Threshold returns the score that anomalies at this alpha exceed: the largest calibration score that is none.
-func (c *calibration) Threshold(alpha float64) (float64, error) {
+func (c Conformal) Threshold(alpha float64) (float64, error) {
 	n := len(c.scores)
 	if err := checkAlpha(alpha, n); err != nil {
 		return 0, err
@@ -94,10 +104,10 @@ func checkAlpha(alpha float64, n int) error {
 }
 
 // MinAlpha returns the smallest alpha that Verdict accepts, 1/(n+1).
-func (c *calibration) MinAlpha() float64 { return pValueOf(0, len(c.scores)) }
+func (c Conformal) MinAlpha() float64 { return pValueOf(0, len(c.scores)) }
 
 // Calibration returns the number n of calibration scores.
-func (c *calibration) Calibration() int { return len(c.scores) }
+func (c Conformal) Calibration() int { return len(c.scores) }
 
 // CalibrationOf returns the number of calibration scores whose nearest class is the given one.
 func (d *Detector) CalibrationOf(class string) int {

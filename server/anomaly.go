@@ -53,11 +53,13 @@ func newVerdict(v index.Verdict) verdict {
 type anomalyResult struct {
 	verdict
 	ModelID string `json:"model_id"`
+	By      string `json:"by,omitempty"` // "patches" where these judged
 }
 
 type explainedResult struct {
 	anomalyResult
 	explanation
+	*heatmap
 }
 
 type classDistance struct {
@@ -92,6 +94,20 @@ func (s *Server) anomaly(ctx context.Context, c *fiber.Ctx) (any, error) {
 		col.Watch(d, v)
 	}
 	out := anomalyResult{verdict: newVerdict(v), ModelID: col.ModelID()}
+	var drawn *heatmap
+	if req.input != nil && s.opt.Surface != nil {
+		alpha = s.surfaceAlpha(req.alpha, alpha)
+		by, err := s.surface(ctx, req.input, alpha)
+		if err != nil {
+			return nil, err
+		}
+		out.Score, out.PValue, out.Threshold, out.IsAnomaly, out.Alpha, out.By = by.score, by.p, by.threshold, by.anomaly, alpha, "patches"
+		if req.explain {
+			if drawn, err = newHeatmap(by.heat); err != nil {
+				return nil, err
+			}
+		}
+	}
 	if !req.explain {
 		return out, nil
 	}
@@ -100,7 +116,7 @@ func (s *Server) anomaly(ctx context.Context, c *fiber.Ctx) (any, error) {
 		return nil, err
 	}
 	e, err := s.explained(ctx, col, vector, req, hits, points, v)
-	return explainedResult{out, e}, err
+	return explainedResult{out, e, drawn}, err
 }
 
 // question is what a verdict is asked about.

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"slices"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -98,6 +99,10 @@ func (s *Server) anomalyBatch(ctx context.Context, c *fiber.Ctx) (any, error) {
 	}
 	out := anomalyBatchResult{Verdicts: make([]batchVerdict, len(vectors)), ModelID: col.ModelID(), FDR: req.fdr}
 	verdicts, p := make([]index.Verdict, len(vectors)), make([]float64, len(vectors))
+	byPatches := func(item subject) bool { return item.input != nil && s.opt.Surface != nil }
+	if slices.ContainsFunc(req.items, byPatches) {
+		alpha = s.surfaceAlpha(req.alpha, alpha) // one alpha for all
+	}
 	for i, v := range vectors {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -107,6 +112,14 @@ func (s *Server) anomalyBatch(ctx context.Context, c *fiber.Ctx) (any, error) {
 		}
 		p[i] = verdicts[i].PValue
 		out.Verdicts[i] = batchVerdict{verdicts[i].Score, p[i], verdicts[i].ClassPValue, verdicts[i].Anomaly, verdicts[i].NearestClass}
+		if byPatches(req.items[i]) {
+			by, err := s.surface(ctx, req.items[i].input, alpha)
+			if err != nil {
+				return nil, inItem("items", i, err)
+			}
+			p[i] = by.p
+			out.Verdicts[i].Score, out.Verdicts[i].PValue, out.Verdicts[i].IsAnomaly = by.score, by.p, by.anomaly
+		}
 	}
 	if req.fdr != nil {
 		called, err := index.BenjaminiHochberg(p, *req.fdr)
@@ -117,7 +130,9 @@ func (s *Server) anomalyBatch(ctx context.Context, c *fiber.Ctx) (any, error) {
 			out.Verdicts[i].IsAnomaly = is
 		}
 	} else {
-		out.Alpha, out.Threshold = &alpha, &verdicts[0].Threshold
+		if out.Alpha = &alpha; s.opt.Surface == nil { // patches have another threshold than vectors
+			out.Threshold = &verdicts[0].Threshold
+		}
 	}
 	for i, v := range verdicts {
 		if out.Verdicts[i].IsAnomaly {

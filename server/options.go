@@ -38,9 +38,11 @@ const (
 // Options says what New serves. Store is required; zero means the default elsewhere.
 type Options struct {
 	Store   *index.Store
-	Default string  // collection that /search and /anomaly ask; "" for none
-	Encoder Encoder // nil: vectors and ids only, an input is refused
-	Alpha   float64 // highest false-alarm rate when a request names none; default index.DefaultAlpha
+	Default string    // collection that /search and /anomaly ask; "" for none
+	Encoder Encoder   // nil: vectors and ids only, an input is refused
+	Surface Surface   // judges inputs by their patches in place of a collection's detector; nil: none
+	Normal  []float64 // scores of held-out pictures that Surface's are compared with
+	Alpha   float64   // highest false-alarm rate when a request names none; default index.DefaultAlpha
 
 	BodyLimit       int           // bytes of a request body, above it 413; default 32 MiB
 	HeaderLimit     int           // bytes of a request line and its headers, above it 431; default 16 KiB
@@ -79,6 +81,9 @@ func setDefault[T comparable](field *T, value T) {
 func (o *Options) Validate() error {
 	if o.Store == nil {
 		return errors.New("server: no store: open one with index.Open")
+	}
+	if err := o.checkSurface(); err != nil {
+		return err
 	}
 	if !(o.Alpha > 0 && o.Alpha < 1) {
 		return fmt.Errorf("server: alpha %v: %w: it must be above 0 and below 1", o.Alpha, index.ErrAlpha)

@@ -26,6 +26,7 @@ const cutGrace = time.Second
 type Server struct {
 	opt     Options
 	app     *fiber.App
+	normal  index.Conformal // of Options.Normal
 	base    context.Context // of every request
 	cancel  context.CancelFunc
 	serving atomic.Bool
@@ -77,7 +78,7 @@ func New(o Options) (*Server, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{opt: o}
+	s := &Server{opt: o, normal: index.NewConformal(o.Normal)}
 	s.base, s.cancel = context.WithCancel(context.Background())
 	s.app = fiber.New(fiber.Config{
 		BodyLimit:                    o.BodyLimit,

@@ -1,0 +1,73 @@
+package server
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+
+	"github.com/akin-search/akin/encoder"
+	"github.com/akin-search/akin/index"
+)
+
+// Surface finds small defects in pictures; an *encoder.Encoder whose model has patches is one. It is used concurrently.
+type Surface interface {
+	// Heat scores a picture place by place. An error about the input wraps encoder.ErrInput.
+	Heat(ctx context.Context, raw []byte) (*encoder.Heat, error)
+}
+
+// surfaceVerdict is the verdict of patches on an input.
+type surfaceVerdict struct {
+	score, p, threshold float64
+	anomaly             bool
+	heat                *encoder.Heat
+}
+
+// surface judges an input by its patches. The alpha is refused where their calibration does not support it.
+func (s *Server) surface(ctx context.Context, input []byte, alpha float64) (v surfaceVerdict, err error) {
+	if v.heat, err = s.opt.Surface.Heat(ctx, input); err != nil {
+		return v, at("input", err)
+	}
+	if v.threshold, err = s.normal.Threshold(alpha); err != nil {
+		return v, fmt.Errorf("of the model's patches: %w", err)
+	}
+	v.score = v.heat.Score
+	v.p = s.normal.PValue(v.score)
+	v.anomaly = v.p <= alpha
+	return v, nil
+}
+
+// surfaceAlpha is the alpha to judge inputs at by patches: what was asked for, or the least that both calibrations support.
+func (s *Server) surfaceAlpha(asked *float64, alpha float64) float64 {
+	if asked != nil {
+		return alpha
+	}
+	return max(alpha, s.normal.MinAlpha())
+}
+
+// heatmap is what explain adds to a verdict by patches.
+type heatmap struct {
+	PNG string `json:"heatmap"` // base64 of a grey PNG of the picture's size, white where it differs
+	Box box    `json:"box"`     // around the worst place
+}
+
+// box is a rectangle in the pixels of a picture.
+type box struct {
+	X      int `json:"x"`
+	Y      int `json:"y"`
+	Width  int `json:"width"`
+	Height int `json:"height"`
+}
+
+func newHeatmap(h *encoder.Heat) (*heatmap, error) {
+	png, err := h.PNG()
+	r := h.Worst()
+	return &heatmap{base64.StdEncoding.EncodeToString(png), box{r.Min.X, r.Min.Y, r.Dx(), r.Dy()}}, err
+}
+
+// checkSurface refuses a Surface without scores to compare with, and scores without one.
+func (o *Options) checkSurface() error {
+	if (o.Surface == nil) != (len(o.Normal) == 0) {
+		return fmt.Errorf("server: a surface (%t) and %d scores of normal pictures: %w: give both or neither", o.Surface != nil, len(o.Normal), index.ErrNotCalibrated)
+	}
+	return nil
+}

@@ -1,0 +1,120 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"image"
+	"image/png"
+	"log/slog"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/akin-search/akin/encoder"
+)
+
+// testSurface is an encoder with patches of random weights; its heat is as good as any to be told of.
+func testSurface(t *testing.T) *encoder.Encoder {
+	t.Helper()
+	whole, part := encoder.Default(encoder.Size{Height: 28, Width: 28, Channels: 1}, 4), encoder.Default(encoder.Size{Height: encoder.PatchSide, Width: encoder.PatchSide, Channels: encoder.PatchScales}, 8)
+	pre := func(n encoder.Network) encoder.Preprocessing {
+		p := encoder.Preprocessing{Modality: encoder.ModalityImage, Size: n.Input}
+		for range n.Input.Channels {
+			p.Mean, p.Deviation = append(p.Mean, 0.5), append(p.Deviation, 0.1)
+		}
+		return p
+	}
+	weights := func(n encoder.Network) [][]float32 {
+		w, err := n.Initialize(rand.New(rand.NewPCG(1, 2)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return w
+	}
+	direction := make([]float32, 8)
+	direction[0] = 1
+	e, err := encoder.NewEncoder(&encoder.Model{Network: whole, Preprocessing: pre(whole), Weights: weights(whole),
+		Patches: &encoder.Patches{Preprocessing: pre(part), Network: part, Weights: weights(part), Scale: 1, Direction: direction}}, testModel, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// anyPicture passes for the picture of a class with fakeEncoder, too.
+func anyPicture(t *testing.T) []byte {
+	g := image.NewGray(image.Rect(0, 0, 50, 40))
+	for i := range g.Pix {
+		g.Pix[i] = uint8(i * 7)
+	}
+	var b bytes.Buffer
+	if err := png.Encode(&b, g); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// TestSurface: inputs are judged by patches, alone and in batches, vectors by clusters; an explanation has the heat map and the worst place.
+func TestSurface(t *testing.T) {
+	e, raw := testSurface(t), anyPicture(t)
+	h, err := e.Heat(context.Background(), raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var normal []float64 // all below the picture's score: p = 1/20
+	for i := range 19 {
+		normal = append(normal, h.Score-0.01*float64(i+1))
+	}
+	ts := start(t, func(o *Options) { o.Encoder, o.Surface, o.Normal = pictureEncoder{&fakeEncoder{}}, e, normal })
+	var got struct {
+		Score     float64
+		PValue    float64 `json:"p_value"`
+		IsAnomaly bool    `json:"is_anomaly"`
+		Alpha     float64
+		By        string
+		Heatmap   []byte
+		Box       box
+	}
+	input := base64.StdEncoding.EncodeToString(raw)
+	ts.ok("POST", "/anomaly", `{"input":"`+input+`","explain":true,"alpha":0.05}`, &got)
+	if got.Score != h.Score || got.PValue != 0.05 || !got.IsAnomaly || got.By != "patches" {
+		t.Errorf("%+v, want score %g at p = 0.05", got, h.Score)
+	}
+	want := h.Worst()
+	if img, err := png.Decode(bytes.NewReader(got.Heatmap)); err != nil || img.Bounds() != image.Rect(0, 0, 50, 40) || got.Box != (box{want.Min.X, want.Min.Y, want.Dx(), want.Dy()}) {
+		t.Errorf("heat map %v, box %+v", err, got.Box)
+	}
+	if ts.ok("POST", "/anomaly", `{"input":"`+input+`"}`, &got); got.Alpha != 0.05 {
+		t.Errorf("alpha %g, want the least that 19 scores support", got.Alpha)
+	}
+	got.By = ""
+	if ts.ok("POST", "/anomaly", `{"id":"7"}`, &got); got.By != "" {
+		t.Errorf("a point by %q", got.By)
+	}
+	var batch struct {
+		Verdicts []struct {
+			PValue float64 `json:"p_value"`
+		}
+		Alpha     float64
+		Threshold *float64
+	}
+	ts.ok("POST", "/anomaly/batch", `{"items":[{"id":"7"},{"input":"`+input+`"}]}`, &batch)
+	if batch.Verdicts[1].PValue != 0.05 || batch.Alpha != 0.05 || batch.Threshold != nil {
+		t.Errorf("%+v", batch)
+	}
+	for _, body := range []string{`{"input":"` + input + `","alpha":0.01}`, `{"input":"` + base64.StdEncoding.EncodeToString([]byte("class 2, no picture")) + `"}`} {
+		if a := ts.post("/anomaly", body); a.status < 400 || a.status >= 500 {
+			t.Errorf("status %d of %.60s", a.status, body)
+		}
+	}
+	if _, err := New(Options{Store: testStore(t), Surface: e, Logger: slog.New(slog.DiscardHandler)}); err == nil {
+		t.Error("a surface without scores is taken")
+	}
+}
+
+// pictureEncoder embeds any input as one of class 1.
+type pictureEncoder struct{ *fakeEncoder }
+
+func (p pictureEncoder) Encode(ctx context.Context, raw ...[]byte) ([][]float32, error) {
+	return p.fakeEncoder.Encode(ctx, []byte("class 1"))
+}
