@@ -10,9 +10,11 @@ import (
 	"slices"
 	"strconv"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/akin-search/akin/encoder"
 	"github.com/akin-search/akin/index"
 	"github.com/akin-search/akin/train"
 )
@@ -32,6 +34,8 @@ type verdict struct {
 	Threshold    float64 `json:"threshold,omitempty"` // with an alpha
 	Alpha        float64 `json:"alpha,omitempty"`
 	NearestClass string  `json:"nearest_class"`
+	Heatmap      string  `json:"heatmap,omitempty"` // file
+	Box          *box    `json:"box,omitempty"`     // around the worst place, of a model with patches
 }
 
 // exitAnomalies is the exit code of akin score when it found some.
@@ -41,6 +45,7 @@ func newScore(a *app) *cobra.Command {
 	var w workspace
 	var alpha, fdr float64
 	var asCSV bool
+	var heatmaps string
 	c := &cobra.Command{
 		Use:   "score FILE|DIR ...",
 		Short: "Tell which images are unlike everything known",
@@ -49,9 +54,13 @@ images like those that calibrated, at most the share alpha is called an anomaly.
 of those called anomalies, at most that share is expected to be normal. A file that cannot be read or decoded is reported in
 its place.
 
+A model trained with --patches is asked for small defects, and needs no collection: the score is that of the worst patches of a picture,
+and --heatmaps draws where they are.
+
 Exit code: 0 when nothing is an anomaly, 3 when something is, 1 when something went wrong, a file that cannot be read included.`,
 		Example: `  akin score part-0815.png
   akin score --alpha 0.001 --json line3/
+  akin score --heatmaps heat/ line3/
   akin score --fdr 0.05 --csv line3/ > verdicts.csv || test $? -eq 3`,
 		Args: cobra.MinimumNArgs(1),
 	}
@@ -60,6 +69,7 @@ Exit code: 0 when nothing is an anomaly, 3 when something is, 1 when something w
 	c.Flags().Float64Var(&alpha, "alpha", index.DefaultAlpha, "highest false-alarm rate, above 0 and below 1; unless given, raised to what the calibration supports")
 	c.Flags().Float64Var(&fdr, "fdr", 0, "judge all files together: share of false alarms among the alarms, above 0 and below 1 (Benjamini-Hochberg), instead of --alpha")
 	c.Flags().BoolVar(&asCSV, "csv", false, "print a table of comma-separated values, with a line of names")
+	c.Flags().StringVar(&heatmaps, "heatmaps", "", "folder for a heat map a picture, a grey PNG of its size, white where it differs; takes a model trained with --patches")
 	c.MarkFlagsMutuallyExclusive("alpha", "fdr")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if err := refuseZero(c, "alpha", "fdr"); err != nil {
@@ -76,41 +86,57 @@ Exit code: 0 when nothing is an anomaly, 3 when something is, 1 when something w
 		if err != nil {
 			return err
 		}
+		if err := checkHeatmaps(heatmaps, e); err != nil {
+			return err
+		}
 		out, failed := make([]scored, 0, len(files)), 0
-		err = w.withCollection(a, e.ModelID(), func(col *index.Collection) error {
-			det := col.Detector()
-			if det == nil {
-				return fmt.Errorf("%w: collection %q has no detector: run akin ingest with a --holdout above 0", index.ErrNotCalibrated, col.Name())
-			}
-			if low := det.MinAlpha(); !c.Flags().Changed("alpha") && alpha < low {
-				a.status("alpha is %.2g: the %d calibration items support no smaller one", low, det.Calibration())
+		// judged scores all files by j, whose calibration supports alphas from low up.
+		judged := func(j judge, low float64, n int) error {
+			if !c.Flags().Changed("alpha") && alpha < low {
+				a.status("alpha is %.2g: the %d calibration items support no smaller one", low, n)
 				alpha = low
 			}
-			for _, file := range files {
-				var v [][]float32
+			shown := time.Now()
+			for i, file := range files {
+				var v *verdict
 				raw, err := os.ReadFile(file)
 				if err == nil {
-					v, err = e.Encode(c.Context(), raw)
-				}
-				if c.Context().Err() != nil {
-					return c.Context().Err()
+					v, err = j(c.Context(), file, raw, alpha)
+					if err != nil && (c.Context().Err() != nil || !errors.Is(err, encoder.ErrInput)) {
+						return err
+					}
 				}
 				if err != nil {
 					failed++
 					out = append(out, scored{File: file, Error: err.Error()})
 					continue
 				}
-				d, err := det.Verdict(c.Context(), v[0], alpha)
-				if err != nil {
-					return err
+				out = append(out, scored{File: file, verdict: v})
+				if time.Since(shown) > 2*time.Second && i+1 < len(files) {
+					shown = time.Now()
+					a.status("scored %d of %d", i+1, len(files))
 				}
-				out = append(out, scored{File: file, verdict: &verdict{IsAnomaly: d.Anomaly, Score: d.Score, PValue: d.PValue, ClassPValue: d.ClassPValue, Threshold: d.Threshold, Alpha: alpha, NearestClass: d.NearestClass}})
 			}
 			if c.Flags().Changed("fdr") {
 				return together(out, fdr)
 			}
 			return nil
-		})
+		}
+		if e.HasPatches() {
+			p := patchJudge{e, index.NewConformal(e.Model().Patches.Calibration), heatmaps, map[string]string{}}
+			if p.Calibration() == 0 {
+				return fmt.Errorf("%w: no picture calibrates the patches of %s: train it with a --holdout above 0", index.ErrNotCalibrated, w.modelPath())
+			}
+			err = judged(p.judge, p.MinAlpha(), p.Calibration())
+		} else {
+			err = w.withCollection(a, e.ModelID(), func(col *index.Collection) error {
+				det := col.Detector()
+				if det == nil {
+					return fmt.Errorf("%w: collection %q has no detector: run akin ingest with a --holdout above 0", index.ErrNotCalibrated, col.Name())
+				}
+				return judged(clusterJudge(e, det), det.MinAlpha(), det.Calibration())
+			})
+		}
 		if err != nil {
 			return err
 		}

@@ -33,7 +33,7 @@ func newTrain(a *app) *cobra.Command {
 	var w workspace
 	var o train.Options
 	var data, labels, pairs, from, config string
-	var robust, force bool
+	var robust, force, patches bool
 	c := &cobra.Command{
 		Use:   "train --data DIR",
 		Short: "Train an encoder on your own images or sounds",
@@ -59,6 +59,10 @@ Where the embeddings collapse into a point or a line, or the loss diverges, trai
 with half the rate, a warmer softmax and a smaller margin; it gives up after eight times in a row.
 
 --from starts with the weights of a model, for new classes or a new domain with little data; --freeze keeps its first layers.
+With --patches every picture counts as that of a good part. A second network learns to tell small parts of these pictures, at up to 512
+pixels a side, from the same with defects made up: spots, scratches, shades, pasted pieces. The pictures held out calibrate its verdicts, so
+that --holdout decides how small an alpha can be. It sees light, not colour.
+
 --config takes a JSON file of options, as a model's record has them; flags go before it.
 
 Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it to the same result.`,
@@ -69,6 +73,7 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
   akin train --data voices/                       # voices/SPEAKER/*.wav
   akin train --data images-idx3-ubyte.gz --labels labels-idx1-ubyte.gz --epochs 10
   akin train --data photos/ --labels few.csv      # lines of file,class; the other files have no label
+  akin train --data good-parts/ --patches --holdout 0.3
   akin train --data photos/ --resume              # after Ctrl-C
   akin train --data new/ --dir new --from akin-data/model.akin --freeze 2`,
 		Args: noArgs,
@@ -99,6 +104,7 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 	f.IntVar(&o.Freeze, "freeze", 0, "so many of its first layers stay as they are")
 	f.StringVar(&config, "config", "", "JSON file of training options")
 	f.BoolVar(&robust, "robust", false, "corrupt half of the views (noise, blur, occlusion, contrast, shift, rotation, bending), for pictures worse than those of the training")
+	f.BoolVar(&patches, "patches", false, "also learn to find small defects on surfaces, from pictures of good parts alone: akin score then judges by them, and draws heat maps")
 	f.BoolVar(&o.Resume, "resume", false, "go on from the checkpoint")
 	f.BoolVar(&force, "force", false, "replace the model; collections of the old one can then no longer be searched")
 	c.RunE = func(c *cobra.Command, _ []string) error {
@@ -166,6 +172,11 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 		if err != nil {
 			return a.resumable(err, o.Checkpoint)
 		}
+		if patches {
+			if err := a.trainPatches(c.Context(), m, rest, held, o); err != nil {
+				return a.resumable(err, o.Checkpoint)
+			}
+		}
 		id, err := m.WriteFile(w.modelPath())
 		if err != nil {
 			return err
@@ -178,15 +189,18 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 			return err
 		}
 		out := trained{Model: w.modelPath(), ModelID: id, Items: rec.Items, Held: rec.Validation, Classes: len(rec.Classes), Curve: rec.Curve, TrainSeconds: time.Since(began).Seconds()}
-		next := fmt.Sprintf("--dir %s --data %s", w.dir, data)
+		next := fmt.Sprintf("ingest --dir %s --data %s", w.dir, data)
 		if w.model != "" {
 			next += " --model " + w.model
 		}
 		if labels != "" {
 			next += " --labels " + labels
 		}
+		if patches {
+			next = fmt.Sprintf("score --dir %s --heatmaps heat/ FOLDER, or akin %s", w.dir, next)
+		}
 		return a.print(out, func(wr io.Writer) error {
-			_, err := fmt.Fprintf(wr, "%s: trained on %d items of %d classes in %.1f s\nmodel %s\nnext: akin ingest %s\n", out.Model, out.Items, out.Classes, out.TrainSeconds, id, next)
+			_, err := fmt.Fprintf(wr, "%s: trained on %d items of %d classes in %.1f s\nmodel %s\nnext: akin %s\n", out.Model, out.Items, out.Classes, out.TrainSeconds, id, next)
 			return err
 		})
 	}
