@@ -76,10 +76,13 @@ func (a Augmentation) String() string {
 	return "custom"
 }
 
-// chooseAugmentation returns the preset that a short trial on the training items finds better; the first where there is nothing to try by:
-// without labels, with few, or where the loss does not take them. It is as deterministic as the run.
+// chooseAugmentation returns the preset that a short trial on the training items finds better; where there is nothing to try by, photos of pictures
+// looked at with more than 64 pixels, and else the first: without labels, with few, or where the loss does not take them. It is as deterministic as the run.
 func (r *run) chooseAugmentation(ctx context.Context) (*Augmentation, error) {
 	first := presets[0].make()
+	if in := r.Network.Input; max(in.Height, in.Width) > largestSide { // ink needs no more
+		first = Photos()
+	}
 	data, held, ok := r.trialSplit()
 	if !ok {
 		return &first, nil

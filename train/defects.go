@@ -33,9 +33,13 @@ func (m *mask) spot(cx, cy, radius float64, soft float64, rng *rand.Rand) {
 	for k := range amp {
 		amp[k], phase[k] = 0.25*rng.Float64()/float64(k+1), 2*math.Pi*rng.Float64()
 	}
+	reach := (radius*(1+amp[0]+amp[1]+amp[2]+amp[3]) + soft) * math.Max(stretch, 1/stretch) // nothing is drawn beyond it
 	for y := range contextSide {
 		for x := range contextSide {
 			dx, dy := float64(x)-cx, float64(y)-cy
+			if dx*dx+dy*dy > reach*reach {
+				continue
+			}
 			u, v := (dx*cos+dy*sin)/stretch, (dy*cos-dx*sin)*stretch
 			r, a := math.Hypot(u, v), math.Atan2(v, u)
 			edge := 1.0

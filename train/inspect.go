@@ -12,6 +12,15 @@ import (
 	"github.com/akin-search/akin/encoder"
 )
 
+// Labelled pictures, fewLarge at most, are fitted into a larger square where the median of their shorter sides is leastLarge pixels or more: of that
+// median, but mostLarge at most. What tells a few large pictures apart is often small, and with few there is time to look closely.
+const (
+	fewLarge   = 1500
+	leastLarge = 128
+	mostLarge  = 224
+	sideStep   = 32 // the network halves five times
+)
+
 const (
 	inspected   = 200  // about so many items are looked at to choose the size
 	measured    = 2000 // about so many items are looked at for mean and deviation
@@ -32,12 +41,14 @@ func inspect(d Dataset, modality string) (encoder.Preprocessing, error) {
 	return encoder.Preprocessing{}, fmt.Errorf("%w: modality %q: use %s, or leave it out", ErrOptions, modality, quoteList(Modalities))
 }
 
-// inspectPictures chooses the size of the features: that of the pictures where they are small and alike, else a square of 64 pixels; one
+// inspectPictures chooses the size of the features: that of the pictures where they are small and alike, else a square of 64 pixels, or a larger one
+// where there are few, labelled, and large; one
 // channel where every picture is grey, else three.
 func inspectPictures(d Dataset) (encoder.Preprocessing, error) {
 	p := encoder.Preprocessing{Modality: encoder.ModalityImage}
 	step := max(1, d.Len()/inspected)
 	same := true
+	var sides []int // the shorter ones
 	for i := 0; i < d.Len(); i += step {
 		s, err := encoder.Probe(d.Raw[i])
 		if err != nil {
@@ -46,6 +57,7 @@ func inspectPictures(d Dataset) (encoder.Preprocessing, error) {
 		if p.Size.Channels > 0 && (s.Height != p.Size.Height || s.Width != p.Size.Width) {
 			same = false
 		}
+		sides = append(sides, min(s.Height, s.Width))
 		p.Size = encoder.Size{Height: s.Height, Width: s.Width, Channels: max(s.Channels, p.Size.Channels)}
 	}
 	if p.Size.Channels == 0 {
@@ -53,6 +65,11 @@ func inspectPictures(d Dataset) (encoder.Preprocessing, error) {
 	}
 	if !same || p.Size.Height > largestSide || p.Size.Width > largestSide {
 		p.Size.Height, p.Size.Width = largestSide, largestSide
+		slices.Sort(sides)
+		if classes, _ := itemsByClass(d.Labels); len(classes) > 1 && d.Len() <= fewLarge && sides[len(sides)/2] >= leastLarge {
+			side := min(mostLarge, sides[len(sides)/2]/sideStep*sideStep)
+			p.Size.Height, p.Size.Width = side, side
+		}
 	}
 	return p, nil
 }

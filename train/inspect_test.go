@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -66,5 +68,27 @@ func TestDefaultBatch(t *testing.T) {
 		if photos.SetDefaults(c.items, 2, encoder.Size{Height: c.side, Width: c.side, Channels: 3}); photos.Batch > c.want || c.side <= 64 && photos.Batch != c.want {
 			t.Errorf("%d photographs of %d pixels: batch %d", c.items, c.side, photos.Batch)
 		}
+	}
+}
+
+// TestLargePicturesAreFewOrSmall: few labelled pictures are looked at as large as they are, up to 224 pixels; the augmentation is then that of
+// photographs, and the network not the wide one.
+func TestLargePicturesAreFewOrSmall(t *testing.T) {
+	for _, c := range []struct{ classes, short, want int }{{2, 240, 224}, {2, 170, 160}, {2, 100, 64}, {1, 240, 64}} {
+		var d Dataset
+		for i := range 6 {
+			d.IDs, d.Raw, d.Labels = append(d.IDs, strconv.Itoa(i)), append(d.Raw, surfacePicture(t, c.short+10*i, c.short, 0, uint64(i))), append(d.Labels, i%c.classes)
+		}
+		d.Classes = []string{"a", "b"}[:c.classes]
+		p, err := inspect(d, "")
+		if err != nil || p.Size.Height != c.want || p.Size.Width != c.want {
+			t.Errorf("%d classes, %d pixels: fitted into %+v, want %d: %v", c.classes, c.short, p.Size, c.want, err)
+		}
+	}
+	photos := Photos()
+	o := Options{Augmentation: &photos}
+	size := encoder.Size{Height: 224, Width: 224, Channels: 3}
+	if o.SetDefaults(600, 6, size); !reflect.DeepEqual(o.Network, encoder.Default(size, 64)) {
+		t.Error("224 pixels with the wide network")
 	}
 }

@@ -25,35 +25,36 @@ const (
 	visibleEnergy = 16 // with a sum of squared changes of at least so many times the surface's variance
 )
 
-// lessons makes n patches to learn from, half of the pictures as they are, half with defects made up: items of pixels as encoder.PatchOf
-// gives them.
-func lessons(ctx context.Context, surfaces []*encoder.Surface, n int, rng *rand.Rand) (Dataset, error) {
-	d := Dataset{Classes: []string{"normal", "defect"}}
+// lessons makes n patches to learn from, or a few less, half of the pictures as they are, half with defects made up: items of pixels as
+// encoder.PatchOf gives them. They are the same for the same seed, whatever the threads.
+func lessons(ctx context.Context, surfaces []*encoder.Surface, n int, seed uint64, threads int) (Dataset, error) {
 	noise := roughness(surfaces)
-	p := make([]float32, encoder.PatchSide*encoder.PatchSide*encoder.PatchScales)
-	for i := range n {
-		if err := ctx.Err(); err != nil {
-			return d, context.Cause(ctx)
-		}
+	made := make([][]byte, n) // nil where a surface hides a defect
+	err := inParallel(ctx, n, threads, func(i int) (err error) {
+		rng := rand.New(rand.NewPCG(seed, streamPatches<<32+uint64(i)))
 		s := surfaces[rng.IntN(len(surfaces))]
-		here, label := somewhere(s, rng), lessonNormal
-		if i%2 == 1 {
-			kind := defect(i / 2 % int(defectKinds))
-			spoiled := makeUp(here, s, surfaces, kind, noise, rng)
-			if spoiled == nil {
-				continue // a surface that hides it
+		seen := somewhere(s, rng)
+		if lessonLabel(i) == lessonDefect {
+			if seen = makeUp(seen, s, surfaces, defect(i/2%int(defectKinds)), noise, rng); seen == nil {
+				return nil
 			}
-			here, label = spoiled, lessonDefect
 		}
-		encoder.PatchOf(p, here)
-		raw, err := lesson(p)
-		if err != nil {
-			return d, err
+		p := make([]float32, encoder.PatchSide*encoder.PatchSide*encoder.PatchScales)
+		encoder.PatchOf(p, seen)
+		made[i], err = lesson(p)
+		return err
+	})
+	d := Dataset{Classes: []string{"normal", "defect"}}
+	for i, raw := range made {
+		if raw != nil {
+			d.IDs, d.Raw, d.Labels = append(d.IDs, strconv.Itoa(i)), append(d.Raw, raw), append(d.Labels, lessonLabel(i))
 		}
-		d.IDs, d.Raw, d.Labels = append(d.IDs, strconv.Itoa(i)), append(d.Raw, raw), append(d.Labels, label)
 	}
-	return d, nil
+	return d, err
 }
+
+// lessonLabel is the class of lesson i.
+func lessonLabel(i int) int { return i % 2 }
 
 // makeUp returns here with a defect that shows, nil where it does not after some tries. What is pasted comes from the same surface or from any.
 func makeUp(here []float32, s *encoder.Surface, all []*encoder.Surface, kind defect, noise float64, rng *rand.Rand) []float32 {

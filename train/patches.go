@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 
 	"github.com/akin-search/akin/encoder"
@@ -12,9 +11,9 @@ import (
 )
 
 const (
-	patchLessons  = 50_000 // patches to learn from
-	patchHeld     = 0.04   // share of them kept aside to follow the training and to measure the direction on
-	patchEpochs   = 12
+	patchLessons  = 64_000 // patches to learn from
+	patchHeld     = 0.03   // share of them kept aside to follow the training and to measure the direction on
+	patchEpochs   = 11
 	patchMargin   = 0.1 // radians, of arcface
 	patchSoftness = 0.2 // its temperature
 	looked        = 512 // pixels: the median of the longer sides is brought to it where it is more
@@ -46,7 +45,7 @@ func patchesOf(ctx context.Context, data, held Dataset, plan patchPlan, o Option
 	if len(surfaces) < leastSurfaces {
 		return nil, fmt.Errorf("%w: %d pictures to learn patches from: it takes %d at least", ErrDataset, len(surfaces), leastSurfaces)
 	}
-	all, err := lessons(ctx, surfaces, plan.lessons, rand.New(rand.NewPCG(o.Seed, streamPatches)))
+	all, err := lessons(ctx, surfaces, plan.lessons, o.Seed, o.Threads)
 	if err != nil {
 		return nil, err
 	}
