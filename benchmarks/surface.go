@@ -92,7 +92,7 @@ func MeasureSurface(ctx context.Context, e *encoder.Encoder, o SurfaceOptions) (
 		if err != nil {
 			return r, fmt.Errorf("%s: %w", o.Data.IDs[i], err)
 		}
-		if raw == nil || class != o.Normal && mask != nil && !slices.ContainsFunc(mask.Pix, marked) {
+		if raw == nil || o.Crop > 0 && class != o.Normal && mask != nil && !slices.ContainsFunc(mask.Pix, marked) {
 			r.LeftOut++
 			continue
 		}

@@ -9,7 +9,7 @@ import (
 
 // Patches is the part of a model that finds what is wrong on a surface, however small: a network that was taught to tell patches of normal
 // pictures from patches with made-up defects. A patch's score is the cosine of its embedding with Direction, which leads from the mean of
-// the normal ones to that of the others; a picture's score is the mean of its highest patches.
+// the normal ones to that of the others, the mean of the patch as it is and mirrored left to right; a picture's score is the mean of its highest patches.
 type Patches struct {
 	Preprocessing Preprocessing `json:"preprocessing"` // of patches: PatchSide × PatchSide × PatchScales
 	Network       Network       `json:"network"`
@@ -74,9 +74,15 @@ func (e *Encoder) Heat(ctx context.Context, raw []byte) (*Heat, error) {
 		return nil, err
 	}
 	h := &Heat{Size: s.own, Xs: patchGrid(s.Width), Ys: patchGrid(s.Height), seen: Size{Height: s.Height, Width: s.Width}}
-	vectors, err := e.patches.encode(ctx, len(h.Xs)*len(h.Ys), func(i int) (Features, error) {
+	n := len(h.Xs) * len(h.Ys)
+	vectors, err := e.patches.encode(ctx, 2*n, func(i int) (Features, error) {
+		mirror := i >= n
+		i %= n
 		f := Features{Data: make([]float32, PatchSide*PatchSide*PatchScales), Shape: []int{PatchSide, PatchSide, PatchScales}}
 		s.patch(f.Data, h.Xs[i%len(h.Xs)], h.Ys[i/len(h.Xs)])
+		if mirror {
+			mirrorPatch(f.Data)
+		}
 		for j, v := range f.Data {
 			c := j % PatchScales
 			f.Data[j] = (v/255 - p.Preprocessing.Mean[c]) / p.Preprocessing.Deviation[c]
@@ -86,15 +92,27 @@ func (e *Encoder) Heat(ctx context.Context, raw []byte) (*Heat, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, v := range vectors {
+	for i, v := range vectors[:n] {
 		var sum float64
 		for j, x := range v {
-			sum += float64(x) * float64(p.Direction[j])
+			sum += (float64(x) + float64(vectors[n+i][j])) * float64(p.Direction[j])
 		}
-		h.Values = append(h.Values, float32(sum))
+		h.Values = append(h.Values, float32(sum/2))
 	}
 	h.Score = highest(h.Values)
 	return h, nil
+}
+
+// mirrorPatch turns a patch round left to right.
+func mirrorPatch(p []float32) {
+	const row = PatchSide * PatchScales
+	for y := range PatchSide {
+		for a, b := y*row, (y+1)*row-PatchScales; a < b; a, b = a+PatchScales, b-PatchScales {
+			for c := range PatchScales {
+				p[a+c], p[b+c] = p[b+c], p[a+c]
+			}
+		}
+	}
 }
 
 // patchGrid returns the middles of patches along a side of n pixels, multiples of 4 that leave as much at either end.

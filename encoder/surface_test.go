@@ -210,3 +210,21 @@ func TestHeatOfAPicture(t *testing.T) {
 		t.Errorf("mean of the highest two of 250: %g", got)
 	}
 }
+
+// TestMirrorPatch compares every value with that of the mirrored place.
+func TestMirrorPatch(t *testing.T) {
+	p, was := make([]float32, PatchSide*PatchSide*PatchScales), make([]float32, PatchSide*PatchSide*PatchScales)
+	for i := range p {
+		p[i], was[i] = float32(i), float32(i)
+	}
+	mirrorPatch(p)
+	for y := range PatchSide {
+		for x := range PatchSide {
+			for c := range PatchScales {
+				if got, want := p[(y*PatchSide+x)*PatchScales+c], was[(y*PatchSide+PatchSide-1-x)*PatchScales+c]; got != want {
+					t.Fatalf("row %d, pixel %d, channel %d: %g, want %g", y, x, c, got, want)
+				}
+			}
+		}
+	}
+}
