@@ -25,16 +25,17 @@ func (p Preprocessing) Crop(dst []float32, f Features, at int) {
 	}
 }
 
-// fits reports whether features are what a network behind p takes: the length of a sound is its own.
-func (p Preprocessing) fits(f Features) bool {
-	want := []int{p.Size.Height, p.Size.Width, p.Size.Channels}
-	if len(f.Shape) != len(want) {
-		return false
+// fitsImage reports whether features have the size of the network's input.
+func (p Preprocessing) fitsImage(f Features) bool {
+	return slices.Equal(f.Shape, []int{p.Size.Height, p.Size.Width, p.Size.Channels}) && len(f.Data) == p.Size.values()
+}
+
+// fitsSound is fitsImage of sounds, whose length is their own.
+func (p Preprocessing) fitsSound(f Features) bool {
+	if len(f.Shape) == 3 {
+		p.Size.Width = max(1, f.Shape[1])
 	}
-	if p.Modality == ModalityAudio {
-		want[1] = max(1, f.Shape[1])
-	}
-	return slices.Equal(f.Shape, want) && len(f.Data) == want[0]*want[1]*want[2]
+	return p.fitsImage(f)
 }
 
 // crops returns what of a sound is embedded: all of it, in the middle of silence where it is shorter than the network's input, else crops
@@ -59,15 +60,14 @@ func (p Preprocessing) crops(f Features) []Features {
 
 // embed embeds features, up to a batch of them, with r. The embedding of a sound is the mean of those of its crops, brought to unit length.
 func (e *Encoder) embed(r *runner, features []Features, out [][]float32) {
-	p := e.model.Preprocessing
-	if p.Modality != ModalityAudio {
+	if e.modality.parts == nil {
 		r.run(features, out)
 		return
 	}
 	var crops []Features
 	var owner []int // the sound of each
 	for i, f := range features {
-		of := p.crops(f)
+		of := e.modality.parts(e.model.Preprocessing, f)
 		crops = append(crops, of...)
 		for range of {
 			owner = append(owner, i)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 )
 
@@ -35,15 +36,53 @@ type Preprocessing struct {
 // ModalityImage is the modality of pictures.
 const ModalityImage = "image"
 
+// modality is what is particular to a kind of data: a new kind is a new entry of modalities, one of package train, and an optional part of
+// Preprocessing where it has settings of its own.
+type modality struct {
+	name     string
+	validate func(Preprocessing) error                // reports the first value that is missing or out of range
+	decoder  func(Preprocessing) Decoder              // of valid settings
+	fits     func(Preprocessing, Features) bool       // whether Features can come from such a decoder
+	parts    func(Preprocessing, Features) []Features // what of an item goes through the network, one after the other; nil: the features as they are
+}
+
+var modalities = []*modality{
+	{name: ModalityImage, validate: Preprocessing.validateImage, decoder: newImageDecoder, fits: Preprocessing.fitsImage},
+	{name: ModalityAudio, validate: Preprocessing.validateSound, decoder: newSoundDecoder, fits: Preprocessing.fitsSound, parts: Preprocessing.crops},
+}
+
+// modality returns that of p.
+func (p Preprocessing) modality() (*modality, error) {
+	var names []string
+	for _, m := range modalities {
+		if m.name == p.Modality {
+			return m, nil
+		}
+		names = append(names, strconv.Quote(m.name))
+	}
+	return nil, fmt.Errorf("%w: modality %q: use %s", ErrSpec, p.Modality, strings.Join(names, " or "))
+}
+
 // Validate reports the first value that is missing or out of range.
 func (p Preprocessing) Validate() error {
-	if p.Modality != ModalityImage && p.Modality != ModalityAudio {
-		return fmt.Errorf("%w: modality %q: use %q or %q", ErrSpec, p.Modality, ModalityImage, ModalityAudio)
+	m, err := p.modality()
+	if err != nil {
+		return err
 	}
-	if p.Modality == ModalityAudio && (p.Size.Height < minMels || p.Size.Height > maxMels || p.Size.Width < 1 || p.Size.Width > MaxSide || p.Size.Channels != 1) {
+	return m.validate(p)
+}
+
+// validateSound is Validate of sounds.
+func (p Preprocessing) validateSound() error {
+	if p.Size.Height < minMels || p.Size.Height > maxMels || p.Size.Width < 1 || p.Size.Width > MaxSide || p.Size.Channels != 1 {
 		return fmt.Errorf("%w: sounds of %d filters, %d frames and %d channels: use %d to %d filters, 1 to %d frames, and 1 channel",
 			ErrSpec, p.Size.Height, p.Size.Width, p.Size.Channels, minMels, maxMels, MaxSide)
 	}
+	return p.validateImage()
+}
+
+// validateImage is Validate of pictures.
+func (p Preprocessing) validateImage() error {
 	if p.Size.Height < 1 || p.Size.Height > MaxSide || p.Size.Width < 1 || p.Size.Width > MaxSide {
 		return fmt.Errorf("%w: features of %d×%d pixels: each side must be 1 to %d", ErrSpec, p.Size.Height, p.Size.Width, MaxSide)
 	}
@@ -53,6 +92,11 @@ func (p Preprocessing) Validate() error {
 	if p.Fit < 0 || int(p.Fit) >= len(fitNames) {
 		return fmt.Errorf("%w: fit %v: use %s", ErrSpec, p.Fit, strings.Join(fitNames, " or "))
 	}
+	return p.validateScale()
+}
+
+// validateScale reports means and deviations that do not suit the channels.
+func (p Preprocessing) validateScale() error {
 	if len(p.Mean) != p.Size.Channels || len(p.Deviation) != p.Size.Channels {
 		return fmt.Errorf("%w: %d means and %d deviations for %d channels", ErrSpec, len(p.Mean), len(p.Deviation), p.Size.Channels)
 	}
@@ -67,19 +111,25 @@ func (p Preprocessing) Validate() error {
 
 // Decoder returns the decoder that p describes.
 func (p Preprocessing) Decoder() (Decoder, error) {
-	if err := p.Validate(); err != nil {
+	m, err := p.modality()
+	if err == nil {
+		err = m.validate(p)
+	}
+	if err != nil {
 		return nil, err
 	}
-	if p.Modality == ModalityAudio {
-		return newSoundDecoder(p), nil
-	}
+	return m.decoder(p), nil
+}
+
+// newImageDecoder returns the decoder of pictures.
+func newImageDecoder(p Preprocessing) Decoder {
 	d := &imageDecoder{Preprocessing: p}
 	for c := range p.Mean {
 		for v := range 256 {
 			d.value = append(d.value, (float32(v)/255-p.Mean[c])/p.Deviation[c])
 		}
 	}
-	return d, nil
+	return d
 }
 
 // Background returns the features of black, a value a channel: what surrounds an image that does not fill the frame. Of a sound it is

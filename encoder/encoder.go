@@ -14,6 +14,7 @@ import (
 type Encoder struct {
 	id        string
 	model     *Model
+	modality  *modality
 	decoder   Decoder
 	dimension int
 	batch     int // of the runners
@@ -39,6 +40,9 @@ func NewEncoder(m *Model, id string, threads int) (*Encoder, error) {
 		return nil, err
 	}
 	e.dimension = p.dimension
+	if e.modality, err = m.Preprocessing.modality(); err != nil {
+		return nil, err
+	}
 	if e.decoder, err = m.Preprocessing.Decoder(); err != nil {
 		return nil, err
 	}
@@ -148,7 +152,7 @@ func (e *Encoder) block(ctx context.Context, lo, hi int, item func(int) (Feature
 		if err != nil {
 			return err
 		}
-		if pre := e.model.Preprocessing; !pre.fits(f) {
+		if pre := e.model.Preprocessing; !e.modality.fits(pre, f) {
 			return fmt.Errorf("%w: features of shape %v, the model takes %v", ErrInput, f.Shape, pre.Size)
 		}
 		features = append(features, f)

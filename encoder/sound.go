@@ -30,7 +30,7 @@ type soundDecoder struct {
 	pool sync.Pool // of *spectrograph
 }
 
-func newSoundDecoder(p Preprocessing) *soundDecoder {
+func newSoundDecoder(p Preprocessing) Decoder {
 	return &soundDecoder{Preprocessing: p, pool: sync.Pool{New: func() any { return newSpectrograph(p.Size.Height) }}}
 }
 

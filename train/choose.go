@@ -133,7 +133,7 @@ func (r *run) trial(ctx context.Context, a Augmentation, data, held []int) (floa
 	images := min(trialImages, r.Epochs*r.data.Len()/trialShare)
 	o := Options{Network: r.Network, Loss: LossSupCon.String(), Batch: trialBatch, Epochs: max(1, images/len(data)), Augmentation: &a,
 		Seed: r.Seed, Precision: r.Precision, Threads: r.Threads}
-	t := &run{pre: r.pre, around: r.around, began: r.began}
+	t := &run{modality: r.modality, pre: r.pre, around: r.around, began: r.began}
 	pick := func(items []int) (d Dataset, f []encoder.Features) {
 		for _, i := range items {
 			f = append(f, r.features[i])

@@ -27,20 +27,6 @@ const (
 	largestSide = 64   // pictures of one size up to this are taken as they are; others are fitted into a square of it
 )
 
-// inspect finds what the items are, unless modality says it, and chooses the size of their features.
-func inspect(d Dataset, modality string) (encoder.Preprocessing, error) {
-	if modality == "" {
-		modality = modalityOf(d)
-	}
-	switch modality {
-	case encoder.ModalityImage:
-		return inspectPictures(d)
-	case encoder.ModalityAudio:
-		return inspectSounds(d)
-	}
-	return encoder.Preprocessing{}, fmt.Errorf("%w: modality %q: use %s, or leave it out", ErrOptions, modality, quoteList(Modalities))
-}
-
 // inspectPictures chooses the size of the features: that of the pictures where they are small and alike, else a square of 64 pixels, or a larger one
 // where there are few, labelled, and large; one
 // channel where every picture is grey, else three.
@@ -93,13 +79,10 @@ func measure(p *encoder.Preprocessing, features []encoder.Features) {
 	}
 }
 
-// around returns what surrounds the pictures, a value a channel: the median of the pixels at their borders, from a sample of features that
+// aroundPictures returns what surrounds the pictures, a value a channel: the median of the pixels at their borders, from a sample of features that
 // are in units of 0 to 1, brought to the units of p. Warped pictures are filled up with it: black beside MNIST's digits, white beside
-// ink on paper. Around sounds there is silence.
-func around(p encoder.Preprocessing, features []encoder.Features) []float32 {
-	if p.Modality == encoder.ModalityAudio {
-		return p.Background()
-	}
+// ink on paper.
+func aroundPictures(p encoder.Preprocessing, features []encoder.Features) []float32 {
 	h, w, c := p.Size.Height, p.Size.Width, p.Size.Channels
 	values := make([][]float32, c)
 	for i := 0; i < len(features); i += max(1, len(features)/measured) {

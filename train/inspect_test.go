@@ -22,7 +22,7 @@ func TestAround(t *testing.T) {
 	for _, pixel := range []int{0, 4, 7} { // the corner, and both pixels of the middle
 		f.Data[2*pixel], f.Data[2*pixel+1] = 0, 0
 	}
-	if got := around(p, []encoder.Features{f}); got[0] != 2 || got[1] != 0.5 {
+	if got := aroundPictures(p, []encoder.Features{f}); got[0] != 2 || got[1] != 0.5 {
 		t.Errorf("around is %v, want 2 and 0.5", got)
 	}
 }

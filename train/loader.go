@@ -43,7 +43,7 @@ func (r *run) load(ctx context.Context) *loader {
 		turned := make([]float32, len(warped))
 		source := rand.NewPCG(0, 0)
 		rng := rand.New(source)
-		views := newViewer(*r.Augmentation, r.Robust, r.pre, r.around)
+		views := r.modality.viewer(r.Options, r.pre, r.around)
 		for step := range r.steps {
 			if ctx.Err() != nil {
 				return

@@ -8,23 +8,83 @@ import (
 	"github.com/akin-search/akin/encoder"
 )
 
-// Modalities are what Options.Modality takes.
-var Modalities = []string{encoder.ModalityImage, encoder.ModalityAudio}
+// modality is what is particular to a kind of data when it is trained on: a new kind is a new entry of modalities, and one of package encoder.
+type modality struct {
+	name      string
+	is        func(raw []byte) bool                                     // by its first bytes; nil: what is nothing else
+	inspect   func(Dataset) (encoder.Preprocessing, error)              // chooses the size of the features, and what else a decoder needs
+	measured  bool                                                      // features are brought to mean 0 and deviation 1, a channel
+	around    func(encoder.Preprocessing, []encoder.Features) []float32 // what surrounds an item, a value a channel, where measured
+	suit      func(*Options) error                                      // fills in what the modality decides, and refuses what goes with another one
+	viewer    func(Options, encoder.Preprocessing, []float32) viewer    // makes the views that are trained on; the last are the values around
+	network   func(*Options, encoder.Size) encoder.Network              // where none is given
+	dimension int                                                       // of the embedding, where none is given
+}
 
-// modalityOf returns what most of the items looked at are; those that are nothing known count for pictures, whose decoder says what they are not.
-func modalityOf(d Dataset) string {
-	sounds, seen := 0, 0
-	for i := 0; i < d.Len(); i += max(1, d.Len()/inspected) {
-		seen++
-		if encoder.SoundFormat(d.Raw[i]) != "" {
-			sounds++
+var (
+	pictures = &modality{name: encoder.ModalityImage, inspect: inspectPictures, measured: true, around: aroundPictures, suit: (*Options).suitPictures,
+		viewer: pictureViews, network: pictureNetwork, dimension: 64}
+	sounds = &modality{name: encoder.ModalityAudio, is: isSound, inspect: inspectSounds, measured: true, around: aroundSounds, suit: (*Options).suitSounds,
+		viewer: soundViews, network: soundNetwork, dimension: 64}
+)
+
+// modalities are all of them; the first is that of items that are none of the others, whose decoder says what they are not.
+var modalities = []*modality{pictures, sounds}
+
+// Modalities are what Options.Modality takes.
+var Modalities = func() (names []string) {
+	for _, m := range modalities {
+		names = append(names, m.name)
+	}
+	return names
+}()
+
+// modalityNamed returns the modality of a name; "" is that of pictures.
+func modalityNamed(name string) (*modality, error) {
+	for _, m := range modalities {
+		if m.name == name || name == "" {
+			return m, nil
 		}
 	}
-	if 2*sounds > seen {
-		return encoder.ModalityAudio
-	}
-	return encoder.ModalityImage
+	return nil, fmt.Errorf("%w: modality %q: use %s, or leave it out", ErrOptions, name, quoteList(Modalities))
 }
+
+// modalityOf returns what most of the items looked at are.
+func modalityOf(d Dataset) string {
+	count, seen := make([]int, len(modalities)), 0
+	for i := 0; i < d.Len(); i += max(1, d.Len()/inspected) {
+		seen++
+		for k, m := range modalities {
+			if m.is != nil && m.is(d.Raw[i]) {
+				count[k]++
+				break
+			}
+		}
+	}
+	for k, n := range count {
+		if 2*n > seen {
+			return modalities[k].name
+		}
+	}
+	return modalities[0].name
+}
+
+// inspect finds what the items are, unless modality says it, and chooses the size of their features.
+func inspect(d Dataset, name string) (encoder.Preprocessing, error) {
+	if name == "" {
+		name = modalityOf(d)
+	}
+	m, err := modalityNamed(name)
+	if err != nil {
+		return encoder.Preprocessing{}, err
+	}
+	return m.inspect(d)
+}
+
+// aroundSounds returns silence.
+func aroundSounds(p encoder.Preprocessing, _ []encoder.Features) []float32 { return p.Background() }
+
+func isSound(raw []byte) bool { return encoder.SoundFormat(raw) != "" }
 
 const (
 	shortestInput, longestInput = 32, 96 // frames of the network's input for sounds: 0.3 to 1 s
@@ -54,15 +114,15 @@ func inspectSounds(d Dataset) (encoder.Preprocessing, error) {
 	return p, nil
 }
 
-// suit fills in what the modality decides, and refuses what goes with another one.
-func (o *Options) suit(p encoder.Preprocessing) error {
-	if p.Modality != encoder.ModalityAudio {
-		if o.Augmentation != nil && o.Augmentation.Sound != (Sound{}) {
-			return fmt.Errorf("%w: augmentation %v is for sounds, and these are pictures: use auto, digits, photos or none", ErrOptions, o.Augmentation)
-		}
-		return nil
+func (o *Options) suitPictures() error {
+	if o.Augmentation != nil && o.Augmentation.Sound != (Sound{}) {
+		return fmt.Errorf("%w: augmentation %v is for sounds, and these are pictures: use auto, digits, photos or none", ErrOptions, o.Augmentation)
 	}
-	o.Modality = p.Modality
+	return nil
+}
+
+func (o *Options) suitSounds() error {
+	o.Modality = encoder.ModalityAudio
 	switch {
 	case o.Size != 0 && o.Base == nil:
 		return fmt.Errorf("%w: size %d is for pictures: leave it out, sounds are taken as long as they are", ErrOptions, o.Size)
@@ -77,4 +137,23 @@ func (o *Options) suit(p encoder.Preprocessing) error {
 		return fmt.Errorf("%w: augmentation %v is for pictures, and these are sounds: use auto, sounds or none", ErrOptions, o.Augmentation)
 	}
 	return nil
+}
+
+func pictureNetwork(o *Options, size encoder.Size) encoder.Network {
+	if o.Augmentation.Flip > 0 && max(size.Height, size.Width) <= widest { // photographs have more to learn than ink
+		return encoder.Wide(size, o.Dimension)
+	}
+	return encoder.Default(size, o.Dimension)
+}
+
+func pictureViews(o Options, p encoder.Preprocessing, around []float32) viewer {
+	return newPictureViewer(*o.Augmentation, o.Robust, p, around)
+}
+
+func soundViews(o Options, p encoder.Preprocessing, _ []float32) viewer {
+	return newSoundViewer(o.Augmentation.Sound, p)
+}
+
+func soundNetwork(o *Options, size encoder.Size) encoder.Network {
+	return encoder.ForSounds(size, o.Dimension)
 }

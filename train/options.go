@@ -75,7 +75,11 @@ type Progress struct {
 
 // SetDefaults fills in what is zero, for so many items of so many classes and pictures of the given size.
 func (o *Options) SetDefaults(items, classes int, size encoder.Size) {
-	set(&o.Dimension, 64)
+	kind := pictures
+	if m, err := modalityNamed(o.Modality); err == nil { // Run reports it
+		kind = m
+	}
+	set(&o.Dimension, kind.dimension)
 	if o.Loss == "" {
 		switch {
 		case len(o.Pairs) > 0:
@@ -86,21 +90,14 @@ func (o *Options) SetDefaults(items, classes int, size encoder.Size) {
 			o.Loss = LossSupCon.String()
 		}
 	}
-	kind, unknown := ParseLoss(o.Loss)                                  // Validate reports it
-	views := unknown == nil && (kind == LossNTXent || kind == LossSemi) // they live on many negatives, and see an item twice an epoch
+	loss, unknown := ParseLoss(o.Loss)                                  // Validate reports it
+	views := unknown == nil && (loss == LossNTXent || loss == LossSemi) // they live on many negatives, and see an item twice an epoch
 	if o.Augmentation == nil {
 		a := Digits()
 		o.Augmentation = &a
 	}
-	network := encoder.Default
-	if o.Augmentation.Flip > 0 && max(size.Height, size.Width) <= widest { // photographs have more to learn than ink
-		network = encoder.Wide
-	}
-	if o.Modality == encoder.ModalityAudio {
-		network = encoder.ForSounds
-	}
 	if o.Network.Layers == nil {
-		o.Network = network(size, o.Dimension)
+		o.Network = kind.network(o, size)
 	}
 	largest := 256
 	if views {
@@ -128,10 +125,10 @@ func (o *Options) SetDefaults(items, classes int, size encoder.Size) {
 		o.PairsHash = hashPairs(o.Pairs)
 	}
 	if unknown == nil {
-		temperature, margin := kind.Defaults()
+		temperature, margin := loss.Defaults()
 		set(&o.Temperature, temperature)
 		set(&o.Margin, margin)
-		if kind == LossMoCo {
+		if loss == LossMoCo {
 			set(&o.EMA, DefaultMoCoEMA)
 		}
 	}

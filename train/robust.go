@@ -66,14 +66,6 @@ type viewer interface {
 	Apply(dst, src []float32, rng *rand.Rand)
 }
 
-// newViewer returns the viewer of p's modality.
-func newViewer(a Augmentation, r *Robust, p encoder.Preprocessing, around []float32) viewer {
-	if p.Modality == encoder.ModalityAudio {
-		return newSoundViewer(a.Sound, p)
-	}
-	return newPictureViewer(a, r, p, around)
-}
-
 // pictureViewer augments pictures and corrupts a share of them.
 type pictureViewer struct {
 	plain *Augmenter

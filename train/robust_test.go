@@ -20,7 +20,7 @@ import (
 func TestViewerCorruptsItsShare(t *testing.T) {
 	const side, views = 10, 4000
 	p := inUnits(encoder.Preprocessing{Size: encoder.Size{Height: side, Width: side, Channels: 1}})
-	v := newViewer(Augmentation{}, &Robust{Share: 0.3, Kinds: []Augmentation{{Brightness: 0.5}, {Erase: 1}}}, p, p.Background())
+	v := newPictureViewer(Augmentation{}, &Robust{Share: 0.3, Kinds: []Augmentation{{Brightness: 0.5}, {Erase: 1}}}, p, p.Background())
 	src, dst := shade(0.5, side*side), make([]float32, side*side)
 	rng := rand.New(rand.NewPCG(1, 1))
 	clean, flat := 0, 0

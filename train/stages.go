@@ -94,7 +94,7 @@ func (r *run) stage(ctx context.Context, o Options, b *before) (*run, error) {
 	if o.Begin != nil {
 		o.Begin(o)
 	}
-	s := &run{Options: o, data: r.data, validation: r.validation, before: b, pre: r.pre, features: r.features, held: r.held, around: r.around, began: time.Now()}
+	s := &run{Options: o, data: r.data, validation: r.validation, before: b, modality: r.modality, pre: r.pre, features: r.features, held: r.held, around: r.around, began: time.Now()}
 	if b != nil {
 		s.data.Labels = b.labels
 	}

@@ -36,7 +36,11 @@ func newDecidedRun(ctx context.Context, data, validation Dataset, o Options) (*r
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := o.suit(pre); err != nil {
+	kind, err := modalityNamed(pre.Modality)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := kind.suit(&o); err != nil {
 		return nil, nil, err
 	}
 	if o.Loss == "" && len(o.Pairs) == 0 && mostlyUnlabelled(data.Labels) {
@@ -105,6 +109,7 @@ type run struct {
 	data, validation Dataset
 	before           *before // nil unless stages came before this run
 	drawn            Dataset // what batches are drawn from: data, and its turned pictures where they are classes
+	modality         *modality
 	pre              encoder.Preprocessing
 	features         []encoder.Features
 	held             []encoder.Features // of validation
@@ -139,7 +144,13 @@ type run struct {
 // newRun decodes the data.
 func newRun(ctx context.Context, data, validation Dataset, pre encoder.Preprocessing, o Options) (_ *run, err error) {
 	r := &run{Options: o, pre: pre, began: time.Now()}
-	decoder, err := inUnits(pre).Decoder()
+	if r.modality, err = modalityNamed(pre.Modality); err != nil {
+		return nil, err
+	}
+	if r.modality.measured {
+		pre = inUnits(pre)
+	}
+	decoder, err := pre.Decoder()
 	if err != nil {
 		return nil, err
 	}
@@ -154,12 +165,14 @@ func newRun(ctx context.Context, data, validation Dataset, pre encoder.Preproces
 			return nil, err
 		}
 	}
-	if o.Base == nil {
-		measure(&r.pre, r.features)
+	if r.modality.measured {
+		if o.Base == nil {
+			measure(&r.pre, r.features)
+		}
+		r.around = r.modality.around(r.pre, r.features)
+		standardize(r.pre, r.features)
+		standardize(r.pre, r.held)
 	}
-	r.around = around(r.pre, r.features)
-	standardize(r.pre, r.features)
-	standardize(r.pre, r.held)
 	return r, nil
 }
 

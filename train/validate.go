@@ -81,7 +81,7 @@ func pairsItems(b *Batch) bool {
 // viewsProbe shows two views of each item, the same ones each time.
 func (r *run) viewsProbe(features []encoder.Features, sample []int) probe {
 	p := probe{items: len(sample)}
-	views := newViewer(*r.Augmentation, r.Robust, r.pre, r.around)
+	views := r.modality.viewer(r.Options, r.pre, r.around)
 	source := rand.NewPCG(0, 0)
 	rng := rand.New(source)
 	for view := range uint64(2) {
