@@ -88,7 +88,17 @@ func MeasureSurface(ctx context.Context, e *encoder.Encoder, o SurfaceOptions) (
 			o.Progress(done, len(pictures))
 		}
 		class := o.Data.Label(i)
-		raw, mask, err := cropped(o.Data.Raw[i], masks[i], o.Crop)
+		picture, err := o.Data.Item(i)
+		if err != nil {
+			return r, err
+		}
+		var marks []byte
+		if at, masked := masks[i]; masked {
+			if marks, err = o.Data.Item(at); err != nil {
+				return r, err
+			}
+		}
+		raw, mask, err := cropped(picture, marks, o.Crop)
 		if err != nil {
 			return r, fmt.Errorf("%s: %w", o.Data.IDs[i], err)
 		}
@@ -153,13 +163,13 @@ func (r *SurfaceReport) alarms(c index.Conformal, normal, others []float64) {
 }
 
 // masksOf tells pictures from masks: of two files that differ in their endings alone, the .png is the mask of the other.
-func masksOf(d train.Dataset) (masks map[int][]byte, pictures []int) {
+func masksOf(d train.Dataset) (masks map[int]int, pictures []int) {
 	stem := func(id string) string { return strings.TrimSuffix(id, path.Ext(id)) }
 	byStem := map[string][]int{}
 	for i, id := range d.IDs {
 		byStem[stem(id)] = append(byStem[stem(id)], i)
 	}
-	masks = map[int][]byte{}
+	masks = map[int]int{}
 	for i, id := range d.IDs {
 		twins, isPNG := byStem[stem(id)], strings.EqualFold(path.Ext(id), ".png")
 		if len(twins) == 2 && isPNG {
@@ -169,7 +179,7 @@ func masksOf(d train.Dataset) (masks map[int][]byte, pictures []int) {
 		if len(twins) == 2 {
 			for _, j := range twins {
 				if j != i {
-					masks[i] = d.Raw[j]
+					masks[i] = j
 				}
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 )
@@ -17,17 +18,30 @@ const Unlabelled = -1
 // ErrDataset is wrapped by every error about the content of a data set.
 var ErrDataset = errors.New("unusable data set")
 
-// Dataset is a list of raw items with optional labels. Item i is IDs[i], Raw[i], Labels[i].
+// Dataset is a list of raw items with optional labels. Item i is IDs[i], Item(i), Labels[i].
 // The items are not copied by any method: whoever holds a Dataset must not write to Raw.
 type Dataset struct {
 	IDs     []string
-	Raw     [][]byte
+	Raw     [][]byte // nil where an item is not held in memory, but read from its file when it is wanted
+	Files   []string // where; nil where all of Raw is held
 	Labels  []int    // index into Classes, or Unlabelled
 	Classes []string // names; a class may have no item
 }
 
 // Len returns the number of items.
 func (d Dataset) Len() int { return len(d.IDs) }
+
+// Item returns the bytes of item i.
+func (d Dataset) Item(i int) ([]byte, error) {
+	if d.Raw[i] != nil {
+		return d.Raw[i], nil
+	}
+	raw, err := os.ReadFile(d.Files[i])
+	if err != nil {
+		return nil, fmt.Errorf("%w: item %s has been read before, and is gone: %w", ErrDataset, d.IDs[i], err)
+	}
+	return raw, nil
+}
 
 // Label returns the class name of item i, "" if it is unlabelled.
 func (d Dataset) Label(i int) string {
@@ -44,6 +58,9 @@ func (d Dataset) Validate() error {
 		return fmt.Errorf("%w: %d ids, %d raw items and %d labels; the three lists must be equally long",
 			ErrDataset, len(d.IDs), len(d.Raw), len(d.Labels))
 	}
+	if d.Files != nil && len(d.Files) != len(d.IDs) {
+		return fmt.Errorf("%w: %d files of %d items: name one for each, or none", ErrDataset, len(d.Files), len(d.IDs))
+	}
 	seen := make(map[string]int, len(d.IDs))
 	for i, id := range d.IDs {
 		if id == "" {
@@ -53,7 +70,7 @@ func (d Dataset) Validate() error {
 			return fmt.Errorf("%w: items %d and %d share the id %q", ErrDataset, first, i, id)
 		}
 		seen[id] = i
-		if len(d.Raw[i]) == 0 {
+		if len(d.Raw[i]) == 0 && (d.Raw[i] != nil || d.Files == nil) {
 			return fmt.Errorf("%w: item %q is empty", ErrDataset, id)
 		}
 		if l := d.Labels[i]; l < Unlabelled || l >= len(d.Classes) {
@@ -72,8 +89,14 @@ func (d Dataset) Subset(items []int) Dataset {
 		Labels:  make([]int, len(items)),
 		Classes: d.Classes,
 	}
+	if d.Files != nil {
+		s.Files = make([]string, len(items))
+	}
 	for i, item := range items {
 		s.IDs[i], s.Raw[i], s.Labels[i] = d.IDs[item], d.Raw[item], d.Labels[item]
+		if d.Files != nil {
+			s.Files[i] = d.Files[item]
+		}
 	}
 	return s
 }
@@ -187,8 +210,9 @@ func quoteList(names []string) string {
 }
 
 // Hash returns the SHA-256 of all ids, class names and raw items in their order, as 64 hexadecimal digits. Two data sets with the
-// same items and labels hash alike even where their Classes number the labels differently.
-func (d Dataset) Hash() string {
+// same items and labels hash alike even where their Classes number the labels differently. It is an error when an item that is not held cannot be
+// read any more.
+func (d Dataset) Hash() (string, error) {
 	h := sha256.New()
 	var n [8]byte
 	field := func(b []byte) { // each field behind its length, so that no two lists run together into the same bytes
@@ -203,7 +227,11 @@ func (d Dataset) Hash() string {
 		} else {
 			field([]byte("=" + d.Label(i))) // "=" tells a class named "" from no class
 		}
-		field(d.Raw[i])
+		raw, err := d.Item(i)
+		if err != nil {
+			return "", err
+		}
+		field(raw)
 	}
-	return hex.EncodeToString(h.Sum(nil))
+	return hex.EncodeToString(h.Sum(nil)), nil
 }

@@ -1,21 +1,13 @@
 package train
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/akin-search/akin/encoder"
-)
-
-const (
-	maxIDBytes   = 1024    // the longest id that a collection takes
-	maxFileBytes = 1 << 29 // of a file: as much as the largest picture takes uncompressed
 )
 
 // Skipped is a file that was left out, and why.
@@ -24,8 +16,8 @@ type Skipped struct {
 	Reason string
 }
 
-// Folder reads the images and sounds under dir into memory, in the order of their paths: all files that begin like one of encoder.Formats or
-// encoder.SoundFormats, whatever their names.
+// Folder reads the images and sounds under dir, in the order of their paths: all files that begin like one of encoder.Formats or
+// encoder.SoundFormats, whatever their names. A gigabyte of them stays in memory; what is beyond it is read again when it is wanted.
 // The label of an item is the name of dir's sub-folder that it lies in, at whatever depth; one directly in dir is unlabelled, so
 // a flat folder is an unlabelled data set. The id is the slash path relative to dir.
 //
@@ -43,6 +35,7 @@ func Folder(dir string) (Dataset, []Skipped, error) {
 		return Dataset{}, nil, fmt.Errorf("%w: %s is a file, want a folder of images or sounds", ErrDataset, dir)
 	}
 	var d Dataset
+	var files reader
 	var skipped []Skipped
 	class := map[string]int{}
 	err = filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
@@ -70,7 +63,7 @@ func Folder(dir string) (Dataset, []Skipped, error) {
 		if e.IsDir() {
 			return nil
 		}
-		raw, err := readItem(path, rel)
+		raw, err := files.read(path, rel)
 		if err != nil {
 			return skip("%v", err)
 		}
@@ -85,6 +78,7 @@ func Folder(dir string) (Dataset, []Skipped, error) {
 		}
 		d.IDs = append(d.IDs, rel)
 		d.Raw = append(d.Raw, raw)
+		d.Files = append(d.Files, path)
 		d.Labels = append(d.Labels, label)
 		return nil
 	})
@@ -104,48 +98,4 @@ func firstOf(skipped []Skipped) string {
 		return ""
 	}
 	return fmt.Sprintf(" (%d files skipped, the first: %s: %s)", len(skipped), skipped[0].Path, skipped[0].Reason)
-}
-
-// readItem returns the bytes of a file that has the header of a picture or begins like a sound; its error is the reason to skip it.
-func readItem(path, id string) (raw []byte, err error) {
-	if !utf8.ValidString(id) {
-		return nil, errors.New("the name is not valid UTF-8")
-	}
-	if len(id) > maxIDBytes {
-		return nil, fmt.Errorf("the path is %d bytes long, an id may have %d", len(id), maxIDBytes)
-	}
-	info, err := os.Stat(path) // follows a link
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() { // opening a pipe would wait for a writer
-		return nil, errors.New("not a regular file")
-	}
-	if info.Size() > maxFileBytes {
-		return nil, fmt.Errorf("%d bytes: a file may have %d", info.Size(), maxFileBytes)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	raw = make([]byte, info.Size())
-	start := raw[:min(encoder.FormatBytes, len(raw))]
-	if _, err := io.ReadFull(f, start); err != nil {
-		return nil, err
-	}
-	sound := encoder.SoundFormat(start) != ""
-	if !sound && encoder.Format(start) == "" { // what else lies in the folder is not read to its end
-		return nil, fmt.Errorf("no %s, %s by its first bytes", encoder.Formats, encoder.SoundFormats)
-	}
-	if _, err := io.ReadFull(f, raw[len(start):]); err != nil {
-		return nil, err
-	}
-	if sound { // its header is part of what is decoded
-		return raw, nil
-	}
-	if _, err := encoder.Probe(raw); err != nil {
-		return nil, err
-	}
-	return raw, nil
 }

@@ -36,7 +36,11 @@ func inspectPictures(d Dataset) (encoder.Preprocessing, error) {
 	same := true
 	var sides []int // the shorter ones
 	for i := 0; i < d.Len(); i += step {
-		s, err := encoder.Probe(d.Raw[i])
+		raw, err := d.Item(i)
+		if err != nil {
+			return p, err
+		}
+		s, err := encoder.Probe(raw)
 		if err != nil {
 			continue // Decode reports it
 		}
@@ -128,7 +132,14 @@ func standardize(p encoder.Preprocessing, features []encoder.Features) {
 // Decode decodes every item, on all cores, and returns those that could be decoded with their features; skip, which may be nil, is
 // told of the others. It is an error, which wraps ErrDataset, when all are left out.
 func Decode(ctx context.Context, decoder encoder.Decoder, d Dataset, skip func(Skipped)) (Dataset, []encoder.Features, error) {
-	features, failed := make([]encoder.Features, d.Len()), make([]error, d.Len())
+	return newCache("", math.MaxInt64).decode(ctx, decoder, d, skip)
+}
+
+// decode is Decode, with the features in c.
+func (c *cache) decode(ctx context.Context, decoder encoder.Decoder, d Dataset, skip func(Skipped)) (Dataset, []encoder.Features, error) {
+	decoded, failed := make([]kept, d.Len()), make([]error, d.Len())
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
@@ -138,7 +149,19 @@ func Decode(ctx context.Context, decoder encoder.Decoder, d Dataset, skip func(S
 				if i >= d.Len() {
 					return
 				}
-				features[i], failed[i] = decoder.Decode(d.Raw[i])
+				raw, err := d.Item(i)
+				if err != nil {
+					failed[i] = err
+					continue
+				}
+				f, err := decoder.Decode(raw)
+				if err != nil {
+					failed[i] = err
+					continue
+				}
+				if decoded[i], err = c.keep(f); err != nil {
+					stop(err)
+				}
 			}
 		})
 	}
@@ -147,11 +170,11 @@ func Decode(ctx context.Context, decoder encoder.Decoder, d Dataset, skip func(S
 		return Dataset{}, nil, err
 	}
 	var items []int
-	var kept []encoder.Features
+	var good []kept
 	var first error
 	for i, err := range failed {
 		if err == nil {
-			items, kept = append(items, i), append(kept, features[i])
+			items, good = append(items, i), append(good, decoded[i])
 			continue
 		}
 		if first == nil {
@@ -161,11 +184,12 @@ func Decode(ctx context.Context, decoder encoder.Decoder, d Dataset, skip func(S
 			skip(Skipped{Path: d.IDs[i], Reason: err.Error()})
 		}
 	}
-	if len(items) == d.Len() {
-		return d, features, nil
-	}
 	if len(items) == 0 {
 		return Dataset{}, nil, fmt.Errorf("%w: none of %d items can be decoded, the first: %w", ErrDataset, d.Len(), first)
 	}
-	return d.Subset(items), kept, nil
+	features, err := c.place(good)
+	if err != nil || len(items) == d.Len() {
+		return d, features, err
+	}
+	return d.Subset(items), features, nil
 }

@@ -58,7 +58,7 @@ func IsManifest(file string) bool {
 	return false
 }
 
-// Manifest reads the pictures that a manifest lists into memory, in its order. An id is the path as listed, cleaned, with slashes; the classes are in
+// Manifest reads the pictures that a manifest lists, in its order, and holds as many in memory as Folder does. An id is the path as listed, cleaned, with slashes; the classes are in
 // lexical order. A row that cannot be understood is an error wrapping ErrDataset, as is a manifest without a picture.
 func Manifest(file string, part Rows) (Listed, error) {
 	rows, err := readManifest(file)
@@ -70,6 +70,7 @@ func Manifest(file string, part Rows) (Listed, error) {
 		return Listed{}, fmt.Errorf("%w: %s: %w", ErrDataset, file, err)
 	}
 	d, first, names := &out.Dataset, map[string]int{}, []string{}
+	var files reader
 	for _, r := range rows {
 		id := filepath.ToSlash(filepath.Clean(filepath.FromSlash(r.path)))
 		skip := func(err error) {
@@ -84,12 +85,12 @@ func Manifest(file string, part Rows) (Listed, error) {
 		if !filepath.IsAbs(path) {
 			path = filepath.Join(filepath.Dir(file), path)
 		}
-		raw, err := readItem(path, id)
+		raw, err := files.read(path, id)
 		if err != nil {
 			skip(err)
 			continue
 		}
-		d.IDs, d.Raw, names = append(d.IDs, id), append(d.Raw, raw), append(names, r.label)
+		d.IDs, d.Raw, d.Files, names = append(d.IDs, id), append(d.Raw, raw), append(d.Files, path), append(names, r.label)
 	}
 	if d.Len() == 0 {
 		return out, fmt.Errorf("%w: no picture in the %d rows of %s%s", ErrDataset, len(rows), file, firstOf(out.Skipped))

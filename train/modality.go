@@ -50,12 +50,16 @@ func modalityNamed(name string) (*modality, error) {
 }
 
 // modalityOf returns what most of the items looked at are.
-func modalityOf(d Dataset) string {
+func modalityOf(d Dataset) (string, error) {
 	count, seen := make([]int, len(modalities)), 0
 	for i := 0; i < d.Len(); i += max(1, d.Len()/inspected) {
 		seen++
+		raw, err := d.Item(i)
+		if err != nil {
+			return "", err
+		}
 		for k, m := range modalities {
-			if m.is != nil && m.is(d.Raw[i]) {
+			if m.is != nil && m.is(raw) {
 				count[k]++
 				break
 			}
@@ -63,16 +67,19 @@ func modalityOf(d Dataset) string {
 	}
 	for k, n := range count {
 		if 2*n > seen {
-			return modalities[k].name
+			return modalities[k].name, nil
 		}
 	}
-	return modalities[0].name
+	return modalities[0].name, nil
 }
 
 // inspect finds what the items are, unless modality says it, and chooses the size of their features.
 func inspect(d Dataset, name string) (encoder.Preprocessing, error) {
 	if name == "" {
-		name = modalityOf(d)
+		var err error
+		if name, err = modalityOf(d); err != nil {
+			return encoder.Preprocessing{}, err
+		}
 	}
 	m, err := modalityNamed(name)
 	if err != nil {
@@ -101,7 +108,11 @@ func inspectSounds(d Dataset) (encoder.Preprocessing, error) {
 	}
 	var frames []int
 	for i := 0; i < d.Len(); i += max(1, d.Len()/inspected) {
-		if f, err := decoder.Decode(d.Raw[i]); err == nil { // Decode reports it
+		raw, err := d.Item(i)
+		if err != nil {
+			return p, err
+		}
+		if f, err := decoder.Decode(raw); err == nil { // Decode reports it
 			frames = append(frames, f.Shape[1])
 		}
 	}

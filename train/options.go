@@ -51,6 +51,7 @@ type Options struct {
 
 	Base       *encoder.Model                              `json:"-"` // whose weights and preprocessing training starts from; only the last linear layer of Network may differ, and starts anew
 	Threads    int                                         `json:"-"` // 0 means one a core
+	Memory     int64                                       `json:"-"` // bytes of features to hold, above 0; those beyond go to a file without a name beside Checkpoint; 0 means DefaultMemory
 	Checkpoint string                                      `json:"-"` // file to write at every epoch and on cancellation; "" writes none
 	Resume     bool                                        `json:"-"` // go on from Checkpoint
 	Progress   func(Progress)                              `json:"-"` // called about twice a second and at the end of every epoch
@@ -201,7 +202,7 @@ func (o Options) Validate() error {
 		check("temperature", o.Temperature, minTemperature, maxTemperature), check("margin", o.Margin, 0.01, maxMargin), check("batch", float64(o.Batch), 4, 1<<14),
 		check("size", float64(o.Network.Input.Height), 1, encoder.MaxSide), check("epochs", float64(o.Epochs), 1, 100_000), check("rate", o.Rate, 1e-9, maxRate), check("decay", o.Decay, 0, 1), check("warmup", o.Warmup, 0, 0.9),
 		check("momentum", o.Momentum, 0, 0.999), check("ema", o.EMA, 0, 0.99999), check("accumulate", float64(o.Accumulate), 0, 1024), check("clip", o.Clip, 0, 1e6),
-		check("patience", float64(o.Patience), 0, 100_000),
+		check("patience", float64(o.Patience), 0, 100_000), check("memory", float64(o.Memory), 0, 1<<60),
 	); err != nil {
 		return err
 	}

@@ -71,7 +71,11 @@ func patchesOf(ctx context.Context, data, held Dataset, plan patchPlan, o Option
 	if err != nil {
 		return nil, err
 	}
-	for i, raw := range held.Raw {
+	for i := range held.Len() {
+		raw, err := held.Item(i)
+		if err != nil {
+			return nil, err
+		}
 		h, err := e.Heat(ctx, raw)
 		switch {
 		case ctx.Err() != nil:
@@ -91,7 +95,11 @@ func patchesOf(ctx context.Context, data, held Dataset, plan patchPlan, o Option
 func patchScale(d Dataset) (float64, error) {
 	var sides []int
 	for i := 0; i < d.Len(); i += max(1, d.Len()/inspected) {
-		if s, err := encoder.Probe(d.Raw[i]); err == nil {
+		raw, err := d.Item(i)
+		if err != nil {
+			return 0, err
+		}
+		if s, err := encoder.Probe(raw); err == nil {
 			sides = append(sides, max(s.Height, s.Width))
 		}
 	}
@@ -114,7 +122,11 @@ func surfacesOf(ctx context.Context, d Dataset, scale float64) ([]*encoder.Surfa
 			return nil, context.Cause(ctx)
 		}
 		at := i * d.Len() / n
-		s, err := encoder.NewSurface(d.Raw[at], scale)
+		raw, err := d.Item(at)
+		if err != nil {
+			return nil, err
+		}
+		s, err := encoder.NewSurface(raw, scale)
 		if errors.Is(err, encoder.ErrInput) {
 			continue
 		}

@@ -33,18 +33,21 @@ type Record struct {
 
 // model measures and records the result of a finished run.
 func (r *run) model(ctx context.Context) (*encoder.Model, error) {
-	rec := Record{DataHash: r.data.Hash(), Items: r.data.Len(), Validation: r.validation.Len(), Classes: r.data.Classes, Options: r.Options, Curve: r.curve}
+	data, held, given, err := r.hashes()
+	if err != nil {
+		return nil, err
+	}
+	rec := Record{DataHash: data, Items: r.data.Len(), Validation: r.validation.Len(), Classes: r.data.Classes, Options: r.Options, Curve: r.curve}
 	if r.before != nil {
-		rec.DataHash, rec.Stages = r.before.hash(r.data), r.before.stages
+		rec.DataHash, rec.Stages = given, r.before.stages
 	}
 	weights := r.modelWeights()
 	if r.Patience > 0 {
 		rec.Best, weights = r.bestEpoch(), r.best
 	}
 	if r.validation.Len() > 0 {
-		rec.ValidationHash = r.validation.Hash()
+		rec.ValidationHash = held
 	}
-	var err error
 	if rec.Metrics, err = r.measure(ctx, weights); err != nil {
 		return nil, err
 	}

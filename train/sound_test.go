@@ -228,7 +228,7 @@ func TestFolderOfSounds(t *testing.T) {
 	if want := []string{"a/1.wav", "a/2.bin"}; !slices.Equal(d.IDs, want) || len(skipped) != 2 {
 		t.Errorf("took %v, want %v; skipped %v", d.IDs, want, skipped)
 	}
-	if m := modalityOf(d); m != encoder.ModalityAudio {
-		t.Errorf("a folder of sounds is of modality %s", m)
+	if m, err := modalityOf(d); err != nil || m != encoder.ModalityAudio {
+		t.Errorf("a folder of sounds is of modality %s, error %v", m, err)
 	}
 }

@@ -62,15 +62,6 @@ func (b *before) table() []float32 {
 	return t
 }
 
-// hash returns the hash of the data as it was given, "" for a first stage.
-func (b *before) hash(d Dataset) string {
-	if b == nil {
-		return ""
-	}
-	d.Labels = b.given
-	return d.Hash()
-}
-
 // inStages trains a stage after the other, on what r has read, and returns the model of the last.
 func (r *run) inStages(ctx context.Context, stages []Options) (*encoder.Model, error) {
 	last := stages[len(stages)-1]

@@ -1,12 +1,14 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/akin-search/akin/encoder"
@@ -18,11 +20,12 @@ import (
 // part is labelled is trained on in stages, see LossPropagate.
 //
 // On cancellation of ctx it stops between two steps, writes the checkpoint if there is to be one, and returns the cause.
-func Run(ctx context.Context, data, validation Dataset, o Options) (*encoder.Model, error) {
+func Run(ctx context.Context, data, validation Dataset, o Options) (m *encoder.Model, err error) {
 	r, stages, err := newDecidedRun(ctx, data, validation, o)
 	if err != nil {
 		return nil, err
 	}
+	defer func() { err = errors.Join(err, r.cache.Close()) }()
 	return r.inStages(ctx, stages)
 }
 
@@ -57,11 +60,11 @@ func newDecidedRun(ctx context.Context, data, validation Dataset, o Options) (*r
 	}
 	if o.Augmentation == nil {
 		if o.Augmentation, err = r.chooseAugmentation(ctx); err != nil {
-			return nil, nil, err
+			return nil, nil, errors.Join(err, r.cache.Close())
 		}
 		stages = o.stages()
 		if err := settle(stages, data, pre.Size); err != nil {
-			return nil, nil, err
+			return nil, nil, errors.Join(err, r.cache.Close())
 		}
 	}
 	r.Options = stages[len(stages)-1]
@@ -113,6 +116,7 @@ type run struct {
 	pre              encoder.Preprocessing
 	features         []encoder.Features
 	held             []encoder.Features // of validation
+	cache            *cache             // has the features
 	around           []float32          // what surrounds the pictures
 	sampler          Sampler
 	dev              kernel.Device
@@ -154,14 +158,24 @@ func newRun(ctx context.Context, data, validation Dataset, pre encoder.Preproces
 	if err != nil {
 		return nil, err
 	}
-	if r.data, r.features, err = Decode(ctx, decoder, data, o.Skip); err != nil {
+	dir := "" // the system's own
+	if o.Checkpoint != "" {
+		dir = filepath.Dir(o.Checkpoint)
+	}
+	r.cache = newCache(dir, cmp.Or(o.Memory, DefaultMemory))
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, r.cache.Close())
+		}
+	}()
+	if r.data, r.features, err = r.cache.decode(ctx, decoder, data, o.Skip); err != nil {
 		return nil, err
 	}
 	if n := r.data.Len(); 2*n < data.Len() {
 		return nil, fmt.Errorf("%w: %d of %d items cannot be decoded: is it the right folder?", ErrDataset, data.Len()-n, data.Len())
 	}
 	if r.validation = validation; validation.Len() > 0 {
-		if r.validation, r.held, err = Decode(ctx, decoder, validation, o.Skip); err != nil {
+		if r.validation, r.held, err = r.cache.decode(ctx, decoder, validation, o.Skip); err != nil {
 			return nil, err
 		}
 	}
@@ -278,13 +292,32 @@ func (r *run) equip(saved *checkpoint) error {
 // batchesAStep returns how many batches are gathered into a step of the optimiser.
 func (o Options) batchesAStep() int { return max(1, o.Accumulate) }
 
+// hashes returns those of the data, of the validation items, and of the data with the labels given where it has more.
+func (r *run) hashes() (data, held, given string, err error) {
+	if data, err = r.data.Hash(); err != nil {
+		return
+	}
+	if held, err = r.validation.Hash(); err != nil || r.before == nil {
+		return
+	}
+	d := r.data
+	d.Labels = r.before.given
+	given, err = d.Hash()
+	return
+}
+
 // fingerprintOf identifies everything that the result depends on.
 func (r *run) fingerprintOf() (string, error) {
-	b, err := json.Marshal(struct {
+	of := struct {
 		Options    Options
 		Data, Held string
 		Given      string `json:",omitempty"` // the data with the labels given, where Data has more
-	}{r.Options, r.data.Hash(), r.validation.Hash(), r.before.hash(r.data)})
+	}{Options: r.Options}
+	var err error
+	if of.Data, of.Held, of.Given, err = r.hashes(); err != nil {
+		return "", err
+	}
+	b, err := json.Marshal(of)
 	if err != nil {
 		return "", fmt.Errorf("train: fingerprint: %w", err)
 	}

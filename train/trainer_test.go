@@ -79,7 +79,7 @@ func TestRunLearns(t *testing.T) {
 			if err := json.Unmarshal(m.Record, &rec); err != nil {
 				t.Fatal(err)
 			}
-			if len(rec.Curve) != o.Epochs || rec.DataHash != d.Hash() || rec.Items != d.Len() || rec.Options.Loss != loss {
+			if len(rec.Curve) != o.Epochs || rec.DataHash != hashOf(t, d) || rec.Items != d.Len() || rec.Options.Loss != loss {
 				t.Fatalf("record %+v", rec)
 			}
 			last := rec.Curve[o.Epochs-1]

@@ -125,6 +125,9 @@ func newTuning(ctx context.Context, data, validation Dataset, o TuneOptions) (*t
 	if err != nil {
 		return nil, err
 	}
+	if err := r.cache.Close(); err != nil { // each trial decodes for itself
+		return nil, err
+	}
 	t.resolved = r.Options
 	t.rungs = rungs(t.resolved.Epochs, o.Trials)
 	t.trials = t.draw()

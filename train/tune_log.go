@@ -50,12 +50,20 @@ const tuneFormat = 1
 
 // header identifies everything that the steps depend on. The budget may be another when it goes on.
 func (t *tuning) header() (tuneHeader, error) {
+	data, err := t.data.Hash()
+	if err != nil {
+		return tuneHeader{}, err
+	}
+	held, err := t.validation.Hash()
+	if err != nil {
+		return tuneHeader{}, err
+	}
 	b, err := json.Marshal(struct {
 		Options    Options
 		Rungs      []int
 		Settings   []Settings
 		Data, Held string
-	}{t.resolved, t.rungs, t.trials, t.data.Hash(), t.validation.Hash()})
+	}{t.resolved, t.rungs, t.trials, data, held})
 	if err != nil {
 		return tuneHeader{}, fmt.Errorf("train: fingerprint of the tuning: %w", err)
 	}

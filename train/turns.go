@@ -27,8 +27,9 @@ func (d Dataset) turned() Dataset {
 			if l != Unlabelled {
 				l += q * classes
 			}
-			t.IDs, t.Raw, t.Labels = append(t.IDs, name(d.IDs[i])), append(t.Raw, d.Raw[i]), append(t.Labels, l)
+			t.IDs, t.Labels = append(t.IDs, name(d.IDs[i])), append(t.Labels, l)
 		}
+		t.Raw, t.Files = append(t.Raw, d.Raw...), append(t.Files, d.Files...)
 		for _, c := range d.Classes {
 			t.Classes = append(t.Classes, name(c))
 		}

@@ -184,7 +184,11 @@ func (in *ingester) fill(ctx context.Context, d train.Dataset) error {
 		}
 		points := make([]index.Point, chunk.Len())
 		for i := range points {
-			points[i] = index.Point{ID: chunk.IDs[i], Vector: vectors[i], Label: chunk.Label(i), Raw: chunk.Raw[i]}
+			raw, err := chunk.Item(i)
+			if err != nil {
+				return err
+			}
+			points[i] = index.Point{ID: chunk.IDs[i], Vector: vectors[i], Label: chunk.Label(i), Raw: raw}
 		}
 		began := time.Now()
 		if err := in.collection.Upsert(ctx, points); err != nil {

@@ -65,6 +65,9 @@ that --holdout decides how small an alpha can be. It sees light, not colour.
 
 --config takes a JSON file of options, as a model's record has them; flags go before it.
 
+The data may be larger than memory: a gigabyte of files stays there, the others are read when they are wanted, and what is made of them for
+the network goes to disk beyond --max-memory.
+
 Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it to the same result.`,
 		Example: `  akin train --data photos/                       # photos/CLASS/*.jpg
   akin train --data scans/ --loss ntxent          # no labels needed
@@ -105,6 +108,7 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 	f.StringVar(&config, "config", "", "JSON file of training options")
 	f.BoolVar(&robust, "robust", false, "corrupt half of the views (noise, blur, occlusion, contrast, shift, rotation, bending), for pictures worse than those of the training")
 	f.BoolVar(&patches, "patches", false, "also learn to find small defects on surfaces, from pictures of good parts alone: akin score then judges by them, and draws heat maps")
+	f.Var((*byteCount)(&o.Memory), "max-memory", "of the data as the network sees it, as in 2GiB or 800MiB: what is beyond it lies in a file without a name beside the model; 0 means 4GiB")
 	f.BoolVar(&o.Resume, "resume", false, "go on from the checkpoint")
 	f.BoolVar(&force, "force", false, "replace the model; collections of the old one can then no longer be searched")
 	c.RunE = func(c *cobra.Command, _ []string) error {

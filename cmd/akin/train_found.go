@@ -10,21 +10,28 @@ import (
 	"github.com/akin-search/akin/train"
 )
 
-// dataFound says what sounds and pictures a data set has.
+// dataFound says what sounds and pictures a data set has: those of its items that are held in memory.
 func dataFound(d train.Dataset) string {
+	if held := slices.IndexFunc(d.Raw, func(raw []byte) bool { return raw == nil }); held >= 0 {
+		return fmt.Sprintf("%d files, more than memory is to hold; the first %d are %s", d.Len(), held, foundIn(d.Raw[:held]))
+	}
+	return foundIn(d.Raw)
+}
+
+func foundIn(items [][]byte) string {
 	count, sounds := map[string]int{}, 0
-	for _, raw := range d.Raw {
+	for _, raw := range items {
 		if name := encoder.SoundFormat(raw); name != "" {
 			count[name]++
 			sounds++
 		}
 	}
 	if sounds == 0 {
-		return pictures(d)
+		return pictures(items)
 	}
 	text := fmt.Sprintf("%d sounds (%s)", sounds, counts(count))
-	if sounds < d.Len() {
-		text += "; " + pictures(d)
+	if sounds < len(items) {
+		text += "; " + pictures(items)
 	}
 	return text
 }
@@ -38,12 +45,12 @@ func counts(of map[string]int) string {
 	return strings.Join(list, ", ")
 }
 
-// pictures says what pictures a data set has: formats, sizes and colours, by their headers.
-func pictures(d train.Dataset) string {
+// pictures says what pictures there are: formats, sizes and colours, by their headers.
+func pictures(items [][]byte) string {
 	count := map[string]int{}
 	var least, most encoder.Size
 	grey, probed := 0, 0
-	for _, raw := range d.Raw {
+	for _, raw := range items {
 		s, err := encoder.Probe(raw)
 		if err != nil {
 			continue // training says why it leaves it out
@@ -59,7 +66,7 @@ func pictures(d train.Dataset) string {
 		}
 	}
 	if probed == 0 {
-		return fmt.Sprintf("%d items, none of them a picture", d.Len())
+		return fmt.Sprintf("%d items, none of them a picture", len(items))
 	}
 	size := fmt.Sprintf("%d×%d", least.Width, least.Height)
 	if least != most {
