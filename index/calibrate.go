@@ -37,8 +37,7 @@ func (c *Collection) Calibrate(ctx context.Context) error {
 	if err := c.fit(ctx, c.store.opt.Threads); err != nil {
 		return fmt.Errorf("collection %q: calibrating: %w", c.name, err)
 	}
-	c.resetWatch()
-	return nil
+	return c.resetWatch()
 }
 
 // fit makes the detector of what is stored.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"testing"
 )
@@ -166,6 +167,27 @@ func TestWatch(t *testing.T) {
 	if w := c.Watched(); w.Judged != 0 || w.Drift.Alarm {
 		t.Errorf("after calibrating: %+v", w)
 	}
+	see(strangers)
+	want := c.Watched()
+	must(t, s.Close())
+	s = openStore(t, dir)
+	c = collectionOf(t, s, "c")
+	if w := c.Watched(); !w.Drift.Alarm || !reflect.DeepEqual(w, want) {
+		t.Errorf("after a restart: %+v, want %+v", w, want)
+	}
+	must(t, c.Calibrate(ctx))
+	see(labeled(r, centers, 4, 500, 0.4))
+	ranks := slices.Concat(c.watch.ranks.blocks...)
+	want = c.Watched()
+	must(t, s.Close())
+	s = openStore(t, dir)
+	c = collectionOf(t, s, "c")
+	if w := c.Watched(); w.Judged != 500 || w.Drift.Alarm || !reflect.DeepEqual(w, want) {
+		t.Errorf("after calibrating and a restart: %+v, want %+v", w, want)
+	}
+	if c.watch.ranks == nil || !slices.Equal(slices.Concat(c.watch.ranks.blocks...), ranks) || len(ranks) != 620 {
+		t.Errorf("the scores of before are not among the ranks, of %d", len(ranks))
+	}
 	must(t, s.Close())
 	for _, bad := range []float64{-1, 1, math.NaN(), math.Inf(1)} {
 		if _, err := Open(dir, StoreOptions{DriftTime: bad}); !errors.Is(err, ErrInvalid) {
@@ -250,5 +272,32 @@ func TestDeviations(t *testing.T) {
 	}
 	if got, err := c.Deviations(ctx, []float32{0, 10, 6}, 9); err != nil || len(got) != 3 || got[0].Component != 2 || got[0].Z < 100 {
 		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// TestWatchRecord: a damaged record is refused, whatever is wrong with it, and a killed process has what was stored before.
+func TestWatchRecord(t *testing.T) {
+	w := &watch{judged: 5, alarms: [3]uint64{1, 2, 5}, sequence: 9, ranks: newRanked([]float64{-1, 0, 0, 2})}
+	w.drift.seen, w.drift.alarmAt, w.drift.r[3] = 4, 3, 0.25
+	content := w.content(nil)
+	got, err := readWatch(content)
+	must(t, err)
+	if got.judged != 5 || got.alarms != w.alarms || got.sequence != 9 || got.drift != w.drift || !slices.Equal(got.ranks.blocks[0], []float64{-1, 0, 0, 2}) {
+		t.Errorf("%+v", got)
+	}
+	scores := len(content) - 32
+	for what, change := range map[string]func(b []byte) []byte{
+		"cut":                    func(b []byte) []byte { return b[:scores-1] },
+		"a score cut":            func(b []byte) []byte { return b[:len(b)-3] },
+		"more alarms than seen":  func(b []byte) []byte { b[8] = 6; return b },
+		"watched but not judged": func(b []byte) []byte { b[32] = 6; return b },
+		"alarm after the end":    func(b []byte) []byte { b[40] = 5; return b },
+		"negative statistic":     func(b []byte) []byte { b[48+7] = 0x80; b[48] = 1; return b },
+		"scores out of order":    func(b []byte) []byte { return append(b, make([]byte, 8)...) },
+		"not a number":           func(b []byte) []byte { return append(b, 1, 0, 0, 0, 0, 0, 0xf8, 0x7f) },
+	} {
+		if _, err := readWatch(change(slices.Clone(content))); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("%s: error %v", what, err)
+		}
 	}
 }

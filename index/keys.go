@@ -21,6 +21,7 @@ import (
 //	h NUMBER ID                     a point that is kept aside (aside.go)
 //	d NUMBER                        the detector
 //	e NUMBER                        the curve of recall over ef
+//	w NUMBER                        what is known of the verdicts (watch_record.go)
 //	m NUMBER                        the manifest of the snapshot
 //	s NUMBER …                      a chunk of a snapshot of manifest version 1; deleted when it is found
 const (
@@ -37,12 +38,13 @@ const (
 	recordAside    = 'h'
 	recordDetector = 'd'
 	recordCurve    = 'e'
+	recordWatch    = 'w'
 	recordManifest = 'm'
 	recordChunk    = 's'
 )
 
 // recordsOfCollection are the prefixes that a NUMBER follows.
-var recordsOfCollection = []byte{recordPoint, recordRaw, recordAside, recordSequence, recordDetector, recordCurve, recordManifest, recordChunk}
+var recordsOfCollection = []byte{recordPoint, recordRaw, recordAside, recordSequence, recordDetector, recordCurve, recordWatch, recordManifest, recordChunk}
 
 func numberKey(prefix byte, number uint32) []byte {
 	return appendNumber(make([]byte, 0, 5), prefix, number)

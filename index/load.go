@@ -35,6 +35,9 @@ func (c *Collection) load(txn *badger.Txn) error {
 	if err := c.loadCurve(txn); err != nil {
 		return err
 	}
+	if err := c.loadWatch(txn); err != nil {
+		return err
+	}
 	o := c.record.Config.options(c.store.opt.Threads)
 	o.SetDefaults()
 	if err := o.Validate(); err != nil {

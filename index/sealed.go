@@ -24,6 +24,7 @@ import (
 //	          2  2026-11  clusters, covariance, choice of the score, calibration by class (detector_codec.go)
 //	aside     1  2026-11  role, label and vector of a point that no search finds (aside.go)
 //	curve     1  2026-11  JSON of recall over ef, by k (curve.go)
+//	watch     1  2026-11  counts of verdicts, drift, and the scores that others are ranked among (watch_record.go)
 type recordKind byte
 
 const (
@@ -36,6 +37,7 @@ const (
 	kindDetector recordKind = 'D'
 	kindCurve    recordKind = 'E'
 	kindAside    recordKind = 'H'
+	kindWatch    recordKind = 'W'
 )
 
 // version is what this akin writes of a kind.

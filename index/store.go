@@ -68,6 +68,7 @@ type Store struct {
 
 	compacting *background
 	fitting    *background // detectors, after their points
+	watching   *background // storing what is known of verdicts
 	fits       sync.Mutex  // held by the one that fits
 }
 
@@ -113,7 +114,7 @@ func Open(dir string, o StoreOptions) (*Store, error) {
 		return nil, fmt.Errorf("store %q: %w", dir, err)
 	}
 	s := &Store{dir: dir, db: db, opt: o, collections: map[string]*Collection{}, measuring: newBackground(1), shadowing: newBackground(shadowWorkers),
-		compacting: newBackground(1), fitting: newBackground(fitWaiting),
+		compacting: newBackground(1), fitting: newBackground(fitWaiting), watching: newBackground(fitWaiting),
 		budget: budget{limit: o.MaxMemory, used: map[*Collection]int64{}}}
 	if err := s.load(); err != nil {
 		return nil, errors.Join(fmt.Errorf("store %q: %w", dir, err), db.Close())
@@ -349,12 +350,16 @@ func (s *Store) Close() error {
 	s.shadowing.cancel()
 	s.compacting.cancel()
 	s.fitting.cancel()
+	s.watching.cancel()
 	if !s.gate.close() {
 		return nil
 	}
 	var errs []error
 	for _, name := range s.Names() {
 		c := s.collections[name]
+		if err := c.storeWatch(); err != nil {
+			errs = append(errs, fmt.Errorf("collection %q: %w", name, err))
+		}
 		if err := c.writeSnapshot(context.Background()); err != nil {
 			errs = append(errs, fmt.Errorf("collection %q: %w", name, err))
 		}

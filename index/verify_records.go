@@ -95,6 +95,14 @@ func (v *verifier) collection(ctx context.Context, c *Collection, o Options, txn
 	if _, err := getSealed(txn, numberKey(recordCurve, number), kindCurve); err != nil {
 		v.remake(c, "its curve of recall cannot be read", err, recordCurve)
 	}
+	watched, err := getSealed(txn, numberKey(recordWatch, number), kindWatch)
+	if err == nil && watched != nil {
+		_, err = readWatch(watched)
+	}
+	if err != nil {
+		v.sweep = append(v.sweep, numberKey(recordWatch, number))
+		v.found(Finding{Collection: c.name, What: fmt.Sprintf("what is known of its verdicts cannot be read: %v", err), Mended: true, Mend: "deleted; counting begins anew"})
+	}
 	var g *graph
 	if o.Engine == EngineGraph {
 		if g, err = c.readSnapshot(txn, o); err != nil {

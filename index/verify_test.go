@@ -89,6 +89,9 @@ func TestVerifyMends(t *testing.T) {
 		"curve": {func(_ string, c *Collection, txn *badger.Txn) error {
 			return txn.Set(numberKey(recordCurve, c.record.Number), []byte("x"))
 		}, "curve of recall"},
+		"watch": {func(_ string, c *Collection, txn *badger.Txn) error {
+			return txn.Set(numberKey(recordWatch, c.record.Number), []byte("x"))
+		}, "known of its verdicts"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()

@@ -3,24 +3,30 @@ package index
 import (
 	"math/rand/v2"
 	"sync"
+	"time"
 )
 
 // The promise of a detector is watched where it is used: how many of those judged are called anomalies, and whether their
-// p-values still are what they are for data like the known. Both are of the time since the store was opened, or the collection
-// was calibrated by Calibrate.
+// p-values still are what they are for data like the known. Both are of the time since the collection was calibrated by Calibrate, beyond
+// restarts (watch_record.go).
 
 // watchAlphas are the false-alarm rates that are watched.
 var watchAlphas = [...]float64{0.01, 0.05, 0.1}
 
 // watch is what a collection knows of the verdicts that it was told.
 type watch struct {
-	mu     sync.Mutex
-	judged uint64
-	alarms [len(watchAlphas)]uint64
-	drift  drift
-	of     *Detector // whose calibration scores ranks began with
-	ranks  *ranked
-	coin   *rand.Rand
+	storing sync.Mutex // one record after the other; taken before mu, and before the collection's
+
+	mu       sync.Mutex
+	judged   uint64
+	alarms   [len(watchAlphas)]uint64
+	drift    drift
+	of       *Detector // whose calibration scores ranks began with
+	sequence uint64    // of it
+	ranks    *ranked
+	coin     *rand.Rand
+	changed  bool      // since it was stored
+	stored   time.Time // or began to be
 }
 
 // WatchStats is what is known of the verdicts of a collection.
@@ -62,9 +68,10 @@ func (c *Collection) Watch(d *Detector, v Verdict) {
 		w.reset(c)
 	}
 	if w.of != d { // it followed the points: scores of before are not comparable
-		w.of, w.ranks = d, newRanked(d.scores)
+		w.of, w.sequence, w.ranks = d, d.sequence, newRanked(d.scores)
 	}
 	w.judged++
+	w.changed = true
 	for i, alpha := range watchAlphas {
 		if v.PValue <= alpha {
 			w.alarms[i]++
@@ -72,21 +79,25 @@ func (c *Collection) Watch(d *Detector, v Verdict) {
 	}
 	greater, equal := w.ranks.rank(v.Score)
 	u := (float64(w.coin.Uint64()>>12) + 0.5) * 0x1p-52
+	before := w.drift.alarmAt
 	w.drift.step((float64(greater) + u*float64(equal+1)) / float64(w.ranks.n+1))
 	w.ranks.add(v.Score)
+	w.due(c, w.drift.alarmAt != before)
 }
 
 // reset forgets all. The caller holds w.mu.
 func (w *watch) reset(c *Collection) {
-	w.judged, w.alarms, w.of, w.ranks = 0, [len(watchAlphas)]uint64{}, nil, nil
+	w.judged, w.alarms, w.of, w.ranks, w.changed = 0, [len(watchAlphas)]uint64{}, nil, nil, true
 	w.drift = drift{limit: c.store.opt.DriftTime}
 	w.coin = rand.New(rand.NewPCG(c.record.Config.Seed, 1))
 }
 
-func (c *Collection) resetWatch() {
+// resetWatch forgets all, on disk too.
+func (c *Collection) resetWatch() error {
 	c.watch.mu.Lock()
-	defer c.watch.mu.Unlock()
 	c.watch.reset(c)
+	c.watch.mu.Unlock()
+	return c.storeWatch()
 }
 
 // Watched returns what Watch was told.
