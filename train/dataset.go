@@ -38,7 +38,7 @@ func (d Dataset) Item(i int) ([]byte, error) {
 	}
 	raw, err := os.ReadFile(d.Files[i])
 	if err != nil {
-		return nil, fmt.Errorf("%w: item %s has been read before, and is gone: %w", ErrDataset, d.IDs[i], err)
+		return nil, fmt.Errorf("%w: item %s: %w", ErrDataset, d.IDs[i], err)
 	}
 	return raw, nil
 }

@@ -10,8 +10,11 @@ import (
 	"slices"
 )
 
+// labelHeading has the names that a column of files may have, and then those of a column of classes.
+var labelHeading = []string{"file", "path", "class", "label"}
+
 // WithLabels returns d with the labels of a CSV file in place of its own: lines of an item's id (in a folder the slash path relative to
-// it) and its class. Items that the file does not name, or with an empty class, are unlabelled. A first line "file,class" is a heading. The
+// it) and its class. Items that the file does not name, or with an empty class, are unlabelled. A first line of "file" or "path", and "class" or "label" is a heading. The
 // classes are those that occur, sorted. A line that is broken, names no item, or names one again is an error wrapping ErrDataset.
 func (d Dataset) WithLabels(path string) (Dataset, error) {
 	f, err := os.Open(path)
@@ -36,11 +39,14 @@ func (d Dataset) WithLabels(path string) (Dataset, error) {
 		if err != nil {
 			return Dataset{}, fmt.Errorf("%w: %s: %w; want lines of file,class", ErrDataset, path, err)
 		}
-		if first && fields[0] == "file" && fields[1] == "class" {
+		if first && slices.Contains(labelHeading[:2], fields[0]) && slices.Contains(labelHeading[2:], fields[1]) {
 			continue
 		}
 		line, _ := r.FieldPos(0)
 		i, known := at[fields[0]]
+		if !known && first {
+			return Dataset{}, fmt.Errorf("%w: %s, line %d: there is no item %q; the items are named like %q; write a heading as file,class", ErrDataset, path, line, fields[0], d.IDs[0])
+		}
 		if !known {
 			return Dataset{}, fmt.Errorf("%w: %s, line %d: there is no item %q; the items are named like %q", ErrDataset, path, line, fields[0], d.IDs[0])
 		}

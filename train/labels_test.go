@@ -18,11 +18,13 @@ func TestWithLabels(t *testing.T) {
 	}{
 		"file,class\n2.png,cat\na/1.png,ape\n":            {labels: []int{0, 1, Unlabelled, Unlabelled}, classes: []string{"ape", "cat"}},
 		"\"odd,name.png\",cat\r\n2.png,\r\n3.png,cat\r\n": {labels: []int{Unlabelled, Unlabelled, 0, 0}, classes: []string{"cat"}},
-		"":                             {labels: []int{Unlabelled, Unlabelled, Unlabelled, Unlabelled}, classes: []string{}},
-		"2.png,cat\n5.png,cat\n":       {fault: `line 2: there is no item "5.png"; the items are named like "a/1.png"`},
-		"2.png,cat\n3.png,ape\n2.png,": {fault: `names item "2.png" in line 1 and again in line 3`},
-		"2.png;cat\n":                  {fault: "wrong number of fields"},
-		"2.png,\"cat\n":                {fault: "want lines of file,class"},
+		"path,label\n2.png,cat\n":                         {labels: []int{Unlabelled, 0, Unlabelled, Unlabelled}, classes: []string{"cat"}},
+		"name,kind\n2.png,cat\n":                          {fault: `line 1: there is no item "name"; the items are named like "a/1.png"; write a heading as file,class`},
+		"":                                                {labels: []int{Unlabelled, Unlabelled, Unlabelled, Unlabelled}, classes: []string{}},
+		"2.png,cat\n5.png,cat\n":                          {fault: `line 2: there is no item "5.png"; the items are named like "a/1.png"`},
+		"2.png,cat\n3.png,ape\n2.png,":                    {fault: `names item "2.png" in line 1 and again in line 3`},
+		"2.png;cat\n":                                     {fault: "wrong number of fields"},
+		"2.png,\"cat\n":                                   {fault: "want lines of file,class"},
 	} {
 		path := filepath.Join(t.TempDir(), "labels.csv")
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {

@@ -14,7 +14,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/akin-search/akin/encoder"
 	"github.com/akin-search/akin/index"
 	"github.com/akin-search/akin/train"
 )
@@ -37,6 +36,9 @@ type verdict struct {
 	Heatmap      string  `json:"heatmap,omitempty"` // file
 	Box          *box    `json:"box,omitempty"`     // around the worst place, of a model with patches
 }
+
+// scorePart is how many files are embedded together.
+const scorePart = 256
 
 // exitAnomalies is the exit code of akin score when it found some.
 const exitAnomalies = exitCode(3)
@@ -90,31 +92,27 @@ Exit code: 0 when nothing is an anomaly, 3 when something is, 1 when something w
 			return err
 		}
 		out, failed := make([]scored, 0, len(files)), 0
-		// judged scores all files by j, whose calibration supports alphas from low up.
-		judged := func(j judge, low float64, n int) error {
+		// judged scores all files by j, so many at once; its calibration of n items supports alphas from low up.
+		judged := func(j judge, part int, low float64, n int) error {
 			if !c.Flags().Changed("alpha") && alpha < low {
 				a.status("alpha is %.2g: the %d calibration items support no smaller one", low, n)
 				alpha = low
 			}
 			shown := time.Now()
-			for i, file := range files {
-				var v *verdict
-				raw, err := os.ReadFile(file)
-				if err == nil {
-					v, err = j(c.Context(), file, raw, alpha)
-					if err != nil && (c.Context().Err() != nil || !errors.Is(err, encoder.ErrInput)) {
-						return err
+			for files := range slices.Chunk(files, part) {
+				verdicts, err := j(c.Context(), files, alpha)
+				if err != nil {
+					return err
+				}
+				for _, v := range verdicts {
+					if v.verdict == nil {
+						failed++
 					}
 				}
-				if err != nil {
-					failed++
-					out = append(out, scored{File: file, Error: err.Error()})
-					continue
-				}
-				out = append(out, scored{File: file, verdict: v})
-				if time.Since(shown) > 2*time.Second && i+1 < len(files) {
+				out = append(out, verdicts...)
+				if time.Since(shown) > 2*time.Second && len(out) < cap(out) {
 					shown = time.Now()
-					a.status("scored %d of %d", i+1, len(files))
+					a.status("scored %d of %d", len(out), cap(out))
 				}
 			}
 			if c.Flags().Changed("fdr") {
@@ -127,14 +125,14 @@ Exit code: 0 when nothing is an anomaly, 3 when something is, 1 when something w
 			if p.Calibration() == 0 {
 				return fmt.Errorf("%w: no picture calibrates the patches of %s: train it with a --holdout above 0", index.ErrNotCalibrated, w.modelPath())
 			}
-			err = judged(p.judge, p.MinAlpha(), p.Calibration())
+			err = judged(p.judge, 1, p.MinAlpha(), p.Calibration())
 		} else {
 			err = w.withCollection(a, e.ModelID(), func(col *index.Collection) error {
 				det := col.Detector()
 				if det == nil {
 					return fmt.Errorf("%w: collection %q has no detector: run akin ingest with a --holdout above 0", index.ErrNotCalibrated, col.Name())
 				}
-				return judged(clusterJudge(e, det), det.MinAlpha(), det.Calibration())
+				return judged(clusterJudge(e, det), scorePart, det.MinAlpha(), det.Calibration())
 			})
 		}
 		if err != nil {

@@ -11,23 +11,45 @@ import (
 
 	"github.com/akin-search/akin/encoder"
 	"github.com/akin-search/akin/index"
+	"github.com/akin-search/akin/train"
 )
 
-// judge gives the verdict on a file at an alpha. An error that is the file's alone wraps encoder.ErrInput.
-type judge func(ctx context.Context, file string, raw []byte, alpha float64) (*verdict, error)
+// judge gives the verdicts on files at an alpha, in their order; one that cannot be read or decoded has its error in place of a verdict.
+type judge func(ctx context.Context, files []string, alpha float64) ([]scored, error)
 
 // clusterJudge judges by the clusters of a collection.
 func clusterJudge(e *encoder.Encoder, det *index.Detector) judge {
-	return func(ctx context.Context, _ string, raw []byte, alpha float64) (*verdict, error) {
-		v, err := e.Encode(ctx, raw)
+	return func(ctx context.Context, files []string, alpha float64) ([]scored, error) {
+		out, at := make([]scored, len(files)), map[string][]int{} // a file may be named twice
+		d := train.Dataset{IDs: files, Files: files, Raw: make([][]byte, len(files)), Labels: make([]int, len(files))}
+		for i, file := range files {
+			out[i].File, at[file] = file, append(at[file], i)
+		}
+		kept, features, err := train.Decode(ctx, e.Decoder(), d, func(s train.Skipped) {
+			for _, i := range at[s.Path] {
+				out[i].Error = s.Reason
+			}
+		})
+		if err != nil {
+			if errors.Is(err, train.ErrDataset) { // none of them can be decoded, which they say themselves
+				err = nil
+			}
+			return out, err
+		}
+		vectors, err := e.EncodeFeatures(ctx, features)
 		if err != nil {
 			return nil, err
 		}
-		d, err := det.Verdict(ctx, v[0], alpha)
-		if err != nil {
-			return nil, err
+		for i, v := range vectors {
+			d, err := det.Verdict(ctx, v, alpha)
+			if err != nil {
+				return nil, err
+			}
+			for _, i := range at[kept.IDs[i]] {
+				out[i].verdict = &verdict{IsAnomaly: d.Anomaly, Score: d.Score, PValue: d.PValue, ClassPValue: d.ClassPValue, Threshold: d.Threshold, Alpha: alpha, NearestClass: d.NearestClass}
+			}
 		}
-		return &verdict{IsAnomaly: d.Anomaly, Score: d.Score, PValue: d.PValue, ClassPValue: d.ClassPValue, Threshold: d.Threshold, Alpha: alpha, NearestClass: d.NearestClass}, nil
+		return out, nil
 	}
 }
 
@@ -49,7 +71,25 @@ type patchJudge struct {
 	drawn    map[string]string // file of the map → of the picture
 }
 
-func (j patchJudge) judge(ctx context.Context, file string, raw []byte, alpha float64) (*verdict, error) {
+func (j patchJudge) judge(ctx context.Context, files []string, alpha float64) ([]scored, error) {
+	out := make([]scored, len(files))
+	for i, file := range files {
+		out[i].File = file
+		raw, err := os.ReadFile(file)
+		if err == nil {
+			out[i].verdict, err = j.one(ctx, file, raw, alpha)
+			if err != nil && (ctx.Err() != nil || !errors.Is(err, encoder.ErrInput)) {
+				return nil, err
+			}
+		}
+		if err != nil {
+			out[i].Error = err.Error()
+		}
+	}
+	return out, nil
+}
+
+func (j patchJudge) one(ctx context.Context, file string, raw []byte, alpha float64) (*verdict, error) {
 	h, err := j.encoder.Heat(ctx, raw)
 	if err != nil {
 		return nil, err
