@@ -1,8 +1,10 @@
 package train
 
 import (
+	"context"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 
 	"github.com/akin-search/akin/encoder/kernel"
@@ -16,18 +18,27 @@ func NMI(u, v []int) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	n := float64(len(u))
+	return t.nmi(), nil
+}
+
+func (t contingency) nmi() float64 {
+	n := 0.0
+	for _, s := range t.u {
+		n += float64(s)
+	}
 	entropy := func(sizes []int) (h float64) {
 		for _, s := range sizes {
-			h -= float64(s) / n * math.Log(float64(s)/n)
+			if s > 0 {
+				h -= float64(s) / n * math.Log(float64(s)/n)
+			}
 		}
 		return h
 	}
 	hu, hv, joint := entropy(t.u), entropy(t.v), entropy(t.both)
 	if hu+hv == 0 {
-		return 1, nil
+		return 1
 	}
-	return min(1, max(0, 2*(hu+hv-joint)/(hu+hv))), nil
+	return min(1, max(0, 2*(hu+hv-joint)/(hu+hv)))
 }
 
 // ARI returns the adjusted Rand index of two partitions of the same rows (Hubert and Arabie 1985, equation 5): 1 says that they are the
@@ -37,18 +48,26 @@ func ARI(u, v []int) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
+	return t.ari(), nil
+}
+
+func (t contingency) ari() float64 {
+	n := 0.0
+	for _, s := range t.u {
+		n += float64(s)
+	}
 	pairs := func(sizes []int) (sum float64) {
 		for _, s := range sizes {
 			sum += float64(s) * float64(s-1) / 2
 		}
 		return sum
 	}
-	pu, pv, both, all := pairs(t.u), pairs(t.v), pairs(t.both), float64(len(u))*float64(len(u)-1)/2
+	pu, pv, both, all := pairs(t.u), pairs(t.v), pairs(t.both), n*(n-1)/2
 	if pu == pv && (pu == 0 || pu == all) { // all apart in both, or all together in both
-		return 1, nil
+		return 1
 	}
 	expected := pu * pv / all
-	return (both - expected) / ((pu+pv)/2 - expected), nil
+	return (both - expected) / ((pu+pv)/2 - expected)
 }
 
 // contingency has the sizes of the parts of two partitions and of their common refinement.
@@ -75,6 +94,50 @@ func runs[T comparable](sorted []T) (lengths []int) {
 		lengths[len(lengths)-1]++
 	}
 	return lengths
+}
+
+// agreementIntervals returns the intervals of bootstrap for NMI and ARI, by their JSON names. A row that is drawn twice agrees with itself, which
+// moves NMI up a little where parts are small.
+func agreementIntervals(ctx context.Context, u, v []int, o DownstreamOptions) (map[string]Interval, error) {
+	numbered := func(n int, of func(i int) [2]int) (number []int, count int) {
+		seen := map[[2]int]int{}
+		for i := range n {
+			k, known := seen[of(i)]
+			if !known {
+				k = len(seen)
+				seen[of(i)] = k
+			}
+			number = append(number, k)
+		}
+		return number, len(seen)
+	}
+	n := len(u)
+	inU, us := numbered(n, func(i int) [2]int { return [2]int{u[i]} })
+	inV, vs := numbered(n, func(i int) [2]int { return [2]int{v[i]} })
+	inBoth, boths := numbered(n, func(i int) [2]int { return [2]int{u[i], v[i]} })
+	nmi, ari := make([]float64, resamples), make([]float64, resamples)
+	err := eachBlock(ctx, o.Threads, resamples/resamplesBlock, func() func(int) {
+		t := contingency{make([]int, us), make([]int, vs), make([]int, boths)}
+		return func(block int) {
+			for sample := block * resamplesBlock; sample < (block+1)*resamplesBlock; sample++ {
+				rng := rand.New(rand.NewPCG(o.Seed, 0x626f6f74<<16|uint64(sample))) // "boot", as bootstrap draws queries
+				clear(t.u)
+				clear(t.v)
+				clear(t.both)
+				for range n {
+					i := rng.IntN(n)
+					t.u[inU[i]]++
+					t.v[inV[i]]++
+					t.both[inBoth[i]]++
+				}
+				nmi[sample], ari[sample] = t.nmi(), t.ari()
+			}
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return map[string]Interval{"nmi": middle(nmi), "ari": middle(ari)}, nil
 }
 
 // Silhouette returns the mean over the rows of (b−a)/max(a, b), with a the mean cosine distance 1 − cos to the other rows of the row's part

@@ -58,11 +58,16 @@ func bootstrap(ctx context.Context, figures []perQuery, o DownstreamOptions) (ma
 	intervals := make(map[string]Interval, len(figures))
 	for f, figure := range figures {
 		*figure.mean = mean(figure.values)
-		slices.Sort(means[f])
-		const tail = resamples * (1 - confidence) / 2
-		intervals[figure.name] = Interval{Low: means[f][int(tail)], High: means[f][resamples-1-int(tail)]}
+		intervals[figure.name] = middle(means[f])
 	}
 	return intervals, nil
+}
+
+// middle returns the interval that leaves out as many of the resamples' figures on either side. It sorts them.
+func middle(figures []float64) Interval {
+	slices.Sort(figures)
+	const tail = resamples * (1 - confidence) / 2
+	return Interval{Low: figures[int(tail)], High: figures[resamples-1-int(tail)]}
 }
 
 func mean(values []float64) float64 {

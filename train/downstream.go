@@ -3,6 +3,7 @@ package train
 import (
 	"context"
 	"fmt"
+	"maps"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -49,7 +50,8 @@ type Downstream struct {
 	// Of pairs of queries, of one class or of two: see VerifyPairs.
 	Verification
 
-	// Intervals hold 95 % for the figures that are means over the queries, by their JSON name: see bootstrap.
+	// Intervals hold 95 %, by the figures' JSON names, for those of classifying, retrieval and pairs, NMI and ARI: see bootstrap. They are of the choice
+	// of the queries.
 	Intervals map[string]Interval `json:"intervals"`
 }
 
@@ -109,9 +111,11 @@ func MeasureDownstream(ctx context.Context, base kernel.Matrix, baseLabels []int
 	if err := d.byDensity(ctx, queries, queryLabels, o.Threads); err != nil {
 		return d, err
 	}
-	if d.Verification, err = VerifyPairs(queries, queryLabels, downstreamPairs, o.Seed); err != nil {
+	pairs, err := drawPairs(queries, queryLabels, downstreamPairs, o.Seed)
+	if err != nil {
 		return d, err
 	}
+	d.Verification = verify(pairs, nil, farOne)
 	figures := []perQuery{
 		{"knn_accuracy", &d.KNNAccuracy, nearest},
 		{"nearest_mean_accuracy", &d.NearestMeanAccuracy, means},
@@ -121,7 +125,16 @@ func MeasureDownstream(ctx context.Context, base kernel.Matrix, baseLabels []int
 		{"recall_at_10", &d.RecallAt10, found.within(10)},
 		{"map_at_r", &d.MAPAtR, found.precision},
 	}
-	d.Intervals, err = bootstrap(ctx, figures, o)
+	if d.Intervals, err = bootstrap(ctx, figures, o); err != nil {
+		return d, err
+	}
+	verified, err := verifyIntervals(ctx, pairs, queries.Rows, o)
+	if err != nil {
+		return d, err
+	}
+	maps.Copy(d.Intervals, verified)
+	agreed, err := agreementIntervals(ctx, clusters, queryLabels, o)
+	maps.Copy(d.Intervals, agreed)
 	return d, err
 }
 

@@ -238,6 +238,38 @@ func TestAgreementKnownValues(t *testing.T) {
 			t.Errorf("%s: %v, want %v (%v)", name, got, c.want, err)
 		}
 	}
+	// Intervals against the figures of the resamples themselves.
+	rng := rand.New(rand.NewPCG(3, 4))
+	u, v = make([]int, 40), make([]int, 40)
+	for i := range u {
+		u[i], v[i] = rng.IntN(4), rng.IntN(3)
+		if i%2 == 0 {
+			v[i] = u[i] % 3
+		}
+	}
+	got, err := agreementIntervals(t.Context(), u, v, DownstreamOptions{Seed: 9})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, f := range map[string]func(u, v []int) (float64, error){"nmi": NMI, "ari": ARI} {
+		var all []float64
+		for sample := range resamples {
+			rng := rand.New(rand.NewPCG(9, 0x626f6f74<<16|uint64(sample)))
+			su, sv := make([]int, len(u)), make([]int, len(u))
+			for i := range su {
+				j := rng.IntN(len(u))
+				su[i], sv[i] = u[j], v[j]
+			}
+			x, err := f(su, sv)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, x)
+		}
+		if want := middle(all); math.Abs(want.Low-got[name].Low) > 1e-12 || math.Abs(want.High-got[name].High) > 1e-12 || want.Low >= want.High {
+			t.Errorf("%s: interval %v, want %v", name, got[name], want)
+		}
+	}
 	for _, f := range []func(u, v []int) (float64, error){NMI, ARI} {
 		for _, v := range [][]int{{}, {1, 2, 3}} {
 			if _, err := f(v[:len(v)/2], v); !errors.Is(err, ErrEvaluate) {
@@ -358,8 +390,8 @@ func TestMeasureDownstream(t *testing.T) {
 			t.Errorf("%s is %v, its interval %+v", key, v, i)
 		}
 	}
-	if len(d.Intervals) != 7 {
-		t.Errorf("intervals %+v, want those of seven figures", d.Intervals)
+	if len(d.Intervals) != 12 {
+		t.Errorf("intervals %+v, want those of twelve figures", d.Intervals)
 	}
 }
 

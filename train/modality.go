@@ -19,13 +19,16 @@ type modality struct {
 	viewer    func(Options, encoder.Preprocessing, []float32) viewer    // makes the views that are trained on; the last are the values around
 	network   func(*Options, encoder.Size) encoder.Network              // where none is given
 	dimension int                                                       // of the embedding, where none is given
+	baseline  baseline                                                  // what its models are compared with
 }
 
 var (
 	pictures = &modality{name: encoder.ModalityImage, inspect: inspectPictures, measured: true, around: aroundPictures, suit: (*Options).suitPictures,
-		viewer: pictureViews, network: pictureNetwork, dimension: 64}
+		viewer: pictureViews, network: pictureNetwork, dimension: 64,
+		baseline: baseline{"pixels", pixelVectors}}
 	sounds = &modality{name: encoder.ModalityAudio, is: isSound, inspect: inspectSounds, measured: true, around: aroundSounds, suit: (*Options).suitSounds,
-		viewer: soundViews, network: soundNetwork, dimension: 64}
+		viewer: soundViews, network: soundNetwork, dimension: 64,
+		baseline: baseline{"MFCC statistics", cepstrumVectors}}
 )
 
 // modalities are all of them; the first is that of items that are none of the others, whose decoder says what they are not.

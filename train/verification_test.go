@@ -1,6 +1,7 @@
 package train
 
 import (
+	"context"
 	"errors"
 	"math"
 	"math/rand/v2"
@@ -123,14 +124,100 @@ func TestOperateAgainstEveryThreshold(t *testing.T) {
 		neg, pos := draw(1+rng.IntN(40), 0), draw(1+rng.IntN(40), float64(seed%7))
 		far := []float64{0, 0.01, 0.1, 0.5}[seed%4]
 		eer, tar := naiveOperate(neg, pos, far)
-		gotEER, gotTAR := operate(neg, pos, far)
-		if math.Abs(gotEER-eer) > 1e-12 || math.Abs(gotTAR-tar) > 1e-12 {
-			t.Fatalf("seed %d: EER %v and TAR %v, want %v and %v", seed, gotEER, gotTAR, eer, tar)
+		auroc, err := AUROC(neg, pos)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := verify(pairsOf(neg, pos), nil, far)
+		if math.Abs(got.EER-eer) > 1e-12 || math.Abs(got.TARAtFAR1-tar) > 1e-12 || math.Abs(got.AUROC-auroc) > 1e-12 {
+			t.Fatalf("seed %d: %+v, want EER %v, TAR %v and AUROC %v", seed, got, eer, tar, auroc)
+		}
+		// A weight of w is as good as w copies.
+		times := func(p scoredPair) float64 { return float64(1 + int(p.score)%3) }
+		var copies []scoredPair
+		for _, p := range pairsOf(neg, pos) {
+			for range int(times(p)) {
+				copies = append(copies, p)
+			}
+		}
+		want, weighted := verify(copies, nil, far), verify(pairsOf(neg, pos), times, far)
+		if math.Abs(weighted.AUROC-want.AUROC) > 1e-12 || math.Abs(weighted.EER-want.EER) > 1e-12 || math.Abs(weighted.TARAtFAR1-want.TARAtFAR1) > 1e-12 {
+			t.Fatalf("seed %d: weights give %+v, copies %+v", seed, weighted, want)
 		}
 	}
 	// By hand: accepting 4, 3 | 3 of the negatives … at t=3 half of the negatives are in and a quarter of the positives out; at t=4 none in
 	// and half out. The line between (0, 1/2) and (1/2, 1/4) meets a = r at 1/3.
-	if eer, tar := operate([]float64{1, 3}, []float64{2, 3, 4, 5}, 0.01); math.Abs(eer-1./3) > 1e-12 || tar != 0.5 {
-		t.Errorf("EER %v and TAR %v, want 1/3 and 1/2", eer, tar)
+	if v := verify(pairsOf([]float64{1, 3}, []float64{2, 3, 4, 5}), nil, 0.01); math.Abs(v.EER-1./3) > 1e-12 || v.TARAtFAR1 != 0.5 {
+		t.Errorf("%+v, want EER 1/3 and TAR 1/2", v)
 	}
+}
+
+// TestVerifyIntervals: of many samples of one population, about 95 in 100 intervals hold its AUROC. Drawing pairs anew would hold it in fewer,
+// because each row is in many pairs.
+func TestVerifyIntervals(t *testing.T) {
+	const samples, rows, classes, pairs = 60, 60, 3, 2000
+	sample := func(seed uint64, rows, pairs int) []scoredPair {
+		rng := rand.New(rand.NewPCG(seed, 31))
+		emb, labels := kernel.NewMatrix(rows, 4), make([]int, rows)
+		for i := range rows {
+			labels[i] = i % classes
+			for k := range emb.Row(i) {
+				emb.Row(i)[k] = float32(rng.NormFloat64())
+			}
+			emb.Row(i)[labels[i]] += 1.5
+			norm := float32(math.Sqrt(dot(emb.Row(i), emb.Row(i))))
+			for k := range emb.Row(i) {
+				emb.Row(i)[k] /= norm
+			}
+		}
+		p, err := drawPairs(emb, labels, pairs, seed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	truth := verify(sample(1000, 20_000, 200_000), nil, farOne)
+	var held [2]int
+	for seed := range uint64(samples) {
+		p := sample(seed, rows, pairs)
+		got, err := verifyIntervals(context.Background(), p, rows, DownstreamOptions{Seed: seed, Threads: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := verify(p, nil, farOne)
+		for i, of := range []struct {
+			name        string
+			truth, this float64
+		}{{"pair_auroc", truth.AUROC, v.AUROC}, {"pair_eer", truth.EER, v.EER}} {
+			in, ok := got[of.name]
+			if !ok || !(in.Low <= of.this && of.this <= in.High) {
+				t.Fatalf("%s: %v lies outside of %+v", of.name, of.this, in)
+			}
+			if in.Low <= of.truth && of.truth <= in.High {
+				held[i]++
+			}
+		}
+	}
+	for i, n := range held {
+		if n < samples*85/100 {
+			t.Errorf("figure %d: %d of %d intervals hold the truth", i, n, samples)
+		}
+	}
+	few, err := verifyIntervals(context.Background(), pairsOf([]float64{1}, []float64{2}), 4, DownstreamOptions{})
+	if err != nil || len(few) != 0 {
+		t.Errorf("intervals of two pairs: %v, %v", few, err)
+	}
+}
+
+// pairsOf makes pairs of scores, each of rows of its own.
+func pairsOf(negatives, positives []float64) []scoredPair {
+	var p []scoredPair
+	for _, s := range negatives {
+		p = append(p, scoredPair{2 * len(p), 2*len(p) + 1, false, s})
+	}
+	for _, s := range positives {
+		p = append(p, scoredPair{2 * len(p), 2*len(p) + 1, true, s})
+	}
+	sortPairs(p)
+	return p
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/akin-search/akin/benchmarks"
+	"github.com/akin-search/akin/encoder"
 	"github.com/akin-search/akin/encoder/kernel"
 	"github.com/akin-search/akin/train"
 )
@@ -20,6 +21,8 @@ type evaluated struct {
 	Base    int    `json:"base"`
 	Queries int    `json:"queries"`
 	train.Downstream
+	EER             float64            `json:"eer"`                        // the same as pair_eer
+	Baseline        train.Baseline     `json:"baseline"`                   // the same figures without any training
 	LabelEfficiency []train.LabelPoint `json:"label_efficiency,omitempty"` // with --labels-per-class
 	Corrupted       *train.Corrupted   `json:"corrupted,omitempty"`        // with --corrupt
 }
@@ -35,7 +38,8 @@ func newEval(a *app) *cobra.Command {
 		Short: "Measure how well a model tells your classes apart",
 		Long: `Embed labelled images and measure what the embedding is good for: classifying by the nearest neighbours, by the nearest mean and by a linear
 probe, retrieval (recall@k, mAP@R), clustering by k-means and by density (NMI, ARI, silhouette), and telling whether two images are of one class (AUROC,
-equal error rate, share accepted at 1 % false accepts). A share of the images asks, the others answer; with --base all of --data asks, and
+equal error rate, share accepted at 1 % false accepts), with 95 % intervals, and beside it what is reached without any training, by pixels or by
+statistics of MFCC. A share of the images asks, the others answer; with --base all of --data asks, and
 those of --base answer. Give data that the model was not trained on: on its own training data every model looks good.
 Of a manifest with a split, the rows of split test ask, and the others answer where --base names it.
 
@@ -96,25 +100,29 @@ queries are asked of them.`,
 		if err != nil {
 			return err
 		}
-		embed := func(d train.Dataset) (train.Dataset, kernel.Matrix, error) {
+		embed := func(d train.Dataset) (train.Dataset, []encoder.Features, kernel.Matrix, error) {
 			d, features, err := train.Decode(c.Context(), e.Decoder(), d, a.skip)
 			if err != nil {
-				return d, kernel.Matrix{}, err
+				return d, nil, kernel.Matrix{}, err
 			}
 			m, err := train.EncodeFeatures(c.Context(), e, features)
-			return d, m, err
+			return d, features, m, err
 		}
-		answers, bm, err := embed(answers)
+		answers, bf, bm, err := embed(answers)
 		if err != nil {
 			return err
 		}
-		queries, qm, err := embed(queries)
+		queries, qf, qm, err := embed(queries)
 		if err != nil {
 			return err
 		}
 		out := evaluated{ModelID: e.ModelID(), Base: answers.Len(), Queries: queries.Len()}
 		o := train.DownstreamOptions{Seed: seed, Threads: w.threads}
 		if out.Downstream, err = train.MeasureDownstream(c.Context(), bm, answers.Labels, qm, queries.Labels, o); err != nil {
+			return err
+		}
+		out.EER = out.Downstream.EER
+		if out.Baseline, err = train.MeasureBaseline(c.Context(), e.Model().Preprocessing, bf, answers.Labels, qf, queries.Labels, o); err != nil {
 			return err
 		}
 		if len(perClass) > 0 {
@@ -157,7 +165,7 @@ func loadLabelled(a *app, data, labels string, rows train.Rows) (train.Dataset, 
 func (e evaluated) writeTable(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d queries among %d images\n", e.Queries, e.Base)
-	writeDownstream(&b, e.Downstream)
+	writeDownstream(&b, e.Downstream, &e.Baseline)
 	if len(e.LabelEfficiency) > 0 {
 		fmt.Fprint(&b, "\naccuracy with few labels: median (lowest–highest) of ten draws\n")
 		t := tabwriter.NewWriter(&b, 0, 0, 3, ' ', 0)
@@ -177,9 +185,15 @@ func (e evaluated) writeTable(w io.Writer) error {
 	return err
 }
 
-// writeDownstream writes the figures as a table, with their intervals where they have one.
-func writeDownstream(b *strings.Builder, d train.Downstream) {
+// writeDownstream writes the figures as a table, with their intervals, and those of a baseline unless it is nil.
+func writeDownstream(b *strings.Builder, d train.Downstream, beside *train.Baseline) {
 	t := tabwriter.NewWriter(b, 0, 0, 3, ' ', 0)
+	plain := map[string]float64{}
+	if beside != nil {
+		fmt.Fprintf(t, "\t\t95 %%\t%s\t\n", beside.Name)
+		plain = map[string]float64{"knn_accuracy": beside.KNNAccuracy, "recall_at_1": beside.RecallAt1, "map_at_r": beside.MAPAtR, "nmi": beside.NMI,
+			"pair_auroc": beside.AUROC, "pair_eer": beside.EER}
+	}
 	for _, row := range []struct {
 		name, key string
 		value     float64
@@ -192,18 +206,24 @@ func writeDownstream(b *strings.Builder, d train.Downstream) {
 		{"recall@5", "recall_at_5", d.RecallAt5, "one of the 5 nearest is"},
 		{"recall@10", "recall_at_10", d.RecallAt10, "one of the 10 nearest is"},
 		{"mAP@R", "map_at_r", d.MAPAtR, "precision along the first R, R images of the class"},
-		{"NMI", "", d.NMI, "k-means of the queries against their classes"},
-		{"ARI", "", d.ARI, "the same, pairs counted"},
+		{"NMI", "nmi", d.NMI, "k-means of the queries against their classes"},
+		{"ARI", "ari", d.ARI, "the same, pairs counted"},
 		{"silhouette", "", d.Silhouette, "of those clusters, -1 to 1"},
 		{"DBSCAN NMI", "", d.DBSCANNMI, fmt.Sprintf("clusters by density: %d, %.1f %% of the queries in none", d.DBSCANClusters, 100*d.DBSCANNoise)},
 		{"DBSCAN ARI", "", d.DBSCANARI, "the same, pairs counted"},
-		{"pair AUROC", "", d.AUROC, "same or different class"},
-		{"pair EER", "", d.EER, "as many wrongly accepted as wrongly refused"},
-		{"TAR at FAR 1 %", "", d.TARAtFAR1, "accepted of one class, where 1 % of two classes are"},
+		{"pair AUROC", "pair_auroc", d.AUROC, "same or different class"},
+		{"pair EER", "pair_eer", d.EER, "as many wrongly accepted as wrongly refused"},
+		{"TAR at FAR 1 %", "tar_at_far_1", d.TARAtFAR1, "accepted of one class, where 1 % of two classes are"},
 	} {
-		interval := ""
+		interval, other := "", ""
 		if i, ok := d.Intervals[row.key]; ok {
 			interval = fmt.Sprintf("%.4f–%.4f", i.Low, i.High)
+		}
+		if v, ok := plain[row.key]; ok {
+			other = fmt.Sprintf("%.4f", v)
+		}
+		if beside != nil {
+			interval += "\t" + other
 		}
 		fmt.Fprintf(t, "%s\t%.4f\t%s\t%s\n", row.name, row.value, interval, row.means)
 	}

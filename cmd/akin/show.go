@@ -187,7 +187,7 @@ func (s shown) writeRecord(b *strings.Builder, rec train.Record) error {
 	})
 	if rec.Metrics != nil {
 		fmt.Fprint(b, "\non the items held out\n")
-		writeDownstream(b, *rec.Metrics)
+		writeDownstream(b, *rec.Metrics, nil)
 	}
 	return nil
 }
