@@ -17,6 +17,10 @@ var testNetworks = map[string]Network{
 	"cnn": {Input: Size{9, 8, 3}, Layers: []Layer{{Kind: KindConv, Filters: 4, Kernel: 3, ReLU: true, Pool: true},
 		{Kind: KindConv, Filters: 5, Kernel: 5, Stride: 2, ReLU: true}, {Kind: KindLinear, Units: 6, ReLU: true}, {Kind: KindLinear, Units: 4}, {Kind: KindNormalize}}},
 	"default": Default(Size{12, 12, 1}, 8),
+	"line": {Input: Size{6, 9, 1}, Layers: []Layer{{Kind: KindBands}, {Kind: KindConv, Filters: 5, Kernel: 5, Line: true, Norm: true, ReLU: true},
+		{Kind: KindConv, Filters: 4, Kernel: 3, Line: true, Stride: 2, ReLU: true}, {Kind: KindStatistics}, {Kind: KindLinear, Units: 4}, {Kind: KindNormalize}}},
+	"bands": {Input: Size{8, 7, 1}, Layers: []Layer{{Kind: KindConv, Filters: 4, Kernel: 3, Norm: true, ReLU: true, Pool: true}, {Kind: KindBands}, {Kind: KindStatistics},
+		{Kind: KindLinear, Units: 4}, {Kind: KindNormalize}}},
 	"resnet": {Input: Size{8, 7, 1}, Layers: []Layer{{Kind: KindConv, Filters: 6, Kernel: 3, ReLU: true, Norm: true}, {Kind: KindResidual, Filters: 6},
 		{Kind: KindResidual, Filters: 9, Stride: 2}, {Kind: KindGlobalPool}, {Kind: KindLinear, Units: 5}, {Kind: KindNormalize}}},
 }

@@ -133,6 +133,8 @@ func TestNetworkErrorsNameTheLayer(t *testing.T) {
 		"pooled away": {conv, conv, conv, conv, end}, "conv after linear": {{Kind: KindLinear, Units: 4}, conv, end},
 		"units of a conv": {{Kind: KindConv, Filters: 4, Kernel: 3, Units: 2}, end}, "unknown": {{Kind: "dense", Units: 4}, end},
 		"no weights": {end}, "residual after linear": {{Kind: KindLinear, Units: 4}, {Kind: KindResidual, Filters: 4}, end},
+		"bands after linear": {{Kind: KindLinear, Units: 4}, {Kind: KindBands}, end}, "statistics with units": {conv, {Kind: KindStatistics, Units: 3}, end},
+		"line of a residual": {{Kind: KindResidual, Filters: 4, Line: true}, end}, "too many bands": {{Kind: KindConv, Filters: MaxChannels, Kernel: 1}, {Kind: KindBands}, end},
 		"filters of a pool": {conv, {Kind: KindGlobalPool, Filters: 3}, end}, "negative stride": {{Kind: KindResidual, Filters: 4, Stride: -1}, end},
 		"kernel of a residual": {{Kind: KindResidual, Filters: 4, Kernel: 5}, end}, "linear with stride": {{Kind: KindLinear, Units: 4, Stride: 2}, end},
 		"too many values": {{Kind: KindConv, Filters: MaxChannels, Kernel: 257}, {Kind: KindGlobalPool}, end}, "options of normalize": {conv, {Kind: KindNormalize, ReLU: true}}, "too wide": {{Kind: KindLinear, Units: MaxChannels + 1}, end},
@@ -140,7 +142,7 @@ func TestNetworkErrorsNameTheLayer(t *testing.T) {
 		err := Network{Input: Size{8, 8, 1}, Layers: layers}.Validate()
 		if !errors.Is(err, ErrSpec) {
 			t.Errorf("%s: %v", name, err)
-		} else if name == "unknown" && !strings.Contains(err.Error(), `layer 0 (dense): unknown kind "dense": use conv, residual, globalpool, linear or normalize`) {
+		} else if name == "unknown" && !strings.Contains(err.Error(), `layer 0 (dense): unknown kind "dense": use conv, residual, bands, globalpool, statistics, linear or normalize`) {
 			t.Errorf("%s: %v does not say what to use", name, err)
 		}
 	}

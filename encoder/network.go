@@ -16,7 +16,9 @@ var ErrSpec = errors.New("invalid model spec")
 const (
 	KindConv       = "conv"
 	KindResidual   = "residual"
-	KindGlobalPool = "globalpool"
+	KindBands      = "bands"      // makes channels of the rows: Height × Width × C to 1 × Width × Height·C
+	KindGlobalPool = "globalpool" // mean of each channel
+	KindStatistics = "statistics" // mean and deviation of each channel
 	KindLinear     = "linear"
 	KindNormalize  = "normalize"
 )
@@ -26,6 +28,7 @@ type Layer struct {
 	Kind    string `json:"kind"`
 	Filters int    `json:"filters,omitempty"` // conv, residual: output channels
 	Kernel  int    `json:"kernel,omitempty"`  // conv: side of the filter, odd
+	Line    bool   `json:"line,omitempty"`    // conv: the filter is one row high, along the width
 	Stride  int    `json:"stride,omitempty"`  // conv, residual: 0 means 1
 	Norm    bool   `json:"norm,omitempty"`    // conv: batch normalisation in place of the bias
 	Pool    bool   `json:"pool,omitempty"`    // conv: 2×2 max pooling after ReLU
@@ -314,14 +317,14 @@ func (b *binder) bind(l Layer, outPad int) (kernel.Shape, error) {
 	grad, in, stride := b.grad, b.at, max(l.Stride, 1)
 	switch l.Kind {
 	case KindConv:
-		if err := only(Layer{Filters: l.Filters, Kernel: l.Kernel, Stride: l.Stride, Norm: l.Norm, Pool: l.Pool, ReLU: l.ReLU}, "filters, kernel, stride, norm, pool and relu"); err != nil {
+		if err := only(Layer{Filters: l.Filters, Kernel: l.Kernel, Line: l.Line, Stride: l.Stride, Norm: l.Norm, Pool: l.Pool, ReLU: l.ReLU}, "filters, kernel, line, stride, norm, pool and relu"); err != nil {
 			return nil, err
 		}
 		if l.Kernel > MaxSide {
 			return nil, fmt.Errorf("kernel %d: at most %d", l.Kernel, MaxSide)
 		}
 		s := kernel.ConvShape{Batch: b.batch, Height: in.Height, Width: in.Width, Channels: in.Channels, Filters: l.Filters,
-			Kernel: l.Kernel, InPad: l.border(), OutPad: outPad, Stride: stride, ReLU: l.ReLU, Pool: l.Pool, InputGrad: grad}
+			Kernel: l.Kernel, Line: l.Line, InPad: l.border(), OutPad: outPad, Stride: stride, ReLU: l.ReLU, Pool: l.Pool, InputGrad: grad}
 		b.at.Height, b.at.Width = s.Out()
 		b.at.Channels = l.Filters
 		if l.Norm && !b.folded {
@@ -337,6 +340,15 @@ func (b *binder) bind(l Layer, outPad int) (kernel.Shape, error) {
 		b.at.Height, b.at.Width = s.Out()
 		b.at.Channels = l.Filters
 		return s, nil
+	case KindBands:
+		if in.Height > MaxChannels/in.Channels {
+			return nil, fmt.Errorf("%d rows of %d channels: at most %d channels in all", in.Height, in.Channels, MaxChannels)
+		}
+		b.at = Size{1, in.Width, in.Height * in.Channels}
+		return kernel.BandsShape{Batch: b.batch, Height: in.Height, Width: in.Width, Channels: in.Channels, OutPad: outPad}, only(Layer{}, "no options")
+	case KindStatistics:
+		b.at, b.flat = Size{1, 1, 2 * in.Channels}, true
+		return kernel.StatisticsShape{Batch: b.batch, Height: in.Height, Width: in.Width, Channels: in.Channels}, only(Layer{}, "no options")
 	case KindGlobalPool:
 		b.at, b.flat = Size{1, 1, in.Channels}, true
 		return kernel.GlobalPoolShape{Batch: b.batch, Height: in.Height, Width: in.Width, Channels: in.Channels}, only(Layer{}, "no options")
@@ -347,7 +359,7 @@ func (b *binder) bind(l Layer, outPad int) (kernel.Shape, error) {
 		b.at, b.flat = Size{1, 1, in.values()}, true
 		return kernel.NormalizeShape{Batch: b.batch, Cols: in.values()}, only(Layer{}, "no options")
 	}
-	return nil, fmt.Errorf("unknown kind %q: use %s, %s, %s, %s or %s", l.Kind, KindConv, KindResidual, KindGlobalPool, KindLinear, KindNormalize)
+	return nil, fmt.Errorf("unknown kind %q: use %s, %s, %s, %s, %s, %s or %s", l.Kind, KindConv, KindResidual, KindBands, KindGlobalPool, KindStatistics, KindLinear, KindNormalize)
 }
 
 // Initialize draws the weights: normal with variance 2/fan-in (He et al. 2015, eq. 10), scales and variances one, the rest zero.

@@ -42,10 +42,10 @@ type bf16Group struct {
 // enoughPixels is how many pixels keep the pipeline of a weight gradient busy.
 const enoughPixels = 512
 
-// newBF16Conv returns nil where float32 is to stay: the 3 or fewer channels of a first layer leave bf16 tiles nearly empty, and
-// what such a layer costs is little.
+// newBF16Conv returns nil where float32 is to stay: the 3 or fewer channels of a first layer leave bf16 tiles nearly empty, as does a
+// filter of one row, and what such a layer costs is little.
 func newBF16Conv(c *convCore) *bf16Conv {
-	if c.dev.bf16 == nil || c.Channels%bf16Channels != 0 || c.Filters%bf16Channels != 0 {
+	if c.dev.bf16 == nil || c.Line || c.Channels%bf16Channels != 0 || c.Filters%bf16Channels != 0 {
 		return nil
 	}
 	b := &bf16Conv{tier: c.dev.bf16}

@@ -69,7 +69,9 @@ func (c *convCore) yImage() int  { return (c.out.h + 2*c.OutPad) * c.yRow() }
 func (c *convCore) yOrigin() int { return c.OutPad * (c.yRow() + c.Filters) }
 
 // corner is the place in x of the first tap of the first pixel.
-func (c *convCore) corner() int { return (c.InPad - c.Pad()) * (c.xRow() + c.Channels) }
+func (c *convCore) corner() int {
+	return (c.InPad-c.padRows())*c.xRow() + (c.InPad-c.Pad())*c.Channels
+}
 
 // dzPad is the border of the scratch gradient in pixels, dzRow the floats of its rows, and dzOrigin the place of its first pixel.
 func (c *convCore) dzPad() int    { return (c.Pad() + c.Stride - 1) / c.Stride }
@@ -104,8 +106,8 @@ func (c *convCore) convolve(g *convGroup, x, panels, bias, out []float32, outRow
 	}
 	xRow, t := c.xRow(), &g.tile
 	*t = tile{ars: 4 * c.Stride * c.Channels, acs: 4, aseg: 4 * (xRow - c.Kernel*c.Channels),
-		crs: 4 * c.Filters, kc: c.Kernel * c.Channels, segs: c.Kernel, flags: flags}
-	rows := c.Kernel * c.Kernel * c.Channels
+		crs: 4 * c.Filters, kc: c.Kernel * c.Channels, segs: c.kernelRows(), flags: flags}
+	rows := c.kernelRows() * c.Kernel * c.Channels
 	for j := 0; j < c.Filters; j += c.dev.tier.wide {
 		cols := min(c.dev.tier.wide, c.Filters-j)
 		t.b, t.brs = unsafe.Pointer(&panels[j*rows]), 4*cols
@@ -131,7 +133,7 @@ func (c *convCore) prepareBackward() {
 	for i := range c.groups {
 		g := &c.groups[i]
 		g.dz = aligned((c.conved.h + 2*c.dzPad()) * c.dzRow())
-		g.dw = aligned(c.Kernel * c.Kernel * c.Channels * c.Filters)
+		g.dw = aligned(c.weights())
 	}
 	if c.bf16 != nil {
 		c.bf16.prepareBackward(c)
@@ -140,10 +142,11 @@ func (c *convCore) prepareBackward() {
 
 // flipWeights makes the phases' filters of w.
 func (c *convCore) flipWeights(w []float32) {
-	k, ch, f, s, p := c.Kernel, c.Channels, c.Filters, c.Stride, c.Pad()
+	k, ch, f, s := c.Kernel, c.Channels, c.Filters, c.Stride
 	if c.phases == nil {
-		// taps lists what reaches pixels at offset at: its number, the highest tap, and where in dz that one reads.
-		taps := func(at int) (n, first, from int) {
+		// taps lists which of k taps reach pixels at offset at: their number, the highest tap, and where in dz that one reads.
+		taps := func(at, k int) (n, first, from int) {
+			p := k / 2
 			first = (at + p) % s
 			if first >= k {
 				return 0, 0, 0
@@ -155,8 +158,8 @@ func (c *convCore) flipWeights(w []float32) {
 		for y := range min(s, c.Height) {
 			for x := range min(s, c.Width) {
 				ph := phase{y: y, x: x}
-				ph.rows, ph.ky, ph.top = taps(y)
-				ph.cols, ph.kx, ph.left = taps(x)
+				ph.rows, ph.ky, ph.top = taps(y, c.kernelRows())
+				ph.cols, ph.kx, ph.left = taps(x, k)
 				if c.bf16 == nil {
 					ph.w = aligned(ph.rows * ph.cols * f * ch)
 				}
@@ -199,7 +202,7 @@ func (c *convCore) weightGrad(g *convGroup, x []float32) {
 		t.b = unsafe.Pointer(&g.dz[c.dzOrigin()+j])
 		sp := c.dev.tier.splitOf(c.Kernel*c.Channels, cols)
 		t.columns(&sp)
-		for ky := range c.Kernel {
+		for ky := range c.kernelRows() {
 			t.a = unsafe.Pointer(&x[c.corner()+ky*c.xRow()])
 			t.c = unsafe.Pointer(&g.dw[ky*c.Kernel*c.Channels*f+j])
 			t.run(&sp)

@@ -130,6 +130,10 @@ func (d *cpuDevice) NewLayer(s Shape) (Layer, error) {
 		return newResidual(d, s), nil
 	case GlobalPoolShape:
 		return cpuGlobalPool{s, sizesOf(s, s.Batch, s.Height*s.Width*s.Channels), d}, nil
+	case BandsShape:
+		return cpuBands{s, sizesOf(s, s.Batch, s.Height*s.Width*s.Channels)}, nil
+	case StatisticsShape:
+		return newStatistics(d, s), nil
 	case LinearShape:
 		return newLinear(d, s), nil
 	case NormalizeShape:

@@ -56,7 +56,8 @@ type Device interface {
 	Close() error
 }
 
-// Shape describes a layer bound to sizes: ConvShape, NormConvShape, ResidualShape, GlobalPoolShape, LinearShape or NormalizeShape.
+// Shape describes a layer bound to sizes: ConvShape, NormConvShape, ResidualShape, BandsShape, GlobalPoolShape, StatisticsShape, LinearShape or
+// NormalizeShape.
 type Shape interface {
 	// Validate reports the first value that no kernel can serve.
 	Validate() error
@@ -106,15 +107,17 @@ type Layer interface {
 	Backward(n int, x Buffer, params []Buffer, y, dy, dx Buffer, grads []Buffer)
 }
 
-// ConvShape is a 2-D convolution with bias, zero-padded by Kernel/2 on each side, then optionally ReLU and 2×2 max pooling.
+// ConvShape is a 2-D convolution with bias, zero-padded by Kernel/2 on each side, then optionally ReLU and 2×2 max pooling. With Line the
+// filter is one row high, and it convolves along the width alone.
 //
 //	x [Batch][Height+2·InPad][Width+2·InPad][Channels]
-//	w [Kernel][Kernel][Channels][Filters], b [Filters]
+//	w [Kernel, or 1 with Line][Kernel][Channels][Filters], b [Filters]
 //	y [Batch][OutHeight+2·OutPad][OutWidth+2·OutPad][Filters]
 type ConvShape struct {
 	Batch, Height, Width, Channels int
 	Filters                        int
 	Kernel                         int // odd
+	Line                           bool
 	Stride                         int // 1 or more
 	ReLU                           bool
 	Pool                           bool // 2×2 max pooling, stride 2, odd last row and column dropped; needs ReLU
@@ -126,6 +129,18 @@ type ConvShape struct {
 
 // Pad returns the zero padding in pixels.
 func (s ConvShape) Pad() int { return s.Kernel / 2 }
+
+// kernelRows is the height of the filter, and padRows the padding above and below.
+func (s ConvShape) kernelRows() int {
+	if s.Line {
+		return 1
+	}
+	return s.Kernel
+}
+func (s ConvShape) padRows() int { return s.kernelRows() / 2 }
+
+// weights returns the number of weights, biases not counted.
+func (s ConvShape) weights() int { return s.kernelRows() * s.Kernel * s.Channels * s.Filters }
 
 // Conved returns the height and width before pooling.
 func (s ConvShape) Conved() (h, w int) {
@@ -165,7 +180,7 @@ func (s ConvShape) Validate() error {
 
 // Parameters are w and b.
 func (s ConvShape) Parameters() []Parameter {
-	return []Parameter{{"w", s.Kernel * s.Kernel * s.Channels, s.Filters, RoleWeight}, {"b", 1, s.Filters, RoleBias}}
+	return []Parameter{{"w", s.kernelRows() * s.Kernel * s.Channels, s.Filters, RoleWeight}, {"b", 1, s.Filters, RoleBias}}
 }
 
 // Output returns the floats of one item of y.
@@ -185,7 +200,7 @@ func (s ConvShape) Differentiable() bool { return s.InputGrad }
 // Flops counts a multiplication and an addition a tap, padding taps not excluded.
 func (s ConvShape) Flops() int {
 	h, w := s.Conved()
-	return 2 * h * w * s.Kernel * s.Kernel * s.Channels * s.Filters
+	return 2 * h * w * s.weights()
 }
 
 // LinearShape is y = x·w + b, then optionally ReLU, with x [Batch][In], w [In][Out], b [Out] and y [Batch][Out].

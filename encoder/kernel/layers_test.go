@@ -16,9 +16,13 @@ func naiveConv(s ConvShape, x []float64, w, b []float32) []float64 {
 			for q := range cw {
 				for f := range s.Filters {
 					sum := float64(b[f])
-					for ky := range s.Kernel {
+					rows := s.Kernel
+					if s.Line {
+						rows = 1
+					}
+					for ky := range rows {
 						for kx := range s.Kernel {
-							yy, xx := r*s.Stride+ky-s.Pad(), q*s.Stride+kx-s.Pad()
+							yy, xx := r*s.Stride+ky-rows/2, q*s.Stride+kx-s.Kernel/2
 							if yy < 0 || yy >= s.Height || xx < 0 || xx >= s.Width {
 								continue
 							}
@@ -96,6 +100,10 @@ var convShapes = []ConvShape{
 	{Batch: 2, Height: 8, Width: 7, Channels: 18, Filters: 6, Kernel: 1, InPad: 1, Stride: 2, InputGrad: true},
 	{Batch: 2, Height: 3, Width: 11, Channels: 4, Filters: 16, Kernel: 3, InPad: 1, Stride: 4, ReLU: true, InputGrad: true},
 	{Batch: 2, Height: 9, Width: 10, Channels: 2, Filters: 3, Kernel: 7, InPad: 4, Stride: 2, OutPad: 1, InputGrad: true},
+	{Batch: 9, Height: 1, Width: 13, Channels: 40, Filters: 34, Kernel: 5, Line: true, InPad: 2, Stride: 1, ReLU: true, OutPad: 1, InputGrad: true},
+	{Batch: 2, Height: 1, Width: 12, Channels: 18, Filters: 5, Kernel: 3, Line: true, InPad: 1, Stride: 2, InputGrad: true},
+	{Batch: 2, Height: 6, Width: 7, Channels: 3, Filters: 8, Kernel: 3, Line: true, InPad: 2, Stride: 1, ReLU: true, Pool: true, InputGrad: true},
+	{Batch: 2, Height: 5, Width: 8, Channels: 3, Filters: 4, Kernel: 5, Line: true, InPad: 2, Stride: 3, InputGrad: true},
 }
 
 // newLayer makes a layer, or fails the test.
@@ -200,6 +208,43 @@ func globalPoolCase(s GlobalPoolShape) layerCase {
 	}}
 }
 
+func bandsCase(s BandsShape) layerCase {
+	return layerCase{s, s.Batch, image{s.Height, s.Width, s.Channels, 0}, image{1, s.Width, s.Height * s.Channels, s.OutPad}, func(x []float32, _ []Buffer) []float64 {
+		y := make([]float64, len(x))
+		for n := range s.Batch {
+			for r := range s.Height {
+				for q := range s.Width {
+					for c := range s.Channels {
+						y[(n*s.Width+q)*s.Height*s.Channels+r*s.Channels+c] = float64(x[((n*s.Height+r)*s.Width+q)*s.Channels+c])
+					}
+				}
+			}
+		}
+		return y
+	}}
+}
+
+func statisticsCase(s StatisticsShape) layerCase {
+	return layerCase{s, s.Batch, image{s.Height, s.Width, s.Channels, 0}, image{1, 1, 2 * s.Channels, 0}, func(x []float32, _ []Buffer) []float64 {
+		pixels := s.Height * s.Width
+		y := make([]float64, s.Batch*2*s.Channels)
+		for n := range s.Batch {
+			for c := range s.Channels {
+				mean, square := 0.0, 0.0
+				for p := range pixels {
+					mean += float64(x[(n*pixels+p)*s.Channels+c]) / float64(pixels)
+				}
+				for p := range pixels {
+					d := float64(x[(n*pixels+p)*s.Channels+c]) - mean
+					square += d * d / float64(pixels)
+				}
+				y[n*2*s.Channels+c], y[(n*2+1)*s.Channels+c] = mean, math.Sqrt(square+1e-5)
+			}
+		}
+		return y
+	}}
+}
+
 func normalizeCase(s NormalizeShape) layerCase {
 	return layerCase{s, s.Batch, image{1, 1, s.Cols, 0}, image{1, 1, s.Cols, 0}, func(x []float32, _ []Buffer) []float64 {
 		y := widen(x)
@@ -271,7 +316,9 @@ func layerCases() (all []layerCase) {
 	} {
 		all = append(all, linearCase(s))
 	}
-	return append(all, globalPoolCase(GlobalPoolShape{3, 4, 5, 19}), normalizeCase(NormalizeShape{Batch: 5, Cols: 19}))
+	return append(all, globalPoolCase(GlobalPoolShape{3, 4, 5, 19}), normalizeCase(NormalizeShape{Batch: 5, Cols: 19}),
+		bandsCase(BandsShape{Batch: 3, Height: 5, Width: 4, Channels: 3, OutPad: 2}), bandsCase(BandsShape{Batch: 2, Height: 3, Width: 7, Channels: 1}),
+		statisticsCase(StatisticsShape{3, 4, 5, 19}), statisticsCase(StatisticsShape{2, 1, 7, 33}))
 }
 
 // TestLayersForward compares each layer with its definition in float64, and sees that borders stay zero.
@@ -507,7 +554,7 @@ func TestShapesAreValidated(t *testing.T) {
 		}
 	}
 	for _, s := range []Shape{
-		LinearShape{Batch: 1, In: 0, Out: 1}, NormalizeShape{}, GlobalPoolShape{}, ResidualShape{}, ResidualShape{Batch: 1, Height: 4, Width: 4, Channels: 1, Filters: 1, Stride: 1},
+		LinearShape{Batch: 1, In: 0, Out: 1}, NormalizeShape{}, GlobalPoolShape{}, StatisticsShape{}, BandsShape{}, BandsShape{1, 2, 3, 4, -1}, ResidualShape{}, ResidualShape{Batch: 1, Height: 4, Width: 4, Channels: 1, Filters: 1, Stride: 1},
 		ResidualShape{Batch: 1, Height: 4, Width: 4, Channels: 1, Filters: 1, Stride: 1, InPad: 1, Folded: true, InputGrad: true}, unknownShape{},
 	} {
 		if _, err := dev.NewLayer(s); err == nil {

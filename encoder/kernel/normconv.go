@@ -18,7 +18,7 @@ type NormConvShape struct{ ConvShape }
 
 // Parameters are w, γ, β and the running mean and variance.
 func (s NormConvShape) Parameters() []Parameter {
-	return []Parameter{{"w", s.Kernel * s.Kernel * s.Channels, s.Filters, RoleWeight}, {"gamma", 1, s.Filters, RoleScale}, {"beta", 1, s.Filters, RoleBias},
+	return []Parameter{{"w", s.kernelRows() * s.Kernel * s.Channels, s.Filters, RoleWeight}, {"gamma", 1, s.Filters, RoleScale}, {"beta", 1, s.Filters, RoleBias},
 		{"mean", 1, s.Filters, RoleMean}, {"variance", 1, s.Filters, RoleVariance}}
 }
 
