@@ -48,6 +48,19 @@ func melFilters(n int) []melFilter {
 	return filters
 }
 
+// WarpedFilters returns where among n filters, numbered from 0, a sound has at factor times the frequency what each of them is to get: to move
+// all frequencies up by a tenth, the factor is 1/1.1. It lies between two filters by their middles, and is the first or last beyond these.
+func WarpedFilters(n int, factor float64) []float32 {
+	low := mel(melLow)
+	step := (mel(SoundRate/2) - low) / float64(n+1)
+	at := make([]float32, n)
+	for i := range at {
+		hz := 700 * (math.Pow(10, (low+float64(i+1)*step)/2595) - 1)
+		at[i] = float32(min(max((mel(hz*factor)-low)/step-1, 0), float64(n-1)))
+	}
+	return at
+}
+
 // spectrograph makes spectra. It keeps scratch memory, so it belongs to one goroutine at a time.
 type spectrograph struct {
 	fft      *fourier.FFT

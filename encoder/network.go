@@ -75,8 +75,8 @@ func Default(input Size, dimension int) Network { return staged(input, dimension
 func Wide(input Size, dimension int) Network { return staged(input, dimension, 32) }
 
 // ForSounds returns the network for sounds: stages of normalised 3×3 convolutions that end in 2×2 pooling, 16, 32 and then 64 filters wide,
-// one in the first stage and two in each later one, until a side is below 10; the mean over what is left, so that it does not matter when
-// something is heard; then a linear layer to dimension.
+// one in the first stage and two in each later one, until a side is below 10; mean and deviation over time of what is left of each frequency,
+// so that it does not matter when something is heard; then a linear layer to dimension.
 func ForSounds(input Size, dimension int) Network {
 	n := Network{Input: input}
 	h, w, filters := input.Height, input.Width, 16
@@ -88,7 +88,20 @@ func ForSounds(input Size, dimension int) Network {
 		conv.Pool = min(h, w) >= 2
 		n.Layers = append(n.Layers, conv)
 	}
-	n.Layers = append(n.Layers, Layer{Kind: KindGlobalPool}, Layer{Kind: KindLinear, Units: dimension}, Layer{Kind: KindNormalize})
+	n.Layers = append(n.Layers, Layer{Kind: KindBands}, Layer{Kind: KindStatistics}, Layer{Kind: KindLinear, Units: dimension}, Layer{Kind: KindNormalize})
+	return n
+}
+
+// ForVoices returns the network for long sounds, of which it is heard how they sound and not what happens when: the filters' powers are
+// channels, four normalised convolutions of 64 filters go along time, the first over 5 frames and the others over 3; then mean and deviation
+// over time, and a linear layer to dimension. It is a small x-vector network (Snyder et al. 2018, "X-vectors: robust DNN embeddings for
+// speaker recognition").
+func ForVoices(input Size, dimension int) Network {
+	n := Network{Input: input, Layers: []Layer{{Kind: KindBands}}}
+	for _, kernel := range []int{5, 3, 3, 3} {
+		n.Layers = append(n.Layers, Layer{Kind: KindConv, Filters: 64, Kernel: kernel, Line: true, Norm: true, ReLU: true})
+	}
+	n.Layers = append(n.Layers, Layer{Kind: KindStatistics}, Layer{Kind: KindLinear, Units: dimension}, Layer{Kind: KindNormalize})
 	return n
 }
 

@@ -26,10 +26,10 @@ type preset struct {
 	make func() Augmentation
 }
 
-// presets in the order of preference, where a trial finds no difference. That of sounds is not tried.
+// presets in the order of preference, where a trial finds no difference. Those of sounds are not tried.
 var (
 	presets      = []preset{{"digits", Digits}, {"photos", Photos}}
-	namedPresets = append(slices.Clone(presets), preset{"sounds", Sounds})
+	namedPresets = append(slices.Clone(presets), preset{"sounds", Sounds}, preset{"voices", Voices})
 )
 
 // Names of augmentations besides those of the presets.
@@ -41,7 +41,7 @@ const (
 // Photos returns amounts that suit pictures of things: mirrored left to right half of the time, and moved a little.
 func Photos() Augmentation { return Augmentation{Flip: 0.5, Shift: 0.05} }
 
-// ParseAugmentation returns the augmentation of a name: digits, photos, sounds, none, or auto, which is nil: Options chooses.
+// ParseAugmentation returns the augmentation of a name: digits, photos, sounds, voices, none, or auto, which is nil: Options chooses.
 func ParseAugmentation(name string) (*Augmentation, error) {
 	switch name {
 	case augmentAuto:
@@ -59,7 +59,7 @@ func ParseAugmentation(name string) (*Augmentation, error) {
 }
 
 // AugmentationNames are what ParseAugmentation takes.
-const AugmentationNames = "auto, digits, photos, sounds or none"
+const AugmentationNames = "auto, digits, photos, sounds, voices or none"
 
 // String is the name of a, or "custom".
 func (a Augmentation) String() string {

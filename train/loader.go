@@ -40,7 +40,7 @@ func (r *run) load(ctx context.Context) *loader {
 		batch := NewBatch(size)
 		in := r.Network.Input
 		warped := make([]float32, in.Height*in.Width*in.Channels)
-		turned := make([]float32, len(warped))
+		var scratch, src []float32 // of copies
 		source := rand.NewPCG(0, 0)
 		rng := rand.New(source)
 		views := r.modality.viewer(r.Options, r.pre, r.around)
@@ -65,13 +65,14 @@ func (r *run) load(ctx context.Context) *loader {
 			copy(b.batch.Labels, batch.Labels)
 			for row, item := range batch.Items {
 				source.Seed(r.Seed^0x6175676d, uint64(step*size+row)) // "augm"
-				views.Apply(warped, r.picture(item, turned), rng)
+				src, scratch = r.item(item, scratch)
+				views.Apply(warped, src, rng)
 				r.graph.Place(b.input, row, warped)
 				if b.keys == nil {
 					continue
 				}
 				source.Seed(r.Seed^0x6b657973, uint64(step*size+row)) // "keys"
-				views.Apply(warped, r.picture(item, turned), rng)
+				views.Apply(warped, src, rng)
 				r.graph.Place(b.keys, row, warped)
 			}
 			select {

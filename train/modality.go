@@ -15,7 +15,7 @@ type modality struct {
 	inspect   func(Dataset) (encoder.Preprocessing, error)              // chooses the size of the features, and what else a decoder needs
 	measured  bool                                                      // features are brought to mean 0 and deviation 1, a channel
 	around    func(encoder.Preprocessing, []encoder.Features) []float32 // what surrounds an item, a value a channel, where measured
-	suit      func(*Options) error                                      // fills in what the modality decides, and refuses what goes with another one
+	suit      func(*Options, encoder.Size) error                        // fills in what the modality decides, and refuses what goes with another one
 	viewer    func(Options, encoder.Preprocessing, []float32) viewer    // makes the views that are trained on; the last are the values around
 	network   func(*Options, encoder.Size) encoder.Network              // where none is given
 	dimension int                                                       // of the embedding, where none is given
@@ -102,7 +102,8 @@ const (
 	longSounds                  = 0.9    // share of the sounds that the input is to hold whole
 )
 
-// inspectSounds chooses how many frames of a sound the network sees at once: enough for nine sounds of ten, and a second at most.
+// inspectSounds chooses how many frames of a sound the network sees at once: enough for nine sounds of ten, and a second at most; of long
+// sounds voiceInput, which is more.
 func inspectSounds(d Dataset) (encoder.Preprocessing, error) {
 	p := encoder.Preprocessing{Modality: encoder.ModalityAudio, Size: encoder.Size{Height: encoder.DefaultMels, Width: longestInput, Channels: 1}}
 	decoder, err := inUnits(p).Decoder()
@@ -125,17 +126,23 @@ func inspectSounds(d Dataset) (encoder.Preprocessing, error) {
 	slices.Sort(frames)
 	long := frames[int(math.Ceil(longSounds*float64(len(frames))))-1]
 	p.Size.Width = min(longestInput, max(shortestInput, (long+inputStep-1)/inputStep*inputStep))
+	if frames[len(frames)/2] >= leastVoice {
+		p.Size.Width = voiceInput
+	}
 	return p, nil
 }
 
-func (o *Options) suitPictures() error {
+func (o *Options) suitPictures(encoder.Size) error {
+	if o.Voices != nil {
+		return fmt.Errorf("%w: voices are for sounds: leave them out", ErrOptions)
+	}
 	if o.Augmentation != nil && o.Augmentation.Sound != (Sound{}) {
 		return fmt.Errorf("%w: augmentation %v is for sounds, and these are pictures: use auto, digits, photos or none", ErrOptions, o.Augmentation)
 	}
 	return nil
 }
 
-func (o *Options) suitSounds() error {
+func (o *Options) suitSounds(size encoder.Size) error {
 	o.Modality = encoder.ModalityAudio
 	switch {
 	case o.Size != 0 && o.Base == nil:
@@ -146,9 +153,15 @@ func (o *Options) suitSounds() error {
 		return fmt.Errorf("%w: robust is for pictures: leave it out, noise is part of the augmentation of sounds", ErrOptions)
 	case o.Augmentation == nil:
 		a := Sounds()
+		if isVoices(size) {
+			a = Voices()
+		}
 		o.Augmentation = &a
 	case *o.Augmentation != Augmentation{Sound: o.Augmentation.Sound}:
-		return fmt.Errorf("%w: augmentation %v is for pictures, and these are sounds: use auto, sounds or none", ErrOptions, o.Augmentation)
+		return fmt.Errorf("%w: augmentation %v is for pictures, and these are sounds: use auto, sounds, voices or none", ErrOptions, o.Augmentation)
+	}
+	if isVoices(size) {
+		set(&o.Dimension, voiceDimension)
 	}
 	return nil
 }
@@ -169,5 +182,8 @@ func soundViews(o Options, p encoder.Preprocessing, _ []float32) viewer {
 }
 
 func soundNetwork(o *Options, size encoder.Size) encoder.Network {
+	if isVoices(size) {
+		return encoder.ForVoices(size, o.Dimension)
+	}
 	return encoder.ForSounds(size, o.Dimension)
 }

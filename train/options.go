@@ -16,7 +16,7 @@ var ErrOptions = errors.New("invalid training option")
 
 // Options say how a model is trained. The zero value of a field means its default.
 type Options struct {
-	Network      encoder.Network  `json:"network"`             // default: encoder.Default for the size of the images, encoder.Wide for photographs, whose augmentation mirrors, up to 128 pixels, encoder.ForSounds for sounds
+	Network      encoder.Network  `json:"network"`             // default: encoder.Default for the size of the images, encoder.Wide for photographs, whose augmentation mirrors, up to 128 pixels, encoder.ForSounds for sounds, encoder.ForVoices for long ones
 	Size         int              `json:"size"`                // side of the square that pictures are fitted into; default their own size where they are alike and at most 64 pixels, else 64
 	Fit          encoder.Fit      `json:"fit,omitempty"`       // of pictures of another size or aspect; default letterbox, or as Base does
 	Dimension    int              `json:"dimension"`           // of the embedding, for the default network; default 64
@@ -34,6 +34,7 @@ type Options struct {
 	Augmentation *Augmentation    `json:"augmentation"`        // nil = what a trial finds better with enough labels, else Digits()
 	Robust       *Robust          `json:"robust,omitempty"`    // corrupts a share of the views; nil for none
 	Rotations    bool             `json:"rotations,omitempty"` // pictures turned by 90, 180 and 270 degrees are classes of their own
+	Voices       *bool            `json:"voices,omitempty"`    // sounds with all frequencies moved down and up are classes of their own; default where leastVoices classes or more are of long sounds
 	Seed         uint64           `json:"seed"`
 	Modality     string           `json:"modality,omitempty"`   // one of Modalities; default found in the data: "" for pictures
 	Precision    kernel.Precision `json:"precision,omitempty"`  // of the products; default float32
@@ -100,6 +101,8 @@ func (o *Options) SetDefaults(items, classes int, size encoder.Size) {
 	if o.Network.Layers == nil {
 		o.Network = kind.network(o, size)
 	}
+	o.setVoices(kind, loss, unknown == nil, classes)
+	items *= o.copies()
 	largest := 256
 	if views {
 		largest = 512

@@ -43,7 +43,7 @@ func newDecidedRun(ctx context.Context, data, validation Dataset, o Options) (*r
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := kind.suit(&o); err != nil {
+	if err := kind.suit(&o, pre.Size); err != nil {
 		return nil, nil, err
 	}
 	if o.Loss == "" && len(o.Pairs) == 0 && mostlyUnlabelled(data.Labels) {
@@ -111,7 +111,8 @@ type run struct {
 	Options
 	data, validation Dataset
 	before           *before // nil unless stages came before this run
-	drawn            Dataset // what batches are drawn from: data, and its turned pictures where they are classes
+	drawn            Dataset // what batches are drawn from: data, and its turned pictures or warped sounds where they are classes
+	voices           *voices // nil where warped sounds are no classes
 	modality         *modality
 	pre              encoder.Preprocessing
 	features         []encoder.Features
@@ -194,8 +195,11 @@ func newRun(ctx context.Context, data, validation Dataset, pre encoder.Preproces
 func (r *run) prepare() (err error) {
 	o := r.Options
 	r.drawn = r.data
-	if o.Rotations {
+	switch {
+	case o.Rotations:
 		r.drawn = r.data.turned()
+	case o.warped():
+		r.voices, r.drawn = newVoices(r.pre.Size.Height), r.data.voiced()
 	}
 	items := 0 // that one batch takes from it
 	if r.sampler, items, err = o.sampler(r.drawn); err != nil {

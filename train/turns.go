@@ -2,6 +2,7 @@ package train
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/akin-search/akin/encoder"
 )
@@ -14,12 +15,17 @@ const quarterTurns = 4
 // alphabets are learned from a few (Santoro et al. 2016, "Meta-learning with memory-augmented neural networks", section 4.1). Items
 // without a label stay so.
 func (d Dataset) turned() Dataset {
+	return d.copied(quarterTurns, func(q int) string { return fmt.Sprintf("@%d", 90*q) })
+}
+
+// copied returns d so many times over: item q·n+i is copy q of item i of n, and its class q·classes+c. suffix tells copies by their names.
+func (d Dataset) copied(copies int, suffix func(copy int) string) Dataset {
 	n, classes := d.Len(), len(d.Classes)
-	t := Dataset{IDs: make([]string, 0, quarterTurns*n), Raw: make([][]byte, 0, quarterTurns*n), Labels: make([]int, 0, quarterTurns*n)}
-	for q := range quarterTurns {
+	t := Dataset{IDs: make([]string, 0, copies*n), Raw: make([][]byte, 0, copies*n), Labels: make([]int, 0, copies*n)}
+	for q := range copies {
 		name := func(s string) string {
 			if q > 0 {
-				s = fmt.Sprintf("%s@%d", s, 90*q)
+				s += suffix(q)
 			}
 			return s
 		}
@@ -37,14 +43,21 @@ func (d Dataset) turned() Dataset {
 	return t
 }
 
-// picture returns the features of an item that the sampler drew. Those of turned pictures are written to scratch.
-func (r *run) picture(item int, scratch []float32) []float32 {
+// item returns the features of an item that the sampler drew. Those of turned pictures and warped sounds are written to scratch, which is
+// returned longer where it was too short.
+func (r *run) item(item int, scratch []float32) (features, scratchAfter []float32) {
 	n := len(r.features)
+	src := r.features[item%n].Data
 	if item < n {
-		return r.features[item].Data
+		return src, scratch
 	}
-	turn(scratch, r.features[item%n].Data, r.pre.Size, item/n)
-	return scratch
+	scratch = slices.Grow(scratch[:0], len(src))[:len(src)]
+	if r.voices != nil {
+		r.voices.warp(scratch, src, item/n)
+	} else {
+		turn(scratch, src, r.pre.Size, item/n)
+	}
+	return scratch, scratch
 }
 
 // turn writes src, a square picture, to dst, turned clockwise by quarters.

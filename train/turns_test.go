@@ -34,11 +34,10 @@ func TestTurnedDataset(t *testing.T) {
 	}
 	r := run{features: []encoder.Features{{Data: []float32{1, 2, 3, 4}}, {Data: []float32{5, 6, 7, 8}}}}
 	r.pre.Size = encoder.Size{Height: 2, Width: 2, Channels: 1}
-	scratch := make([]float32, 4)
-	if p := r.picture(5, scratch); !slices.Equal(p, []float32{8, 7, 6, 5}) {
+	if p, _ := r.item(5, nil); !slices.Equal(p, []float32{8, 7, 6, 5}) {
 		t.Errorf("item 5, picture 1 by two quarters: %v", p)
 	}
-	if p := r.picture(1, scratch); !slices.Equal(p, []float32{5, 6, 7, 8}) {
+	if p, _ := r.item(1, nil); !slices.Equal(p, []float32{5, 6, 7, 8}) {
 		t.Errorf("item 1: %v", p)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/akin-search/akin/encoder"
 	"github.com/akin-search/akin/encoder/kernel"
@@ -143,17 +144,13 @@ func (r *run) encoder(weights [][]float32) (*encoder.Encoder, error) {
 	return encoder.NewEncoder(&encoder.Model{Network: r.Network, Preprocessing: r.pre, Weights: weights}, "", r.Threads)
 }
 
-// labelled reports whether there are labels to validate by.
+// labelled reports whether there are labels to validate by: items of a class that is trained on.
 func (r *run) labelled() bool {
-	some := func(labels []int) bool {
-		for _, l := range labels {
-			if l != Unlabelled {
-				return true
-			}
-		}
-		return false
+	known := map[int]bool{Unlabelled: false}
+	for _, l := range r.data.Labels {
+		known[l] = l != Unlabelled
 	}
-	return some(r.data.Labels) && some(r.validation.Labels)
+	return slices.ContainsFunc(r.validation.Labels, func(l int) bool { return known[l] })
 }
 
 // validate returns the kNN accuracy of the validation items among a part of the training items, or -1 where there is nothing to compare.

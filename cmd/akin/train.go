@@ -101,6 +101,7 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 	f.Uint64Var(&o.Seed, "seed", 0, "of every random choice: the same seed and data give the same model")
 	f.TextVar(&o.Precision, "precision", kernel.Float32, precisionHelp+"; weights and sums are float32")
 	f.BoolVar(&o.Rotations, "rotations", false, "take pictures turned by 90, 180 and 270 degrees for classes of their own: for many small classes that have an upright")
+	voicesFlag(c, &o.Voices)
 	augmentFlag(c, &o.Augmentation)
 	optimizerFlags(c, &o)
 	f.StringVar(&from, "from", "", "model file to start from, with its preprocessing; only the length of the embedding may differ")
@@ -215,7 +216,11 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 func features(chosen train.Options) string {
 	in := chosen.Network.Input
 	if chosen.Modality == encoder.ModalityAudio {
-		return fmt.Sprintf("sounds as %d mel bands, looked at %.2f s at a time", in.Height, float64(in.Width)*encoder.SoundHop/encoder.SoundRate)
+		text := fmt.Sprintf("sounds as %d mel bands, looked at %.2f s at a time", in.Height, float64(in.Width)*encoder.SoundHop/encoder.SoundRate)
+		if chosen.Voices != nil && *chosen.Voices {
+			text += ", and with all frequencies moved down and up as further classes"
+		}
+		return text
 	}
 	return fmt.Sprintf("pictures fitted into %d×%d by %v, %s", in.Width, in.Height, chosen.Fit, map[int]string{1: "grey", 3: "colour"}[in.Channels])
 }
@@ -232,9 +237,25 @@ func modalityFlag(c *cobra.Command, m *string) {
 	})
 }
 
+// voicesFlag adds --voices, which sets *v, nil for auto.
+func voicesFlag(c *cobra.Command, v **bool) {
+	c.Flags().Func("voices", "take sounds with all frequencies moved down and up for classes of their own: on, off, or auto, the default: on where many classes are of long sounds, as of speakers",
+		func(name string) error {
+			switch yes := name == "on"; {
+			case yes || name == "off":
+				*v = &yes
+			case name == "auto":
+				*v = nil
+			default:
+				return fmt.Errorf("voices %q: use auto, on or off", name)
+			}
+			return nil
+		})
+}
+
 // augmentFlag adds --augment, which sets *a, nil for auto.
 func augmentFlag(c *cobra.Command, a **train.Augmentation) {
-	c.Flags().Func("augment", "how items are changed at random: "+train.AugmentationNames+"; auto, the default, tries digits (moved, turned, bent) and photos (mirrored, moved a little) for a short while, and takes sounds (cut, noise, another microphone, bands blotted out) for sounds",
+	c.Flags().Func("augment", "how items are changed at random: "+train.AugmentationNames+"; auto, the default, tries digits (moved, turned, bent) and photos (mirrored, moved a little) for a short while, and takes sounds (cut, noise, another microphone, bands blotted out) for sounds, and voices (the same without blotting out) for long ones",
 		func(name string) (err error) {
 			*a, err = train.ParseAugmentation(name)
 			return err
