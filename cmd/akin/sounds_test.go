@@ -52,7 +52,7 @@ func TestOwnSounds(t *testing.T) {
 		t.Fatal(err)
 	}
 	code, _, errs := akin(t, "train", "--data", data, "--dir", dir, "--holdout", "0.25", "--epochs", "8", "--batch", "32")
-	if code != 0 || !strings.Contains(errs, "found 121 sounds (WAV 121)") || !strings.Contains(errs, "skipped flute/broken.wav") || !strings.Contains(errs, "sounds as 40 mel bands, looked at 0.40 s at a time; network of 8 layers; augmentation sounds") {
+	if code != 0 || !strings.Contains(errs, "found 121 sounds (WAV 121)") || !strings.Contains(errs, "skipped flute/broken.wav") || !strings.Contains(errs, "sounds as 40 mel bands, looked at 0.40 s at a time; network of 9 layers; augmentation sounds") {
 		t.Fatalf("train: exit code %d: %s", code, errs)
 	}
 	in := mustAkin[ingested](t, "ingest", "--data", data, "--dir", dir)
