@@ -23,6 +23,7 @@
 //	POST /calibrate                       keep points aside and fit the detector anew
 //	  (all four, too, under /collections/{c})
 //	POST /embed                           the vector of an input
+//	POST /verify-pair                     whether two inputs, or an input and some that were enrolled, are of one class
 //	PUT  /collections/{c}/points          add and replace points
 //	POST /collections/{c}/points/delete   remove points by ids or by a filter
 //	GET  /collections, /collections/{c}   what there is

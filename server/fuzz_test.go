@@ -15,6 +15,7 @@ var fuzzTargets = []struct{ method, path string }{
 	{"POST", "/collections/plain/points/query"},
 	{"POST", "/anomaly"},
 	{"POST", "/embed"},
+	{"POST", "/verify-pair"},
 	{"PUT", "/collections/other/points"},
 	{"POST", "/collections/other/points/delete"},
 	{"POST", "/collections/digits/points/query/batch"},

@@ -27,6 +27,7 @@ type Server struct {
 	opt     Options
 	app     *fiber.App
 	normal  index.Conformal // of Options.Normal
+	pairs   index.Conformal // of Options.Pairs
 	base    context.Context // of every request
 	cancel  context.CancelFunc
 	serving atomic.Bool
@@ -47,6 +48,7 @@ var routes = []struct {
 	{http.MethodPost, "/classify", func(s *Server) handler { return s.classify }},
 	{http.MethodPost, "/calibrate", func(s *Server) handler { return s.calibrate }},
 	{http.MethodPost, "/embed", func(s *Server) handler { return s.embed }},
+	{http.MethodPost, "/verify-pair", func(s *Server) handler { return s.verifyPair }},
 	{http.MethodGet, "/collections", func(s *Server) handler { return s.collections }},
 	{http.MethodGet, "/collections/:c", func(s *Server) handler { return s.collectionInfo }},
 	{http.MethodPut, "/collections/:c/points", func(s *Server) handler { return s.upsert }},
@@ -78,7 +80,7 @@ func New(o Options) (*Server, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{opt: o, normal: index.NewConformal(o.Normal)}
+	s := &Server{opt: o, normal: index.NewConformal(o.Normal), pairs: index.NewConformal(o.Pairs)}
 	s.base, s.cancel = context.WithCancel(context.Background())
 	s.app = fiber.New(fiber.Config{
 		BodyLimit:                    o.BodyLimit,

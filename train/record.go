@@ -29,6 +29,7 @@ type Record struct {
 	Metrics        *Downstream `json:"metrics,omitempty"`    // of the model on the validation items, answered by a part of the training items; nil where they have too few classes
 	Best           int         `json:"best_epoch,omitempty"` // whose weights the model has, with early stopping; without, the last one's
 	Stages         []Stage     `json:"stages,omitempty"`     // before the one that Options and Curve are of
+	Pairs          *PairScores `json:"pairs,omitempty"`      // of ScorePairs
 }
 
 // model measures and records the result of a finished run.

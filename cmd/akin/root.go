@@ -47,7 +47,7 @@ Your own images or sounds: akin train, akin ingest, akin serve   (one folder a c
 	root.SetErr(stderr)
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print one JSON value for machines")
-	for _, c := range []func(*app) *cobra.Command{newDemo, newTrain, newTune, newIngest, newServe, newSearch, newScore, newEval, newShow, newVerify, newImport, newExport, newBench} {
+	for _, c := range []func(*app) *cobra.Command{newDemo, newTrain, newTune, newIngest, newServe, newSearch, newScore, newEval, newShow, newVerify, newVerifyPair, newImport, newExport, newBench} {
 		root.AddCommand(c(a))
 	}
 	err := root.ExecuteContext(ctx)

@@ -69,6 +69,13 @@ func (a *app) serve(ctx context.Context, s *index.Store, collection string, e *e
 	o := server.Options{Store: s, Default: collection, Logger: a.logger()}
 	if e != nil {
 		o.Encoder = e
+		p, err := pairScores(e)
+		if err != nil {
+			return err
+		}
+		if p != nil {
+			o.Pairs = p.Different
+		}
 		if p := e.Model().Patches; p != nil && len(p.Calibration) > 0 {
 			o.Surface, o.Normal = e, p.Calibration
 		}

@@ -138,7 +138,7 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 			}
 		}
 		a.status("found %s", dataFound(all))
-		rest, held, err := split(all, o.Holdout, o.Seed)
+		rest, held, err := splitToTrain(all, o.Holdout, o.Seed)
 		if err != nil {
 			return err
 		}
@@ -175,6 +175,9 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 		began := time.Now()
 		m, err := train.Run(c.Context(), rest, held, o)
 		if err != nil {
+			return a.resumable(err, o.Checkpoint)
+		}
+		if err := train.ScorePairs(c.Context(), m, rest, held, o); err != nil {
 			return a.resumable(err, o.Checkpoint)
 		}
 		if patches {

@@ -196,6 +196,25 @@ func split(d train.Dataset, holdout float64, seed uint64) (rest, held train.Data
 	return d.Split(holdout, seed)
 }
 
+// manyClasses is how many classes are enough to keep some aside.
+const manyClasses = 40
+
+// splitToTrain is split, but of many classes of one sound each it keeps classes aside, to tell how well others are told apart that were
+// never heard.
+func splitToTrain(d train.Dataset, holdout float64, seed uint64) (rest, held train.Dataset, err error) {
+	if holdout == 0 || !single(d) || len(d.Classes) < manyClasses {
+		return split(d, holdout, seed)
+	}
+	raw, err := d.Item(0)
+	if err != nil {
+		return d, held, err
+	}
+	if encoder.SoundFormat(raw) == "" {
+		return split(d, holdout, seed)
+	}
+	return d.SplitClasses(holdout, seed)
+}
+
 // single reports whether every item is the only one of its class.
 func single(d train.Dataset) bool {
 	seen := make([]bool, len(d.Classes))

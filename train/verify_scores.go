@@ -1,0 +1,134 @@
+package train
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/akin-search/akin/encoder"
+)
+
+// PairScores are what the cosine of two items says of whether they are of one class: scores of pairs of items that were kept aside. What is
+// accepted at a threshold, of a class or not, is read off them.
+type PairScores struct {
+	EER       float64   `json:"eer"`       // of the pairs, see Verification
+	AUROC     float64   `json:"auroc"`     // of the pairs
+	Classes   int       `json:"classes"`   // that the items are of
+	Unknown   bool      `json:"unknown"`   // these are not trained on; else all are
+	Halves    bool      `json:"halves"`    // a pair is of halves of sounds, each the only one of its class
+	Same      []float64 `json:"same"`      // of pairs of one class, ascending
+	Different []float64 `json:"different"` // of pairs of two, ascending
+}
+
+// pairScores is how many pairs of either kind are kept.
+const pairScores = 2000
+
+// ScorePairs scores pairs of the items held aside and puts the result into the model's record, as Record.Pairs; classes are those that
+// both data sets number alike. Sounds that are each the only one of their class are cut into halves. Without two classes, or two items of
+// one, there is nothing to score and the record stays as it is. The same input gives the same bits, whatever the threads.
+func ScorePairs(ctx context.Context, m *encoder.Model, data, held Dataset, o Options) error {
+	var rec Record
+	if err := json.Unmarshal(m.Record, &rec); err != nil {
+		return fmt.Errorf("train: scoring pairs: reading the record: %w", err)
+	}
+	e, err := encoder.NewEncoder(m, "", o.Threads)
+	if err != nil {
+		return err
+	}
+	var items []int
+	for i, l := range held.Labels {
+		if l != Unlabelled {
+			items = append(items, i)
+		}
+	}
+	if len(items) < 2 {
+		return nil
+	}
+	held, features, err := Decode(ctx, e.Decoder(), held.Subset(items), nil) // Run has told what it skips
+	if err != nil {
+		return err
+	}
+	p := PairScores{Unknown: true}
+	trained, _ := itemsByClass(data.Labels)
+	for _, of := range trained {
+		p.Unknown = p.Unknown && !slices.Contains(held.Labels, data.Labels[of[0]])
+	}
+	classes, _ := itemsByClass(held.Labels)
+	labels := held.Labels
+	if p.Classes = len(classes); p.Classes == len(labels) && m.Preprocessing.Modality == encoder.ModalityAudio {
+		p.Halves = true
+		features, labels = halves(features, labels)
+	}
+	if p.Classes < 2 || p.Classes == len(labels) {
+		return nil
+	}
+	emb, err := EncodeFeatures(ctx, e, features)
+	if err != nil {
+		return err
+	}
+	drawn, err := drawPairs(emb, labels, 2*pairScores, o.Seed)
+	if err != nil {
+		return err
+	}
+	v := verify(drawn, nil, farOne)
+	p.EER, p.AUROC = v.EER, v.AUROC
+	for _, pair := range slices.Backward(drawn) { // they come sorted, the most similar first
+		if pair.same {
+			p.Same = append(p.Same, pair.score)
+		} else {
+			p.Different = append(p.Different, pair.score)
+		}
+	}
+	rec.Pairs = &p
+	m.Record, err = json.Marshal(rec)
+	return err
+}
+
+// halves returns the first and the second half of each sound that has two frames or more.
+func halves(features []encoder.Features, labels []int) (parts []encoder.Features, of []int) {
+	for i, f := range features {
+		filters, frames := f.Shape[0], f.Shape[1]
+		if frames < 2 {
+			continue
+		}
+		for _, at := range [2][2]int{{0, frames / 2}, {frames / 2, frames}} {
+			part := encoder.Features{Shape: []int{filters, at[1] - at[0], 1}}
+			for y := range filters {
+				part.Data = append(part.Data, f.Data[y*frames+at[0]:y*frames+at[1]]...)
+			}
+			parts, of = append(parts, part), append(of, labels[i])
+		}
+	}
+	return parts, of
+}
+
+// SplitClasses puts a share of the classes, 0 < fraction < 1, into part, with all their items, and everything else into rest, both in the order
+// of d. Which side a class falls on is drawn from the seed and its name alone. It is for data of one item a class, of which Split can keep
+// nothing aside. Fewer than two classes on either side is an error wrapping ErrDataset.
+func (d Dataset) SplitClasses(fraction float64, seed uint64) (rest, part Dataset, err error) {
+	if !(fraction > 0 && fraction < 1) {
+		return Dataset{}, Dataset{}, fmt.Errorf("split fraction %v: want more than 0 and less than 1", fraction)
+	}
+	var items [2][]int
+	var classes [2]int
+	side := make([]int, len(d.Classes))
+	for c, name := range d.Classes {
+		if place(name, seed) < fraction {
+			side[c] = 1
+		}
+		classes[side[c]]++
+	}
+	for i, l := range d.Labels {
+		s := 0
+		if l != Unlabelled {
+			s = side[l]
+		}
+		items[s] = append(items[s], i)
+	}
+	if classes[0] < 2 || classes[1] < 2 {
+		return Dataset{}, Dataset{}, fmt.Errorf("%w: a share of %v of %d classes leaves %d to keep aside and %d to learn from: want two of each; add classes, or change the share",
+			ErrDataset, fraction, len(d.Classes), classes[1], classes[0])
+	}
+	return d.Subset(items[0]), d.Subset(items[1]), nil
+}
