@@ -15,7 +15,7 @@ const (
 )
 
 // SoundFormats names the formats of sounds that are decoded.
-const SoundFormats = "WAV or FLAC"
+const SoundFormats = "WAV, FLAC or MP3"
 
 // wave is a sound of one channel.
 type wave struct {
@@ -31,6 +31,24 @@ func SoundFormat(raw []byte) string {
 		return "WAV"
 	case bytes.HasPrefix(raw, flacMagic):
 		return "FLAC"
+	case isMP3(raw):
+		return "MP3"
+	}
+	return ""
+}
+
+// OtherSound names the format of a sound that is not decoded by its first bytes, 12 of them or fewer, and "" where they are of none that is known.
+func OtherSound(raw []byte) string {
+	for _, f := range []struct {
+		at          int
+		magic, name string
+	}{
+		{0, "OggS", "an OGG (Vorbis or Opus)"}, {4, "ftyp", "an MP4 or M4A"}, {0, "FORM", "an AIFF"}, {0, ".snd", "an AU"},
+		{0, "\x30\x26\xb2\x75", "a WMA"}, {0, "RF64", "an RF64"}, {0, "caff", "a CAF"}, {0, "#!AMR", "an AMR"}, {0, "wvpk", "a WavPack"},
+	} {
+		if len(raw) >= f.at && bytes.HasPrefix(raw[f.at:], []byte(f.magic)) {
+			return f.name
+		}
 	}
 	return ""
 }
@@ -44,7 +62,12 @@ func decodeSound(raw []byte) (wave, error) {
 		w, err = decodeWAV(raw)
 	case "FLAC":
 		w, err = decodeFLAC(raw)
+	case "MP3":
+		w, err = decodeMP3(raw)
 	default:
+		if name := OtherSound(raw); name != "" {
+			return wave{}, fmt.Errorf("%w: %s, which is not decoded: convert it to FLAC or WAV", ErrInput, name)
+		}
 		return wave{}, fmt.Errorf("%w: %d bytes that are no %s: convert it", ErrInput, len(raw), SoundFormats)
 	}
 	if err != nil {

@@ -151,7 +151,8 @@ func TestBrokenSounds(t *testing.T) {
 		raw  []byte
 		says string
 	}{
-		"empty": {nil, "0 bytes that are no WAV"}, "other": {[]byte("hello, world"), "no WAV or FLAC"}, "no chunks": {good[:12], "no data"},
+		"empty": {nil, "0 bytes that are no WAV"}, "other": {[]byte("hello, world"), "no WAV, FLAC or MP3"}, "OGG": {[]byte("OggS\x00\x02"), "an OGG (Vorbis or Opus), which is not decoded: convert it to FLAC or WAV"},
+		"M4A": {[]byte("\x00\x00\x00\x20ftypM4A "), "an MP4 or M4A"}, "no chunks": {good[:12], "no data"},
 		"cut": {good[:len(good)-7], "cut short"}, "no channels": {changed(2, 0), "0 channels"}, "too many channels": {changed(2, 200), "200 channels"},
 		"rate 0": {changed(4, 0, 0, 0, 0), "at 0 samples"}, "rate too high": {changed(4, 255, 255, 255, 255), "at 4294967295"}, "12 bits": {changed(14, 12), "12 bits"},
 		"ADPCM": {changed(0, 2), "format 2"}, "block": {changed(12, 7), "claims 7 bytes"}, "extensible": {changed(0, 0xfe, 0xff), "extensible"},
@@ -215,6 +216,8 @@ func FuzzDecodeSound(f *testing.F) {
 	f.Add(wavOf(wavPCM, 1, 8000, 16, false, noise))
 	f.Add(wavOf(wavFloat, 2, 48000, 32, true, noise))
 	f.Add(flacOf(f, 16000, 16, noise))
+	f.Add(mp3Of(f, "tone-16k-mono.mp3"))
+	f.Add(mp3Of(f, "tone-stereo.mp3"))
 	d, err := soundPreprocessing(16, 8).Decoder()
 	if err != nil {
 		f.Fatal(err)

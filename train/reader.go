@@ -63,6 +63,9 @@ func readItem(path, id string) (raw []byte, err error) {
 	}
 	sound := encoder.SoundFormat(start) != ""
 	if !sound && encoder.Format(start) == "" { // what else lies in the folder is not read to its end
+		if name := encoder.OtherSound(start); name != "" {
+			return nil, fmt.Errorf("%s, which is not decoded: convert it to FLAC or WAV", name)
+		}
 		return nil, fmt.Errorf("no %s, %s by its first bytes", encoder.Formats, encoder.SoundFormats)
 	}
 	if _, err := io.ReadFull(f, raw[len(start):]); err != nil {
