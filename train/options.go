@@ -107,7 +107,11 @@ func (o *Options) SetDefaults(items, classes int, size encoder.Size) {
 	if views {
 		largest = 512
 	}
-	set(&o.Batch, defaultBatch(items, largest, o.Network))
+	batch := defaultBatch(items, largest, o.Network)
+	if o.warped() {
+		batch = max(batch, voiceBatch)
+	}
+	set(&o.Batch, batch)
 	least, steps := 5, 600
 	if views {
 		steps = 300 // twice the rows, and two of an item

@@ -12,6 +12,7 @@ const (
 	leastVoice     = 150 // frames of the median: 1.5 s
 	voiceInput     = 104 // frames of the network's input, which tell by being more than longestInput that the sounds are long
 	voiceDimension = 128
+	voiceBatch     = 256 // rows at least, where warped copies are classes: two of each of many classes
 )
 
 // isVoices reports whether an input is that of long sounds.

@@ -47,8 +47,9 @@ label, even one of each class: leave the others loose in the folder itself, or w
 
 PNG, JPEG, GIF (the first frame), BMP, TIFF and WebP are known by their first bytes, whatever their names, and turned upright as their Exif
 data say. Pictures of any size are fitted into a small square (--size, --fit): what is smaller than about a pixel there cannot be seen.
-A folder of sounds (WAV, FLAC) is found to be one: of any rate and length, they are trained on in parts of up to a second, and the parts of a
-sound are summed up when it is embedded.
+A folder of sounds (WAV, FLAC, MP3) is found to be one: of any rate and length, they are trained on in parts of up to a second, and the parts of a
+sound are summed up when it is embedded. Of many classes of one sound each, as of speakers, the share held out is of classes: it scores pairs
+for akin verify-pair.
 
 Every file that is left out is named with the reason. A share of the items is held out to follow the training, and later to calibrate
 (akin ingest keeps the same items aside).
