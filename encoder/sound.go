@@ -35,31 +35,37 @@ func newSoundDecoder(p Preprocessing) Decoder {
 }
 
 func (d *soundDecoder) Decode(raw []byte) (Features, error) {
+	f, _, err := d.decodeFrom(raw)
+	return f, err
+}
+
+// decodeFrom is Decode, and tells how many samples at SoundRate were cut off before the first frame.
+func (d *soundDecoder) decodeFrom(raw []byte) (f Features, first int, err error) {
 	w, err := decodeSound(raw)
 	if err != nil {
-		return Features{}, err
+		return f, 0, err
 	}
-	samples := trim(w.resample(SoundRate))
+	samples, first := trim(w.resample(SoundRate))
 	var power float64
 	for _, v := range samples {
 		power += float64(v) * float64(v)
 	}
 	level := math.Sqrt(power / float64(len(samples)))
 	if !(level > 1e-6) { // below the step of 16 bits
-		return Features{}, fmt.Errorf("%w: a sound of %.2f s without anything to hear: its level is %.1g of full scale", ErrInput, float64(len(w.samples))/float64(w.rate), level)
+		return f, 0, fmt.Errorf("%w: a sound of %.2f s without anything to hear: its level is %.1g of full scale", ErrInput, float64(len(w.samples))/float64(w.rate), level)
 	}
 	s := d.pool.Get().(*spectrograph)
 	defer d.pool.Put(s)
-	f := Features{Data: s.logMel(samples, 1/level)}
+	f.Data = s.logMel(samples, 1/level)
 	f.Shape = []int{d.Size.Height, len(f.Data) / d.Size.Height, 1}
 	for i, v := range f.Data {
 		f.Data[i] = (v - d.Mean[0]) / d.Deviation[0]
 	}
-	return f, nil
+	return f, first, nil
 }
 
-// trim cuts off what is quiet at both ends.
-func trim(samples []float32) []float32 {
+// trim cuts off what is quiet at both ends, and returns the place of the first sample that it keeps.
+func trim(samples []float32) (kept []float32, from int) {
 	n := (len(samples) + SoundHop - 1) / SoundHop
 	energy := make([]float64, n)
 	loudest := 0.0
@@ -77,5 +83,6 @@ func trim(samples []float32) []float32 {
 	for last > first && energy[last] < least {
 		last--
 	}
-	return samples[max(0, first-trimMargin)*SoundHop : min((last+1+trimMargin)*SoundHop, len(samples))]
+	from = max(0, first-trimMargin) * SoundHop
+	return samples[from:min((last+1+trimMargin)*SoundHop, len(samples))], from
 }

@@ -60,6 +60,7 @@ type explainedResult struct {
 	anomalyResult
 	explanation
 	*heatmap
+	*timeSpan
 }
 
 type classDistance struct {
@@ -116,7 +117,16 @@ func (s *Server) anomaly(ctx context.Context, c *fiber.Ctx) (any, error) {
 		return nil, err
 	}
 	e, err := s.explained(ctx, col, vector, req, hits, points, v)
-	return explainedResult{out, e, drawn}, err
+	if err != nil {
+		return nil, err
+	}
+	var when *timeSpan
+	if req.input != nil && s.opt.Sounds != nil {
+		if when, err = s.deviates(ctx, col, d, req.input, q.alpha); err != nil {
+			return nil, err
+		}
+	}
+	return explainedResult{out, e, drawn, when}, nil
 }
 
 // question is what a verdict is asked about.

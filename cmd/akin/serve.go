@@ -76,6 +76,9 @@ func (a *app) serve(ctx context.Context, s *index.Store, collection string, e *e
 		if p != nil {
 			o.Pairs = p.Different
 		}
+		if e.Model().Preprocessing.Modality == encoder.ModalityAudio {
+			o.Sounds = e
+		}
 		if p := e.Model().Patches; p != nil && len(p.Calibration) > 0 {
 			o.Surface, o.Normal = e, p.Calibration
 		}
