@@ -2,10 +2,13 @@ package train
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"path/filepath"
 	"testing"
 
 	"github.com/akin-search/akin/encoder"
@@ -64,14 +67,28 @@ func speakers(classes, each int, seconds float64, seed uint64) (d Dataset) {
 	return d
 }
 
-// TestVoicesTrain: many classes of one long sound each are learned with warped copies as further classes, the same bits twice, and others
-// that were never heard are told apart.
+// TestVoicesTrain: many classes of one long sound each are learned with warped copies as further classes, the same bits when it is done again with
+// an interruption, and others that were never heard are told apart.
 func TestVoicesTrain(t *testing.T) {
 	data, others := speakers(leastVoices, 1, 1.8, 1), speakers(10, 3, 1.8, 2)
 	var chosen Options
 	var first []byte
+	o := Options{Epochs: 12, Batch: 64, Seed: 3, Threads: 1, Begin: func(c Options) { chosen = c }}
 	for range 2 {
-		m, err := Run(t.Context(), data, Dataset{}, Options{Epochs: 12, Batch: 64, Seed: 3, Begin: func(c Options) { chosen = c }})
+		if first != nil {
+			o.Checkpoint, o.Threads = filepath.Join(t.TempDir(), "ckpt"), 2
+			ctx, cancel := context.WithCancel(t.Context())
+			o.Progress = func(p Progress) {
+				if p.Epoch == 4 {
+					cancel()
+				}
+			}
+			if _, err := Run(ctx, data, Dataset{}, o); !errors.Is(err, context.Canceled) {
+				t.Fatalf("interrupted: %v", err)
+			}
+			o.Progress, o.Resume = nil, true
+		}
+		m, err := Run(t.Context(), data, Dataset{}, o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -81,7 +98,7 @@ func TestVoicesTrain(t *testing.T) {
 		}
 		if first != nil {
 			if !bytes.Equal(first, b) {
-				t.Error("two equal trainings make two models")
+				t.Error("an interrupted training makes another model")
 			}
 			continue
 		}
