@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 
 	"github.com/akin-search/akin/encoder"
+	"github.com/akin-search/akin/encoder/kernel"
 )
 
 // PairScores are what the cosine of two items says of whether they are of one class: scores of pairs of items that were kept aside. What is
@@ -21,12 +23,14 @@ type PairScores struct {
 	Different []float64 `json:"different"` // of pairs of two, ascending
 }
 
-// pairScores is how many pairs of either kind are kept.
-const pairScores = 2000
+const (
+	pairScores = 2000 // pairs of either kind are kept, at most,
+	pairRows   = 2000 // of so many items, at most, spread over all
+)
 
 // ScorePairs scores pairs of the items held aside and puts the result into the model's record, as Record.Pairs; classes are those that
 // both data sets number alike. Sounds that are each the only one of their class are cut into halves. Without two classes, or two items of
-// one, there is nothing to score and the record stays as it is. The same input gives the same bits, whatever the threads.
+// one among those looked at, there is nothing to score and the record stays as it is. The same input gives the same bits, whatever the threads.
 func ScorePairs(ctx context.Context, m *encoder.Model, data, held Dataset, o Options) error {
 	var rec Record
 	if err := json.Unmarshal(m.Record, &rec); err != nil {
@@ -67,9 +71,9 @@ func ScorePairs(ctx context.Context, m *encoder.Model, data, held Dataset, o Opt
 	if err != nil {
 		return err
 	}
-	drawn, err := drawPairs(emb, labels, 2*pairScores, o.Seed)
-	if err != nil {
-		return err
+	drawn := distinctPairs(emb, labels, o.Seed)
+	if same := func(p scoredPair) bool { return p.same }; !slices.ContainsFunc(drawn, same) { // of two there are always some
+		return nil
 	}
 	v := verify(drawn, nil, farOne)
 	p.EER, p.AUROC = v.EER, v.AUROC
@@ -83,6 +87,35 @@ func ScorePairs(ctx context.Context, m *encoder.Model, data, held Dataset, o Opt
 	rec.Pairs = &p
 	m.Record, err = json.Marshal(rec)
 	return err
+}
+
+// distinctPairs returns pairs of rows, no pair twice, sorted: of either kind all there are, or pairScores drawn from them (Vitter 1985, "Random
+// sampling with a reservoir", algorithm R). A pair drawn twice would count as two in a p-value.
+func distinctPairs(emb kernel.Matrix, labels []int, seed uint64) []scoredPair {
+	rng := rand.New(rand.NewPCG(seed, 0x64697374)) // "dist"
+	rows := min(emb.Rows, pairRows)
+	var kept [2][]scoredPair // of two classes, of one
+	var seen [2]int
+	for i := range rows {
+		a := i * emb.Rows / rows
+		for j := range i {
+			b := j * emb.Rows / rows
+			kind := 0
+			if labels[a] == labels[b] {
+				kind = 1
+			}
+			at := len(kept[kind])
+			if seen[kind]++; at < pairScores {
+				kept[kind] = append(kept[kind], scoredPair{})
+			} else if at = rng.IntN(seen[kind]); at >= pairScores {
+				continue
+			}
+			kept[kind][at] = scoredPair{a, b, kind == 1, dot(emb.Row(a), emb.Row(b))}
+		}
+	}
+	all := append(kept[0], kept[1]...)
+	sortPairs(all)
+	return all
 }
 
 // halves returns the first and the second half of each sound that has two frames or more.

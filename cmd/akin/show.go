@@ -128,7 +128,11 @@ func size(s encoder.Size) string { return fmt.Sprintf("%d×%d×%d", s.Height, s.
 func layerName(l encoder.Layer) string {
 	parts := []string{l.Kind}
 	if l.Kernel > 0 {
-		parts[0] += fmt.Sprintf(" %d×%[1]d", l.Kernel)
+		rows := l.Kernel
+		if l.Line {
+			rows = 1
+		}
+		parts[0] += fmt.Sprintf(" %d×%d", rows, l.Kernel)
 	}
 	for _, number := range []struct {
 		n      int
@@ -155,6 +159,16 @@ func (s shown) writeRecord(b *strings.Builder, rec train.Record) error {
 		row("trained on\t%d items of %s\t%s", rec.Items, classNames(rec.Classes), rec.DataHash)
 		if rec.Validation > 0 {
 			row("held out\t%d items, share %g, seed %d\t%s", rec.Validation, rec.Options.Holdout, rec.Options.Seed, rec.ValidationHash)
+		}
+		if p := rec.Pairs; p != nil {
+			what, classes := "items", "classes trained on"
+			if p.Halves {
+				what = "halves of sounds"
+			}
+			if p.Unknown {
+				classes = "other classes"
+			}
+			row("pairs\t%d of one class and %d of two, %s of %s\tequal error rate %.4f", len(p.Same), len(p.Different), what, classes, p.EER)
 		}
 	})
 	if err := s.writeOptions(b); err != nil {
