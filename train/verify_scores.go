@@ -72,11 +72,6 @@ func ScorePairs(ctx context.Context, m *encoder.Model, data, held Dataset, o Opt
 		return err
 	}
 	drawn := distinctPairs(emb, labels, o.Seed)
-	if same := func(p scoredPair) bool { return p.same }; !slices.ContainsFunc(drawn, same) { // of two there are always some
-		return nil
-	}
-	v := verify(drawn, nil, farOne)
-	p.EER, p.AUROC = v.EER, v.AUROC
 	for _, pair := range slices.Backward(drawn) { // they come sorted, the most similar first
 		if pair.same {
 			p.Same = append(p.Same, pair.score)
@@ -84,6 +79,11 @@ func ScorePairs(ctx context.Context, m *encoder.Model, data, held Dataset, o Opt
 			p.Different = append(p.Different, pair.score)
 		}
 	}
+	if len(p.Same) == 0 || len(p.Different) == 0 {
+		return nil
+	}
+	v := verify(drawn, nil, farOne)
+	p.EER, p.AUROC = v.EER, v.AUROC
 	rec.Pairs = &p
 	m.Record, err = json.Marshal(rec)
 	return err
