@@ -183,7 +183,7 @@ func TestDatasetValidate(t *testing.T) {
 }
 
 func TestWithClasses(t *testing.T) {
-	d := Dataset{IDs: []string{"a", "b", "c", "d"}, Raw: make([][]byte, 4), Labels: []int{1, 0, Unlabelled, 2}, Classes: []string{"cat", "dog", "emu"}}
+	d := Dataset{IDs: []string{"a", "b", "c", "d"}, Raw: [][]byte{{1}, {2}, {3}, {4}}, Labels: []int{1, 0, Unlabelled, 2}, Classes: []string{"cat", "dog", "emu"}}
 	got := d.WithClasses([]string{"dog", "ant", "cat"})
 	if !slices.Equal(got.Classes, []string{"dog", "ant", "cat", "emu"}) || !slices.Equal(got.Labels, []int{0, 2, Unlabelled, 3}) {
 		t.Errorf("classes %v, labels %v", got.Classes, got.Labels)
