@@ -61,7 +61,7 @@ func (h *Heat) PNG() ([]byte, error) {
 }
 
 // Worst returns the box, in the picture's own pixels, around the hottest patch and those beside it that are connected to it by a heat of
-// more than half of the way from the picture's median to it.
+// more than half of the way from the picture's median to it. It is all of the picture where no place is hotter than another.
 func (h *Heat) Worst() image.Rectangle {
 	w := len(h.Xs)
 	top := 0
@@ -69,6 +69,9 @@ func (h *Heat) Worst() image.Rectangle {
 		if v > h.Values[top] {
 			top = i
 		}
+	}
+	if h.Values[top] == slices.Min(h.Values) {
+		return image.Rect(0, 0, h.Size.Width, h.Size.Height)
 	}
 	middle := slices.Sorted(slices.Values(h.Values))[len(h.Values)/2]
 	least := (h.Values[top] + middle) / 2
@@ -87,7 +90,7 @@ func (h *Heat) Worst() image.Rectangle {
 		}
 	}
 	own := func(at, seen, size int) int { return min(max((at*size+seen/2)/seen, 0), size) }
-	const half = patchStep / 2
+	half := h.half
 	box := image.Rect(
 		own(h.Xs[cells.Min.X]-half, h.seen.Width, h.Size.Width), own(h.Ys[cells.Min.Y]-half, h.seen.Height, h.Size.Height),
 		own(h.Xs[cells.Max.X-1]+half, h.seen.Width, h.Size.Width), own(h.Ys[cells.Max.Y-1]+half, h.seen.Height, h.Size.Height))

@@ -51,13 +51,14 @@ func (p *Patches) Validate() error {
 	return nil
 }
 
-// Heat says how unlike normal surfaces a picture is, place by place.
+// Heat says how unlike normal pictures a picture is, place by place.
 type Heat struct {
 	Score  float64   // of the picture: the mean of the highest hundredth of Values
 	Size   Size      // of the picture, in its own pixels
 	Xs, Ys []int     // middles of the patches, in pixels looked at
 	Values []float32 // [y][x] cosines: -1 is normal, 1 a defect
 	seen   Size      // of the picture as it is looked at
+	half   int       // of what a place stands for, in pixels looked at
 }
 
 // HasPatches reports whether Heat can be asked.
@@ -73,7 +74,7 @@ func (e *Encoder) Heat(ctx context.Context, raw []byte) (*Heat, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Heat{Size: s.own, Xs: patchGrid(s.Width), Ys: patchGrid(s.Height), seen: Size{Height: s.Height, Width: s.Width}}
+	h := &Heat{Size: s.own, Xs: patchGrid(s.Width), Ys: patchGrid(s.Height), seen: Size{Height: s.Height, Width: s.Width}, half: patchStep / 2}
 	n := len(h.Xs) * len(h.Ys)
 	vectors, err := e.patches.encode(ctx, 2*n, func(i int) (Features, error) {
 		mirror := i >= n

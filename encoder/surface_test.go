@@ -172,7 +172,7 @@ func TestPatchesValidate(t *testing.T) {
 
 // TestHeatOfAPicture: rows are exact at the middles, bilinear between, constant beyond; the box is around what is hot.
 func TestHeatOfAPicture(t *testing.T) {
-	h := &Heat{Size: Size{Height: 40, Width: 24}, seen: Size{Height: 40, Width: 24}, Xs: []int{4, 12, 20}, Ys: []int{4, 12, 20, 28, 36}}
+	h := &Heat{Size: Size{Height: 40, Width: 24}, seen: Size{Height: 40, Width: 24}, half: 4, Xs: []int{4, 12, 20}, Ys: []int{4, 12, 20, 28, 36}}
 	h.Values = []float32{
 		-1, -1, -1,
 		-1, -1, -1,

@@ -120,6 +120,11 @@ func (s *Server) anomaly(ctx context.Context, c *fiber.Ctx) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if req.input != nil && s.opt.Surface == nil && s.opt.Places != nil {
+		if drawn, err = s.covered(ctx, col, d, req.input, v); err != nil {
+			return nil, err
+		}
+	}
 	var when *timeSpan
 	if req.input != nil && s.opt.Sounds != nil {
 		if when, err = s.deviates(ctx, col, d, req.input, q.alpha); err != nil {

@@ -42,6 +42,7 @@ type Options struct {
 	Encoder Encoder   // nil: vectors and ids only, an input is refused
 	Surface Surface   // judges inputs by their patches in place of a collection's detector; nil: none
 	Normal  []float64 // scores of held-out pictures that Surface's are compared with
+	Places  Coverer   // draws by explain which places of a picture deviate, where no Surface does; nil: none
 	Sounds  Occluder  // tells by explain which stretch of a sound deviates; nil: none
 	Pairs   []float64 // scores of pairs of two classes that /verify-pair compares with; nil: it tells the score alone
 	Alpha   float64   // highest false-alarm rate when a request names none; default index.DefaultAlpha

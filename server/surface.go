@@ -44,7 +44,7 @@ func (s *Server) surfaceAlpha(asked *float64, alpha float64) float64 {
 	return max(alpha, s.normal.MinAlpha())
 }
 
-// heatmap is what explain adds to a verdict by patches.
+// heatmap is what explain adds to a verdict on a picture.
 type heatmap struct {
 	PNG string `json:"heatmap"` // base64 of a grey PNG of the picture's size, white where it differs
 	Box box    `json:"box"`     // around the worst place

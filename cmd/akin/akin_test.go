@@ -141,8 +141,10 @@ func TestOwnImages(t *testing.T) {
 	alarms := 0
 	type row struct {
 		IsAnomaly bool `json:"is_anomaly"`
+		Heatmap   string
+		Box       box
 	}
-	code, out, errs = akin(t, "score", "--dir", dir, "--alpha", "0.1", "--json", strangers)
+	code, out, errs = akin(t, "score", "--dir", dir, "--alpha", "0.1", "--heatmaps", filepath.Join(dir, "heat"), "--json", strangers)
 	var rows []row
 	if err := json.Unmarshal([]byte(out), &rows); err != nil || code != int(exitAnomalies) || errs != "" {
 		t.Fatalf("scoring strangers: exit code %d, %v: %s", code, err, errs)
@@ -150,6 +152,9 @@ func TestOwnImages(t *testing.T) {
 	for _, s := range rows {
 		if s.IsAnomaly {
 			alarms++
+		}
+		if info, err := os.Stat(s.Heatmap); err != nil || info.Size() == 0 || s.Box.Width < 1 || s.Box.Height < 1 {
+			t.Errorf("heat map %q (%v), worst place %+v", s.Heatmap, err, s.Box)
 		}
 	}
 	code, out, errs = akin(t, "score", "--dir", dir, "--fdr", "0.5", "--csv", strangers)

@@ -99,8 +99,8 @@ func TestScoreByPatches(t *testing.T) {
 		t.Errorf("without calibration: exit code %d: %s", code, errs)
 	}
 	writePatchModel(t, dir, nil)
-	if code, _, errs := akin(t, "score", "--dir", dir, "--heatmaps", heat, parts); code != 1 || !strings.Contains(errs, "--patches") {
-		t.Errorf("without patches: exit code %d: %s", code, errs)
+	if code, _, errs := akin(t, "score", "--dir", dir, "--heatmaps", heat, parts); code != 1 || !strings.Contains(errs, "akin ingest") {
+		t.Errorf("without patches and without a collection: exit code %d: %s", code, errs)
 	}
 }
 

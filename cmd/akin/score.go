@@ -34,7 +34,7 @@ type verdict struct {
 	Alpha        float64 `json:"alpha,omitempty"`
 	NearestClass string  `json:"nearest_class"`
 	Heatmap      string  `json:"heatmap,omitempty"` // file
-	Box          *box    `json:"box,omitempty"`     // around the worst place, of a model with patches
+	Box          *box    `json:"box,omitempty"`     // around the worst place, with heat maps and of a model with patches
 }
 
 // scorePart is how many files are embedded together.
@@ -47,7 +47,7 @@ func newScore(a *app) *cobra.Command {
 	var w workspace
 	var alpha, fdr float64
 	var asCSV bool
-	var heatmaps string
+	var heat string
 	c := &cobra.Command{
 		Use:   "score FILE|DIR ...",
 		Short: "Tell which images are unlike everything known",
@@ -56,8 +56,9 @@ images like those that calibrated, at most the share alpha is called an anomaly.
 of those called anomalies, at most that share is expected to be normal. A file that cannot be read or decoded is reported in
 its place.
 
-A model trained with --patches is asked for small defects, and needs no collection: the score is that of the worst patches of a picture,
-and --heatmaps draws where they are.
+With --heatmaps, a picture is drawn for each of the pictures: where it is unlike what is known. A place is as white as the score falls when it is
+covered. A model trained with --patches is asked for small defects, and needs no collection: the score is that of the worst
+patches of a picture, and --heatmaps draws where they are.
 
 Exit code: 0 when nothing is an anomaly, 3 when something is, 1 when something went wrong, a file that cannot be read included.`,
 		Example: `  akin score part-0815.png
@@ -71,7 +72,7 @@ Exit code: 0 when nothing is an anomaly, 3 when something is, 1 when something w
 	c.Flags().Float64Var(&alpha, "alpha", index.DefaultAlpha, "highest false-alarm rate, above 0 and below 1; unless given, raised to what the calibration supports")
 	c.Flags().Float64Var(&fdr, "fdr", 0, "judge all files together: share of false alarms among the alarms, above 0 and below 1 (Benjamini-Hochberg), instead of --alpha")
 	c.Flags().BoolVar(&asCSV, "csv", false, "print a table of comma-separated values, with a line of names")
-	c.Flags().StringVar(&heatmaps, "heatmaps", "", "folder for a heat map a picture, a grey PNG of its size, white where it differs; takes a model trained with --patches")
+	c.Flags().StringVar(&heat, "heatmaps", "", "folder for a heat map a picture, a grey PNG of its size, white where it differs")
 	c.MarkFlagsMutuallyExclusive("alpha", "fdr")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if err := refuseZero(c, "alpha", "fdr"); err != nil {
@@ -88,7 +89,8 @@ Exit code: 0 when nothing is an anomaly, 3 when something is, 1 when something w
 		if err != nil {
 			return err
 		}
-		if err := checkHeatmaps(heatmaps, e); err != nil {
+		maps, err := newHeatmaps(heat, e)
+		if err != nil {
 			return err
 		}
 		out, failed := make([]scored, 0, len(files)), 0
@@ -121,7 +123,7 @@ Exit code: 0 when nothing is an anomaly, 3 when something is, 1 when something w
 			return nil
 		}
 		if e.HasPatches() {
-			p := patchJudge{e, index.NewConformal(e.Model().Patches.Calibration), heatmaps, map[string]string{}}
+			p := patchJudge{e, index.NewConformal(e.Model().Patches.Calibration), maps}
 			if p.Calibration() == 0 {
 				return fmt.Errorf("%w: no picture calibrates the patches of %s: train it with a --holdout above 0", index.ErrNotCalibrated, w.modelPath())
 			}
@@ -132,7 +134,7 @@ Exit code: 0 when nothing is an anomaly, 3 when something is, 1 when something w
 				if det == nil {
 					return fmt.Errorf("%w: collection %q has no detector: run akin ingest with a --holdout above 0", index.ErrNotCalibrated, col.Name())
 				}
-				return judged(clusterJudge(e, det), scorePart, det.MinAlpha(), det.Calibration())
+				return judged(clusterJudge(e, det, maps), scorePart, det.MinAlpha(), det.Calibration())
 			})
 		}
 		if err != nil {

@@ -3,11 +3,8 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"image"
 	"os"
-	"path/filepath"
-	"strings"
 
 	"github.com/akin-search/akin/encoder"
 	"github.com/akin-search/akin/index"
@@ -17,8 +14,8 @@ import (
 // judge gives the verdicts on files at an alpha, in their order; one that cannot be read or decoded has its error in place of a verdict.
 type judge func(ctx context.Context, files []string, alpha float64) ([]scored, error)
 
-// clusterJudge judges by the clusters of a collection.
-func clusterJudge(e *encoder.Encoder, det *index.Detector) judge {
+// clusterJudge judges by the clusters of a collection, and draws heat maps of what covering a place does to the score.
+func clusterJudge(e *encoder.Encoder, det *index.Detector, maps *heatmaps) judge {
 	return func(ctx context.Context, files []string, alpha float64) ([]scored, error) {
 		out, at := make([]scored, len(files)), map[string][]int{} // a file may be named twice
 		d := train.Dataset{IDs: files, Files: files, Raw: make([][]byte, len(files)), Labels: make([]int, len(files))}
@@ -45,12 +42,45 @@ func clusterJudge(e *encoder.Encoder, det *index.Detector) judge {
 			if err != nil {
 				return nil, err
 			}
-			for _, i := range at[kept.IDs[i]] {
-				out[i].verdict = &verdict{IsAnomaly: d.Anomaly, Score: d.Score, PValue: d.PValue, ClassPValue: d.ClassPValue, Threshold: d.Threshold, Alpha: alpha, NearestClass: d.NearestClass}
+			file := kept.IDs[i]
+			said := verdict{IsAnomaly: d.Anomaly, Score: d.Score, PValue: d.PValue, ClassPValue: d.ClassPValue, Threshold: d.Threshold, Alpha: alpha, NearestClass: d.NearestClass}
+			if maps != nil {
+				h, err := covered(ctx, e, det, file, d)
+				if err != nil {
+					return nil, err
+				}
+				said.Box = newBox(h.Worst())
+				if said.Heatmap, err = maps.draw(file, h); err != nil {
+					return nil, err
+				}
+			}
+			for _, i := range at[file] {
+				out[i].verdict = &said
 			}
 		}
 		return out, nil
 	}
+}
+
+// covered is how much of a verdict's score each place of a picture makes.
+func covered(ctx context.Context, e *encoder.Encoder, det *index.Detector, file string, v index.Verdict) (*encoder.Heat, error) {
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	c, err := e.Cover(ctx, raw)
+	if err != nil {
+		return nil, err
+	}
+	scores := make([]float64, len(c.Vectors))
+	for i, vector := range c.Vectors {
+		without, err := det.Verdict(ctx, vector, v.Alpha)
+		if err != nil {
+			return nil, err
+		}
+		scores[i] = without.Score
+	}
+	return c.Heat(v.Score, scores), nil
 }
 
 // box is a rectangle in the pixels of a picture.
@@ -63,12 +93,11 @@ type box struct {
 
 func newBox(r image.Rectangle) *box { return &box{r.Min.X, r.Min.Y, r.Dx(), r.Dy()} }
 
-// patchJudge judges by patches, and draws heat maps into a folder, if that is not "".
+// patchJudge judges by patches, and draws heat maps where there is a place for them.
 type patchJudge struct {
 	encoder *encoder.Encoder
 	index.Conformal
-	heatmaps string
-	drawn    map[string]string // file of the map → of the picture
+	maps *heatmaps
 }
 
 func (j patchJudge) judge(ctx context.Context, files []string, alpha float64) ([]scored, error) {
@@ -100,41 +129,8 @@ func (j patchJudge) one(ctx context.Context, file string, raw []byte, alpha floa
 	}
 	p := j.PValue(h.Score)
 	v := &verdict{IsAnomaly: p <= alpha, Score: h.Score, PValue: p, ClassPValue: p, Threshold: t, Alpha: alpha, Box: newBox(h.Worst())}
-	if j.heatmaps == "" {
-		return v, nil
+	if j.maps != nil {
+		v.Heatmap, err = j.maps.draw(file, h)
 	}
-	png, err := h.PNG()
-	if err != nil {
-		return nil, err
-	}
-	v.Heatmap = filepath.Join(j.heatmaps, mapName(file))
-	if other, twice := j.drawn[v.Heatmap]; twice && other != file {
-		return nil, fmt.Errorf("--heatmaps: %s and %s would both be drawn into %s: score them in two runs", other, file, v.Heatmap)
-	}
-	j.drawn[v.Heatmap] = file
-	if err := os.MkdirAll(filepath.Dir(v.Heatmap), 0o755); err != nil {
-		return nil, err
-	}
-	return v, encoder.WriteFileAtomic(v.Heatmap, png)
-}
-
-// mapName is the name of a file's heat map within their folder: the path as it was given, without what leads out of the folder.
-func mapName(file string) string {
-	clean := filepath.ToSlash(filepath.Clean(file))
-	clean = strings.TrimLeft(strings.ReplaceAll(strings.TrimPrefix(clean, filepath.VolumeName(clean)), "../", ""), "/")
-	return filepath.FromSlash(clean) + ".png"
-}
-
-// checkHeatmaps refuses heat maps that cannot be drawn.
-func checkHeatmaps(dir string, e *encoder.Encoder) error {
-	if dir == "" {
-		return nil
-	}
-	if !e.HasPatches() {
-		return errors.New("--heatmaps: the model has no patches: train it with akin train --patches")
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("--heatmaps: %w", err)
-	}
-	return nil
+	return v, err
 }

@@ -76,8 +76,11 @@ func (a *app) serve(ctx context.Context, s *index.Store, collection string, e *e
 		if p != nil {
 			o.Pairs = p.Different
 		}
-		if e.Model().Preprocessing.Modality == encoder.ModalityAudio {
+		switch e.Model().Preprocessing.Modality {
+		case encoder.ModalityAudio:
 			o.Sounds = e
+		case encoder.ModalityImage:
+			o.Places = e
 		}
 		if p := e.Model().Patches; p != nil && len(p.Calibration) > 0 {
 			o.Surface, o.Normal = e, p.Calibration
