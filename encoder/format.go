@@ -73,6 +73,24 @@ next:
 	return format{}, false
 }
 
+// OtherPicture names the format of a picture that is not decoded by its first bytes, FormatBytes of them or fewer, and "" where they are of
+// none that is known.
+func OtherPicture(raw []byte) string {
+	for _, f := range []struct {
+		at          int
+		magic, name string
+	}{
+		{4, "ftyphei", "a HEIC"}, {4, "ftyphev", "a HEIC"}, {4, "ftypmif1", "a HEIF"}, {4, "ftypmsf1", "a HEIF"}, {4, "ftypavi", "an AVIF"}, {4, "ftypcrx ", "a CR3"},
+		{0, "\x00\x00\x00\x0cJXL ", "a JPEG XL"}, {0, "\xff\x0a", "a JPEG XL"}, {0, "\x00\x00\x00\x0cjP  ", "a JPEG 2000"}, {0, "8BPS", "a PSD"},
+		{0, "FUJIFILMCCD-RAW", "a RAF"}, {0, "<svg", "an SVG"}, {0, "%PDF-", "a PDF"},
+	} {
+		if len(raw) >= f.at && bytes.HasPrefix(raw[f.at:], []byte(f.magic)) {
+			return f.name
+		}
+	}
+	return ""
+}
+
 // Probe returns the size of a picture as it is seen upright, without decoding its pixels: 1 channel where it is grey, else 3.
 func Probe(raw []byte) (Size, error) {
 	f, cfg, err := probe(raw)
@@ -127,7 +145,9 @@ func probe(raw []byte) (format, image.Config, error) {
 		return format{}, image.Config{}, fmt.Errorf("%w: it is empty", ErrInput)
 	}
 	f, ok := formatOf(raw)
-	if !ok {
+	if name := OtherPicture(raw); !ok && name != "" {
+		return f, image.Config{}, fmt.Errorf("%w: %s, which is not decoded: convert it to JPEG or PNG", ErrInput, name)
+	} else if !ok {
 		return f, image.Config{}, fmt.Errorf("%w: %d bytes that are no %s: convert it", ErrInput, len(raw), Formats)
 	}
 	cfg, err := f.config(raw)

@@ -394,3 +394,23 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// TestOtherPictures: formats that are known and not decoded are named, with what to convert them to; none that is decoded is among them.
+func TestOtherPictures(t *testing.T) {
+	for begin, name := range map[string]string{
+		"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00": "a HEIC", "\x00\x00\x00\x1cftypavif\x00\x00\x00\x00": "an AVIF", "8BPS\x00\x01": "a PSD", "<svg xmlns=": "an SVG",
+	} {
+		_, _, err := DecodePixels([]byte(begin), 1, func(s Size) Size { return s })
+		if !errors.Is(err, ErrInput) || !strings.Contains(err.Error(), name+", which is not decoded: convert it to JPEG or PNG") {
+			t.Errorf("%q: %v, want %s", begin, err, name)
+		}
+	}
+	for _, f := range formats {
+		if name := OtherPicture([]byte(f.magic)); name != "" {
+			t.Errorf("%s, which is decoded, is named %s", f.name, name)
+		}
+	}
+	if name := OtherPicture([]byte("\x00\x00\x00\x20ftypM4A ")); name != "" {
+		t.Errorf("an M4A is named %s", name)
+	}
+}

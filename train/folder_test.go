@@ -38,7 +38,7 @@ func TestFolder(t *testing.T) {
 		"cat/b.PNG": pngBytes, "cat/a.jpg": jpgBytes, "cat/deep/er/c.JpEg": jpgBytes, "ant/x.png": pngBytes,
 		"loose.png": pngBytes, "zebra/ü.png": jpgBytes, // what the bytes are counts, not the extension
 		"cat/notes.txt": []byte("hello"), "cat/broken.png": []byte("no image"), "cat/empty.jpg": nil, "dog/anim.png": gifBytes, "dog/scan": tiffBytes,
-		"cat/cut.png": pngBytes[:20], ".hidden/x.png": pngBytes, "cat/.x.png": pngBytes,
+		"cat/cut.png": pngBytes[:20], "dog/phone.heic": []byte("\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic"), ".hidden/x.png": pngBytes, "cat/.x.png": pngBytes,
 	} {
 		write(t, filepath.Join(dir, filepath.FromSlash(name)), b)
 	}
@@ -72,7 +72,7 @@ func TestFolder(t *testing.T) {
 		t.Fatal("the raw bytes are not the files'")
 	}
 	reasons := map[string]string{
-		"cat/broken.png": "no PNG, JPEG", "cat/cut.png": "a PNG with a broken or unknown header", "cat/empty.jpg": "no PNG, JPEG",
+		"cat/broken.png": "no PNG, JPEG", "cat/cut.png": "a PNG with a broken or unknown header", "cat/empty.jpg": "an empty file", "dog/phone.heic": "a HEIC, which is not decoded: convert it to JPEG or PNG",
 		"cat/link": "not a regular file", "cat/notes.txt": "no PNG, JPEG",
 	}
 	if runtime.GOOS == "linux" {

@@ -62,7 +62,13 @@ func readItem(path, id string) (raw []byte, err error) {
 		return nil, err
 	}
 	sound := encoder.SoundFormat(start) != ""
+	if len(start) == 0 {
+		return nil, errors.New("an empty file")
+	}
 	if !sound && encoder.Format(start) == "" { // what else lies in the folder is not read to its end
+		if name := encoder.OtherPicture(start); name != "" {
+			return nil, fmt.Errorf("%s, which is not decoded: convert it to JPEG or PNG", name)
+		}
 		if name := encoder.OtherSound(start); name != "" {
 			return nil, fmt.Errorf("%s, which is not decoded: convert it to FLAC or WAV", name)
 		}
