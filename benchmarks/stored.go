@@ -16,15 +16,20 @@ type stored struct {
 }
 
 func newStored(o index.Options) (*stored, error) {
+	return storedOf(index.Config{Dimension: o.Dimension, Metric: o.Metric, Engine: o.Engine, Seed: o.Seed, Quantization: o.Quantization}, index.StoreOptions{Threads: o.Threads})
+}
+
+// storedOf returns an empty collection.
+func storedOf(c index.Config, o index.StoreOptions) (*stored, error) {
 	dir, err := os.MkdirTemp("", "akin-bench-")
 	if err != nil {
 		return nil, err
 	}
 	s := &stored{dir: dir}
-	if s.store, err = index.Open(dir, index.StoreOptions{Threads: o.Threads}); err != nil {
+	if s.store, err = index.Open(dir, o); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	s.Collection, err = s.store.Create("bench", index.Config{Dimension: o.Dimension, Metric: o.Metric, Engine: o.Engine, Seed: o.Seed, Quantization: o.Quantization})
+	s.Collection, err = s.store.Create("bench", c)
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}

@@ -229,7 +229,7 @@ func equal(a, b []float32) bool {
 // halved first.
 func TestDefaultFitsAnySize(t *testing.T) {
 	for _, s := range []Size{{1, 1, 1}, {2, 40, 3}, {5, 5, 1}, {6, 6, 1}, {5, 200, 3}, {28, 28, 1}, {64, 64, 3}, {65, 65, 3}, {96, 96, 3}, {97, 33, 3}, {224, 224, 3}, {MaxSide, MaxSide, 3}} {
-		for name, n := range map[string]Network{"default": Default(s, 64), "wide": Wide(s, 64)} {
+		for name, n := range map[string]Network{"default": Default(s, 64), "wide": Wide(s, 64), "light": Light(s, 64)} {
 			list, err := n.Summary()
 			if err != nil {
 				t.Fatalf("%s, %+v: %v", name, s, err)
@@ -237,7 +237,7 @@ func TestDefaultFitsAnySize(t *testing.T) {
 			if d, err := n.Dimension(); err != nil || d != 64 {
 				t.Errorf("%s, %+v: dimension %d, %v", name, s, d, err)
 			}
-			if halved := n.Layers[0].Stride == 2; halved != (max(s.Height, s.Width) > largestPlain) {
+			if halved := n.Layers[0].Stride == 2; halved != (max(s.Height, s.Width) > largestPlain || name == "light") {
 				t.Errorf("%s, %+v: the first layer is %+v", name, s, n.Layers[0])
 			}
 			last := list[len(list)-3].Output // before the linear layer

@@ -74,6 +74,18 @@ func Default(input Size, dimension int) Network { return staged(input, dimension
 // photographs.
 func Wide(input Size, dimension int) Network { return staged(input, dimension, 32) }
 
+// Light returns a network for training that shows every picture many times, in other shapes: a normalised 5×5 convolution with stride 2, 16 filters wide,
+// then stages of one normalised 3×3 convolution that ends in 2×2 pooling, 32 and then 64 filters wide, until a side is below 6; then a linear
+// layer to dimension. It takes a third of the time of Default.
+func Light(input Size, dimension int) Network {
+	n := Network{Input: input, Layers: []Layer{{Kind: KindConv, Filters: 16, Kernel: 5, Stride: 2, Norm: true, ReLU: true}}}
+	for h, w, filters := (input.Height+1)/2, (input.Width+1)/2, 32; min(h, w) >= 6; h, w, filters = h/2, w/2, 64 {
+		n.Layers = append(n.Layers, Layer{Kind: KindConv, Filters: filters, Kernel: 3, Norm: true, ReLU: true, Pool: true})
+	}
+	n.Layers = append(n.Layers, Layer{Kind: KindLinear, Units: dimension}, Layer{Kind: KindNormalize})
+	return n
+}
+
 // ForSounds returns the network for sounds: stages of normalised 3×3 convolutions that end in 2×2 pooling, 16, 32 and then 64 filters wide,
 // one in the first stage and two in each later one, until a side is below 10; mean and deviation over time of what is left of each frequency,
 // so that it does not matter when something is heard; then a linear layer to dimension.

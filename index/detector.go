@@ -52,7 +52,7 @@ func (o *DetectorOptions) SetDefaults() {
 // Validate reports the first field outside its limits.
 func (o *DetectorOptions) Validate() error {
 	switch {
-	case int(o.Score) >= len(scoreNames):
+	case !o.Score.valid():
 		return fmt.Errorf("score %v: %w: use auto, cluster, mahalanobis, knn or combined", o.Score, ErrInvalid)
 	case o.ClustersPerClass < 0 || o.ClustersPerClass > MaxClusters:
 		return fmt.Errorf("%d clusters per class: %w: use 1 to %d, or 0 to have it chosen", o.ClustersPerClass, ErrInvalid, MaxClusters)

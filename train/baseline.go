@@ -22,6 +22,17 @@ type Baseline struct {
 	Intervals   map[string]Interval `json:"intervals"`
 }
 
+// BaselineVectors returns what the baseline of a modality, with its name, makes of the features of items: unit rows, to be compared by their cosine.
+// They are fitted to base.
+func BaselineVectors(pre encoder.Preprocessing, base, queries []encoder.Features) (name string, b, q kernel.Matrix, err error) {
+	kind, err := modalityNamed(pre.Modality)
+	if err != nil {
+		return "", b, q, err
+	}
+	b, q = kind.baseline.vectors(pre, base, queries)
+	return kind.baseline.name, b, q, nil
+}
+
 // MeasureBaseline measures the figures of MeasureDownstream that any vectors have, of those of the modality's baseline: pixels of pictures,
 // statistics of MFCC of sounds. The features are those of a decoder of pre. Errors wrap ErrEvaluate.
 func MeasureBaseline(ctx context.Context, pre encoder.Preprocessing, base []encoder.Features, baseLabels []int, queries []encoder.Features, queryLabels []int,

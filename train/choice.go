@@ -29,6 +29,8 @@ func (o Options) newObjective(d Dataset) (Objective, error) {
 	switch {
 	case kind == LossArcFace:
 		return NewArcFace(len(d.Classes), dimension, temperature, margin, o.Seed), nil
+	case kind == LossOneClass:
+		return newOneClassLoss(d, temperature, dimension, o.Seed)
 	case kind == LossSemi:
 		return newSemiLoss(d, o.Batch, temperature)
 	case kind == LossMoCo:
@@ -78,6 +80,13 @@ func (o Options) sampler(d Dataset) (s Sampler, items int, err error) {
 		n := min(o.Batch, d.Len())
 		s, err = NewEach(d.Labels, n, o.Seed)
 		return s, n, err
+	case kind == LossOneClass:
+		copies := o.copies()
+		v, err := newShiftedViews(d.Len()/copies, copies, o.Batch, o.Seed)
+		if err != nil {
+			return nil, 0, err
+		}
+		return v, v.Size() / (copies + 1) * copies, nil
 	case !kind.Labelled():
 		pairs = min(pairs, d.Len())
 		s, err = NewViews(d.Len(), 2*pairs, o.Seed)

@@ -29,7 +29,7 @@ type preset struct {
 // presets in the order of preference, where a trial finds no difference. Those of sounds are not tried.
 var (
 	presets      = []preset{{"digits", Digits}, {"photos", Photos}}
-	namedPresets = append(slices.Clone(presets), preset{"sounds", Sounds}, preset{"voices", Voices})
+	namedPresets = append(slices.Clone(presets), preset{"mild", Mild}, preset{"sounds", Sounds}, preset{"voices", Voices})
 )
 
 // Names of augmentations besides those of the presets.
@@ -41,7 +41,14 @@ const (
 // Photos returns amounts that suit pictures of things: mirrored left to right half of the time, and moved a little.
 func Photos() Augmentation { return Augmentation{Flip: 0.5, Shift: 0.05} }
 
-// ParseAugmentation returns the augmentation of a name: digits, photos, sounds, voices, none, or auto, which is nil: Options chooses.
+// Mild returns amounts that hardly change a picture, for one-class training: what is changed more is no longer normal.
+func Mild() Augmentation {
+	a := Augmentation{Shift: 0.05, Rotate: 5, Scale: 0.08, Elastic: 0.05}
+	a.SetDefaults()
+	return a
+}
+
+// ParseAugmentation returns the augmentation of a name: digits, photos, mild, sounds, voices, none, or auto, which is nil: Options chooses.
 func ParseAugmentation(name string) (*Augmentation, error) {
 	switch name {
 	case augmentAuto:
@@ -59,7 +66,7 @@ func ParseAugmentation(name string) (*Augmentation, error) {
 }
 
 // AugmentationNames are what ParseAugmentation takes.
-const AugmentationNames = "auto, digits, photos, sounds, voices or none"
+const AugmentationNames = "auto, digits, photos, mild, sounds, voices or none"
 
 // String is the name of a, or "custom".
 func (a Augmentation) String() string {
@@ -77,11 +84,14 @@ func (a Augmentation) String() string {
 }
 
 // chooseAugmentation returns the preset that a short trial on the training items finds better; where there is nothing to try by, photos of pictures
-// looked at with more than 64 pixels, and else the first: without labels, with few, or where the loss does not take them. It is as deterministic as the run.
+// looked at with more than 64 pixels, mild for one-class training, and else the first: without labels, with few, or where the loss does not take them. It is as deterministic as the run.
 func (r *run) chooseAugmentation(ctx context.Context) (*Augmentation, error) {
 	first := presets[0].make()
 	if in := r.Network.Input; max(in.Height, in.Width) > largestSide { // ink needs no more
 		first = Photos()
+	}
+	if r.oneClass() {
+		first = Mild()
 	}
 	data, held, ok := r.trialSplit()
 	if !ok {

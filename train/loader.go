@@ -64,8 +64,9 @@ func (r *run) load(ctx context.Context) *loader {
 			copy(b.batch.Items, batch.Items)
 			copy(b.batch.Labels, batch.Labels)
 			for row, item := range batch.Items {
+				source.Seed(r.Seed^0x636f7079, uint64(step)<<32|uint64(item)) // "copy": views of one copy are of the same
+				src, scratch = r.item(item, scratch, rng)
 				source.Seed(r.Seed^0x6175676d, uint64(step*size+row)) // "augm"
-				src, scratch = r.item(item, scratch)
 				views.Apply(warped, src, rng)
 				r.graph.Place(b.input, row, warped)
 				if b.keys == nil {

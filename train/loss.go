@@ -35,6 +35,7 @@ const (
 	LossVICReg                          // see VICReg
 	LossMoCo                            // see NewMoCo
 	LossSemi                            // NTXent of all items and SupCon of those with a label, see NewSemi
+	LossOneClass                        // NTXent of items and shifted copies, and which shift it is: all items are of one class, whatever their labels
 )
 
 const (
@@ -52,7 +53,7 @@ const (
 )
 
 var lossNames = []string{LossSupCon: "supcon", LossNTXent: "ntxent", LossContrastive: "contrastive", LossTriplet: "triplet",
-	LossMultiSimilarity: "multi-similarity", LossArcFace: "arcface", LossVICReg: "vicreg", LossMoCo: "moco", LossSemi: "semi"}
+	LossMultiSimilarity: "multi-similarity", LossArcFace: "arcface", LossVICReg: "vicreg", LossMoCo: "moco", LossSemi: "semi", LossOneClass: "one-class"}
 
 // LossNames lists what ParseLoss takes.
 func LossNames() []string { return slices.Clone(lossNames) }
@@ -62,6 +63,8 @@ func (k LossKind) Defaults() (temperature, margin float64) {
 	switch k {
 	case LossSemi:
 		return 0.2, DefaultMargin // docs/decisions/0014-few-labels.md
+	case LossOneClass:
+		return 0.2, DefaultMargin // docs/decisions/0023-one-class.md
 	case LossTriplet:
 		return DefaultTemperature, 0.2 // FaceNet's
 	case LossMultiSimilarity:
@@ -73,7 +76,9 @@ func (k LossKind) Defaults() (temperature, margin float64) {
 }
 
 // Labelled tells whether the loss learns from classes; the others take data without labels.
-func (k LossKind) Labelled() bool { return k != LossNTXent && k != LossVICReg && k != LossMoCo }
+func (k LossKind) Labelled() bool {
+	return k != LossNTXent && k != LossVICReg && k != LossMoCo && k != LossOneClass
+}
 
 // String returns the name that ParseLoss takes.
 func (k LossKind) String() string {
@@ -128,6 +133,8 @@ func (k LossKind) New(temperature, margin float32) (Loss, error) {
 		return VICReg(), nil
 	case LossArcFace, LossMoCo:
 		return nil, fmt.Errorf("loss %v keeps state between steps: use NewArcFace or NewMoCo", k)
+	case LossOneClass:
+		return nil, fmt.Errorf("loss %v is a sum of two on copies that a run makes: use Sum", k)
 	case LossSemi:
 		return nil, fmt.Errorf("loss %v is a sum of two on batches of NewSemi: use Sum", k)
 	}

@@ -18,13 +18,14 @@ type modality struct {
 	suit      func(*Options, encoder.Size) error                        // fills in what the modality decides, and refuses what goes with another one
 	viewer    func(Options, encoder.Preprocessing, []float32) viewer    // makes the views that are trained on; the last are the values around
 	network   func(*Options, encoder.Size) encoder.Network              // where none is given
+	shifts    func(encoder.Preprocessing, []float32) []shift            // of one-class training; nil: none is known
 	dimension int                                                       // of the embedding, where none is given
 	baseline  baseline                                                  // what its models are compared with
 }
 
 var (
 	pictures = &modality{name: encoder.ModalityImage, inspect: inspectPictures, measured: true, around: aroundPictures, suit: (*Options).suitPictures,
-		viewer: pictureViews, network: pictureNetwork, dimension: 64,
+		viewer: pictureViews, shifts: pictureShifts, network: pictureNetwork, dimension: 64,
 		baseline: baseline{"pixels", pixelVectors}}
 	sounds = &modality{name: encoder.ModalityAudio, is: isSound, inspect: inspectSounds, measured: true, around: aroundSounds, suit: (*Options).suitSounds,
 		viewer: soundViews, network: soundNetwork, dimension: 64,
@@ -167,6 +168,9 @@ func (o *Options) suitSounds(size encoder.Size) error {
 }
 
 func pictureNetwork(o *Options, size encoder.Size) encoder.Network {
+	if o.oneClass() {
+		return encoder.Light(size, o.Dimension)
+	}
 	if o.Augmentation.Flip > 0 && max(size.Height, size.Width) <= widest { // photographs have more to learn than ink
 		return encoder.Wide(size, o.Dimension)
 	}

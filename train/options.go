@@ -31,10 +31,11 @@ type Options struct {
 	Rate         float64          `json:"rate"`                // peak learning rate; default 4e-3·√(batch/256), of sgd and nesterov 0.3·√(batch/256), of lars 5·√(batch/256)
 	Decay        float64          `json:"decay"`               // weight decay, decoupled; default 1e-4
 	Warmup       float64          `json:"warmup"`              // share of the steps; default 0.05
-	Augmentation *Augmentation    `json:"augmentation"`        // nil = what a trial finds better with enough labels, else Digits()
+	Augmentation *Augmentation    `json:"augmentation"`        // nil = what a trial finds better with enough labels, Mild() for one-class, else Digits()
 	Robust       *Robust          `json:"robust,omitempty"`    // corrupts a share of the views; nil for none
 	Rotations    bool             `json:"rotations,omitempty"` // pictures turned by 90, 180 and 270 degrees are classes of their own
 	Voices       *bool            `json:"voices,omitempty"`    // sounds with all frequencies moved down and up are classes of their own; default where leastVoices classes or more are of long sounds
+	Shifts       []string         `json:"shifts,omitempty"`    // of one-class: those that make what is not normal; default all of the modality that can be told from normal items
 	Seed         uint64           `json:"seed"`
 	Modality     string           `json:"modality,omitempty"`   // one of Modalities; default found in the data: "" for pictures
 	Precision    kernel.Precision `json:"precision,omitempty"`  // of the products; default float32
@@ -92,8 +93,8 @@ func (o *Options) SetDefaults(items, classes int, size encoder.Size) {
 			o.Loss = LossSupCon.String()
 		}
 	}
-	loss, unknown := ParseLoss(o.Loss)                                  // Validate reports it
-	views := unknown == nil && (loss == LossNTXent || loss == LossSemi) // they live on many negatives, and see an item twice an epoch
+	loss, unknown := ParseLoss(o.Loss)                                                          // Validate reports it
+	views := unknown == nil && (loss == LossNTXent || loss == LossSemi || loss == LossOneClass) // they live on many negatives, and see an item twice an epoch
 	if o.Augmentation == nil {
 		a := Digits()
 		o.Augmentation = &a
@@ -119,6 +120,8 @@ func (o *Options) SetDefaults(items, classes int, size encoder.Size) {
 	switch {
 	case o.Augmentation.Flip > 0:
 		least = 8
+	case o.oneClass():
+		least = 1
 	case views:
 		least = 3
 	}

@@ -33,6 +33,7 @@ const (
 	streamEach
 	streamGivenPairs
 	streamPatches
+	streamShifted
 )
 
 // stream is what all samplers share: their random source and their decks.

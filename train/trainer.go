@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"path/filepath"
 	"time"
 
@@ -49,6 +50,10 @@ func newDecidedRun(ctx context.Context, data, validation Dataset, o Options) (*r
 	if o.Loss == "" && len(o.Pairs) == 0 && mostlyUnlabelled(data.Labels) {
 		o.Loss = LossPropagate
 	}
+	if o.Loss == "" && len(o.Pairs) == 0 && kind.shifts != nil && allOfOneClass(data.Labels) {
+		o.Loss = LossOneClass.String()
+	}
+	open := o.oneClass() || o.Augmentation == nil // what the features decide
 	stages := o.stages()
 	if err := settle(stages, data, pre.Size); err != nil {
 		return nil, nil, err
@@ -58,10 +63,17 @@ func newDecidedRun(ctx context.Context, data, validation Dataset, o Options) (*r
 	if err != nil {
 		return nil, nil, err
 	}
+	if o.oneClass() {
+		if err := r.chooseShifts(&o); err != nil {
+			return nil, nil, errors.Join(err, r.cache.Close())
+		}
+	}
 	if o.Augmentation == nil {
 		if o.Augmentation, err = r.chooseAugmentation(ctx); err != nil {
 			return nil, nil, errors.Join(err, r.cache.Close())
 		}
+	}
+	if open {
 		stages = o.stages()
 		if err := settle(stages, data, pre.Size); err != nil {
 			return nil, nil, errors.Join(err, r.cache.Close())
@@ -112,7 +124,7 @@ type run struct {
 	data, validation Dataset
 	before           *before // nil unless stages came before this run
 	drawn            Dataset // what batches are drawn from: data, and its turned pictures or warped sounds where they are classes
-	voices           *voices // nil where warped sounds are no classes
+	copier           copier  // of copies in drawn; nil where there are none
 	modality         *modality
 	pre              encoder.Preprocessing
 	features         []encoder.Features
@@ -196,10 +208,14 @@ func (r *run) prepare() (err error) {
 	o := r.Options
 	r.drawn = r.data
 	switch {
+	case o.oneClass():
+		r.copier, r.drawn = r.shifted()
 	case o.Rotations:
-		r.drawn = r.data.turned()
+		r.copier, r.drawn = quarters(r.pre.Size), r.data.turned()
 	case o.warped():
-		r.voices, r.drawn = newVoices(r.pre.Size.Height), r.data.voiced()
+		v := newVoices(r.pre.Size.Height)
+		r.copier = func(dst, src []float32, q int, _ *rand.Rand) { v.warp(dst, src, q) }
+		r.drawn = r.data.voiced()
 	}
 	items := 0 // that one batch takes from it
 	if r.sampler, items, err = o.sampler(r.drawn); err != nil {

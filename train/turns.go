@@ -2,6 +2,7 @@ package train
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 
 	"github.com/akin-search/akin/encoder"
@@ -43,20 +44,24 @@ func (d Dataset) copied(copies int, suffix func(copy int) string) Dataset {
 	return t
 }
 
-// item returns the features of an item that the sampler drew. Those of turned pictures and warped sounds are written to scratch, which is
-// returned longer where it was too short.
-func (r *run) item(item int, scratch []float32) (features, scratchAfter []float32) {
+// copier writes copy q, from 1, of an item's features to dst.
+type copier func(dst, src []float32, q int, rng *rand.Rand)
+
+// quarters makes copies of square pictures that are turned by q quarters.
+func quarters(s encoder.Size) copier {
+	return func(dst, src []float32, q int, _ *rand.Rand) { turn(dst, src, s, q) }
+}
+
+// item returns the features of an item that the sampler drew. Those of copies, as of turned pictures and warped sounds, are written to scratch,
+// which is returned longer where it was too short.
+func (r *run) item(item int, scratch []float32, rng *rand.Rand) (features, scratchAfter []float32) {
 	n := len(r.features)
 	src := r.features[item%n].Data
 	if item < n {
 		return src, scratch
 	}
 	scratch = slices.Grow(scratch[:0], len(src))[:len(src)]
-	if r.voices != nil {
-		r.voices.warp(scratch, src, item/n)
-	} else {
-		turn(scratch, src, r.pre.Size, item/n)
-	}
+	r.copier(scratch, src, item/n, rng)
 	return scratch, scratch
 }
 

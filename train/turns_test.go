@@ -32,12 +32,11 @@ func TestTurnedDataset(t *testing.T) {
 	if got.Label(3) != "y@90" || got.IDs[11] != "c@270" || got.Raw[11][0] != 3 {
 		t.Errorf("%+v", got)
 	}
-	r := run{features: []encoder.Features{{Data: []float32{1, 2, 3, 4}}, {Data: []float32{5, 6, 7, 8}}}}
-	r.pre.Size = encoder.Size{Height: 2, Width: 2, Channels: 1}
-	if p, _ := r.item(5, nil); !slices.Equal(p, []float32{8, 7, 6, 5}) {
+	r := run{copier: quarters(encoder.Size{Height: 2, Width: 2, Channels: 1}), features: []encoder.Features{{Data: []float32{1, 2, 3, 4}}, {Data: []float32{5, 6, 7, 8}}}}
+	if p, _ := r.item(5, nil, nil); !slices.Equal(p, []float32{8, 7, 6, 5}) {
 		t.Errorf("item 5, picture 1 by two quarters: %v", p)
 	}
-	if p, _ := r.item(1, nil); !slices.Equal(p, []float32{5, 6, 7, 8}) {
+	if p, _ := r.item(1, nil, nil); !slices.Equal(p, []float32{5, 6, 7, 8}) {
 		t.Errorf("item 1: %v", p)
 	}
 }

@@ -44,7 +44,10 @@ func (o Options) warped() bool { return o.Voices != nil && *o.Voices }
 
 // copies returns how many items are drawn for each item of the data.
 func (o Options) copies() int {
-	if o.warped() {
+	switch {
+	case o.oneClass():
+		return 1 + len(o.Shifts)
+	case o.warped():
 		return 1 + len(voiceFactors)
 	}
 	return 1

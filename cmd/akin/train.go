@@ -33,14 +33,15 @@ func newTrain(a *app) *cobra.Command {
 	var w workspace
 	var o train.Options
 	var data, labels, pairs, from, config string
-	var robust, force, patches bool
+	var robust, force, patches, oneClass bool
 	c := &cobra.Command{
 		Use:   "train --data DIR",
 		Short: "Train an encoder on your own images or sounds",
 		Long: `Train a contrastive Siamese encoder and write it to a model file.
 
 The data is a folder with one sub-folder a class, or a flat folder without labels (the loss is then ntxent: two
-augmentations of one picture are alike); or a manifest, a CSV file of path,label or path,label,split, or a JSON object with these a line
+augmentations of one picture are alike). Where all pictures are of one class, or with --one-class, they are what is normal: training then
+takes copies that are turned, cut up, squeezed or bent for what is not, and verdicts go by the distance to the nearest items. Or a manifest, a CSV file of path,label or path,label,split, or a JSON object with these a line
 (.jsonl): paths are relative to it, an empty label is none, and rows of split test are left for akin eval. Or only a few pictures have a
 label, even one of each class: leave the others loose in the folder itself, or without a label in the manifest, or name the labels in a file,
 --labels LIST.csv. Training then has two stages: it learns from all pictures, spreads the labels to those that lie close, and learns from these.
@@ -72,6 +73,7 @@ the network goes to disk beyond --max-memory.
 Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it to the same result.`,
 		Example: `  akin train --data photos/                       # photos/CLASS/*.jpg
   akin train --data scans/ --loss ntxent          # no labels needed
+  akin train --data good-parts/ --one-class       # all that is there is normal
   akin train --data parts/ --pairs pairs.csv      # 0001.png,0007.png,1 and the like; no classes needed
   akin train --data list.csv --size 96 --fit crop # path,label,split
   akin train --data voices/                       # voices/SPEAKER/*.wav
@@ -87,7 +89,8 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 	f.StringVar(&data, "data", "", dataHelp)
 	f.StringVar(&labels, "labels", "", labelsHelp)
 	f.Float64Var(&o.Holdout, "holdout", 0.1, "share of the items held out, 0 to 0.5")
-	f.StringVar(&o.Loss, "loss", "", strings.Join(train.LossNames(), ", ")+" ; or propagate: few labels, spread to the items without (default supcon with labels, propagate where most items have none, ntxent without any)")
+	f.StringVar(&o.Loss, "loss", "", strings.Join(train.LossNames(), ", ")+" ; or propagate: few labels, spread to the items without (default supcon with labels, propagate where most items have none, one-class with one class, ntxent without any)")
+	f.BoolVar(&oneClass, "one-class", false, "all items are normal, whatever their labels: the same as --loss one-class; the default where all are of one class")
 	f.StringVar(&o.Negatives, "negatives", "", "batch, random, hard, semi-hard, distance, memory or index; the default is the loss's own")
 	f.StringVar(&pairs, "pairs", "", "CSV file of pairs to learn from in place of classes: id,id,1 (similar) or 0 (dissimilar); takes loss contrastive")
 	f.Float64Var(&o.Temperature, "temperature", 0, "see above; 0 means the loss's own")
@@ -116,6 +119,12 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if err := readConfig(c, &o, config); err != nil {
 			return err
+		}
+		if oneClass {
+			if c.Flags().Changed("loss") && o.Loss != train.LossOneClass.String() {
+				return fmt.Errorf("--loss %s and --one-class: leave one of them out", o.Loss)
+			}
+			o.Loss = train.LossOneClass.String()
 		}
 		if err := checkHoldout(o.Holdout); err != nil {
 			return err
@@ -169,6 +178,9 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 		o.Begin = func(chosen train.Options) {
 			a.status("%d items of %s; %d kept aside; %s; network of %d layers; augmentation %v; %s loss, batch %d, %d epochs",
 				rest.Len(), classCounts(rest), held.Len(), features(chosen), len(chosen.Network.Layers), *chosen.Augmentation, chosen.Loss, chosen.Batch, chosen.Epochs)
+			if chosen.Loss == train.LossOneClass.String() {
+				a.status("all items are taken for normal; what is not is made of them: %s", strings.Join(chosen.Shifts, ", "))
+			}
 		}
 		o.Staged = func(s train.Stage) {
 			a.status("labels spread from %d items to %d more, of %d", s.Given, s.Found, rest.Len())
@@ -259,7 +271,7 @@ func voicesFlag(c *cobra.Command, v **bool) {
 
 // augmentFlag adds --augment, which sets *a, nil for auto.
 func augmentFlag(c *cobra.Command, a **train.Augmentation) {
-	c.Flags().Func("augment", "how items are changed at random: "+train.AugmentationNames+"; auto, the default, tries digits (moved, turned, bent) and photos (mirrored, moved a little) for a short while, and takes sounds (cut, noise, another microphone, bands blotted out) for sounds, and voices (the same without blotting out) for long ones",
+	c.Flags().Func("augment", "how items are changed at random: "+train.AugmentationNames+"; auto, the default, tries digits (moved, turned, bent) and photos (mirrored, moved a little) for a short while, and takes mild (moved and bent a little) for one class, sounds (cut, noise, another microphone, bands blotted out) for sounds, and voices (the same without blotting out) for long ones",
 		func(name string) (err error) {
 			*a, err = train.ParseAugmentation(name)
 			return err

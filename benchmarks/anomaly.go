@@ -1,0 +1,187 @@
+package benchmarks
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/akin-search/akin/encoder/kernel"
+	"github.com/akin-search/akin/train"
+)
+
+// Protocols of Anomaly.
+const (
+	OneClass      = "one-class"
+	LeaveClass    = "leave-class-out"
+	NormalDir     = "normal-dir"
+	StreamOfItems = "stream" // of Stream
+)
+
+// AnomalyOptions say what Anomaly measures. Zero means the default.
+type AnomalyOptions struct {
+	Dataset  string        // mnist, fashion-mnist, or the name of Parts
+	Protocol string        // OneClass, LeaveClass or NormalDir; default OneClass, with Parts NormalDir
+	Dir      string        // of the data set's files, as Source.Dir
+	Parts    *AnomalyParts // of NormalDir
+	Classes  []int         // of the data set, to be measured each; default all
+	Seeds    int           // runs of each class, of the seeds Seed, Seed+1, …; default 1
+	Seed     uint64
+	Limit    int // the first so many training images only, 0 for all
+
+	// Validation measures on a sixth of the training images, which are then not learned from, and never looks at the test images: for choosing.
+	Validation bool
+
+	Plot     string        // .svg or .png file whose name, with -roc, -scores and -pvalues before the extension, the plots get; "" for none
+	Train    train.Options // what is set of the options of training; those that are not are chosen as akin train does
+	Progress func(line string)
+}
+
+// AnomalyParts are the parts of one case.
+type AnomalyParts struct {
+	Known     train.Dataset // to train on, index and calibrate with; normal
+	Normal    train.Dataset // to measure on
+	Anomalies train.Dataset
+}
+
+// anomalyCase is one question: are these anomalies told from these normal items by what is known?
+type anomalyCase struct {
+	name string
+	AnomalyParts
+}
+
+// SetDefaults fills the zero fields.
+func (o *AnomalyOptions) SetDefaults() {
+	if o.Protocol == "" {
+		o.Protocol = OneClass
+		if o.Parts != nil {
+			o.Protocol = NormalDir
+		}
+	}
+	if o.Dataset == "" {
+		o.Dataset = MNIST
+	}
+	if o.Seeds == 0 {
+		o.Seeds = 1
+	}
+	if o.Train.Threads == 0 {
+		o.Train.Threads = min(runtime.GOMAXPROCS(0), kernel.MaxThreads)
+	}
+	if o.Train.Holdout == 0 {
+		o.Train.Holdout = learnHoldout
+	}
+	if o.Progress == nil {
+		o.Progress = func(string) {}
+	}
+}
+
+// Validate reports the first option outside its limits.
+func (o AnomalyOptions) Validate() error {
+	switch {
+	case !slices.Contains([]string{OneClass, LeaveClass, NormalDir}, o.Protocol):
+		return fmt.Errorf("protocol %q: %w: use %s, %s or %s", o.Protocol, ErrInvalid, OneClass, LeaveClass, NormalDir)
+	case (o.Protocol == NormalDir) != (o.Parts != nil):
+		return fmt.Errorf("protocol %s on %s: %w: %s and %s are of mnist and fashion-mnist, %s of other data", o.Protocol, o.Dataset, ErrInvalid, OneClass, LeaveClass, NormalDir)
+	case o.Parts == nil && o.Dataset != MNIST && o.Dataset != Fashion:
+		return fmt.Errorf("data set %q: %w: use %s or %s", o.Dataset, ErrInvalid, MNIST, Fashion)
+	case o.Parts != nil && (len(o.Classes) > 0 || o.Validation):
+		return fmt.Errorf("%s with classes or validation: %w: these are of mnist and fashion-mnist; to choose, name a folder whose test part is kept aside", NormalDir, ErrInvalid)
+	case o.Seeds < 1 || o.Seeds > MaxSeeds:
+		return fmt.Errorf("%d seeds: %w: use 1 to %d", o.Seeds, ErrInvalid, MaxSeeds)
+	case o.Limit < 0:
+		return fmt.Errorf("limit %d: %w: use 1 or more, or 0 for all images", o.Limit, ErrInvalid)
+	case o.Train.Epochs < 0:
+		return fmt.Errorf("%d epochs: %w: use 1 or more, or 0 for those that akin train chooses", o.Train.Epochs, ErrInvalid)
+	case o.Train.Threads < 0 || o.Train.Threads > kernel.MaxThreads:
+		return fmt.Errorf("%d threads: %w: use 1 to %d", o.Train.Threads, ErrInvalid, kernel.MaxThreads)
+	case !(o.Train.Holdout > 0 && o.Train.Holdout <= 0.5):
+		return fmt.Errorf("holdout %g: %w: use more than 0, to 0.5: nothing is calibrated without", o.Train.Holdout, ErrInvalid)
+	}
+	if o.Plot != "" {
+		return CheckPlot(o.Plot)
+	}
+	return nil
+}
+
+// Anomaly measures how well akin tells anomalies from normal items, on the way that its users go: train.Run on the known items but a share,
+// an index.Collection of their embeddings, calibrated on that share, and a verdict on each item that is measured on. Beside it is what the nearest
+// neighbours in features without training tell. It stops when ctx ends.
+func Anomaly(ctx context.Context, o AnomalyOptions) (AnomalyReport, error) {
+	o.SetDefaults()
+	if err := o.Validate(); err != nil {
+		return AnomalyReport{}, err
+	}
+	cases, err := o.cases()
+	if err != nil {
+		return AnomalyReport{}, err
+	}
+	var runs []*anomalyRun
+	for _, c := range cases {
+		for i := range o.Seeds {
+			seed := o.Seed + uint64(i)
+			r, err := o.run(ctx, c, seed)
+			if err != nil {
+				return AnomalyReport{}, fmt.Errorf("%s, seed %d: %w", c.name, seed, err)
+			}
+			o.Progress(r.String())
+			runs = append(runs, r)
+		}
+	}
+	report, err := newAnomalyReport(o, runs)
+	if err != nil || o.Plot == "" {
+		return report, err
+	}
+	return report, o.plot(runs)
+}
+
+// cases parts the data.
+func (o AnomalyOptions) cases() ([]anomalyCase, error) {
+	if o.Parts != nil {
+		return []anomalyCase{{o.Dataset, *o.Parts}}, nil
+	}
+	l := LearnOptions{Dataset: o.Dataset, Dir: o.Dir, Validation: o.Validation}
+	t, err := l.load()
+	if err != nil {
+		return nil, err
+	}
+	if o.Limit > 0 && o.Limit < t.Train.Len() {
+		t.Train = t.Train.Subset(firstN(o.Limit))
+	}
+	classes := o.Classes
+	if len(classes) == 0 {
+		classes = firstN(len(t.Train.Classes))
+	}
+	var cases []anomalyCase
+	for _, class := range classes {
+		if class < 0 || class >= len(t.Train.Classes) {
+			return nil, fmt.Errorf("class %d: %w: %s has 0 to %d", class, ErrInvalid, o.Dataset, len(t.Train.Classes)-1)
+		}
+		name := t.Train.Classes[class]
+		others, own, err := t.Train.Without(name)
+		if err != nil {
+			return nil, err
+		}
+		otherTest, ownTest, err := t.Test.Without(name)
+		if err != nil {
+			return nil, err
+		}
+		c := anomalyCase{name, AnomalyParts{own, ownTest, otherTest}}
+		if o.Protocol == LeaveClass {
+			c.AnomalyParts = AnomalyParts{others, otherTest, ownTest}
+		}
+		cases = append(cases, c)
+	}
+	return cases, nil
+}
+
+// String says what came out, in a line.
+func (r *anomalyRun) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s, seed %d: AUROC %.4f (%s %.4f), AUPR %.4f, FPR at 95 %% TPR %.4f, by %s; false alarms", r.Class, r.Seed, r.AUROC, r.Baseline.Name, r.Baseline.AUROC, r.AUPR, r.FPRAt95TPR, r.Score)
+	for _, f := range r.FalseAlarms {
+		fmt.Fprintf(&b, " %.4f at %g,", f.Rate, f.Alpha)
+	}
+	fmt.Fprintf(&b, " trained %.0f s", r.TrainSeconds)
+	return b.String()
+}
