@@ -64,7 +64,7 @@ func (k LossKind) Defaults() (temperature, margin float64) {
 	case LossSemi:
 		return 0.2, DefaultMargin // docs/decisions/0014-few-labels.md
 	case LossOneClass:
-		return 0.2, DefaultMargin // docs/decisions/0023-one-class.md
+		return 0.5, DefaultMargin // docs/decisions/0023-one-class.md
 	case LossTriplet:
 		return DefaultTemperature, 0.2 // FaceNet's
 	case LossMultiSimilarity:

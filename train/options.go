@@ -22,7 +22,7 @@ type Options struct {
 	Dimension    int              `json:"dimension"`           // of the embedding, for the default network; default 64
 	Loss         string           `json:"loss"`                // as ParseLoss takes it, or LossPropagate, the default where fewer items have a label than have none; else supcon, or ntxent with fewer than two classes
 	Negatives    string           `json:"negatives,omitempty"` // as ParseNegatives takes it; default the first of LossKind.Negatives
-	Temperature  float64          `json:"temperature"`         // of supcon, ntxent and moco, default 0.1, of semi 0.2; multi-similarity: 1/β, default 0.02; arcface: 1/s, default 1/16
+	Temperature  float64          `json:"temperature"`         // of supcon, ntxent and moco, default 0.1, of semi 0.2, of one-class 0.5; multi-similarity: 1/β, default 0.02; arcface: 1/s, default 1/16
 	Margin       float64          `json:"margin"`              // contrastive: distance of dissimilar pairs, default 1; triplet: squared distance, default 0.2; multi-similarity: similarity λ, default 0.5; arcface: radians, default 0.3
 	Pairs        []Pair           `json:"-"`                   // contrastive learns from these and not from classes; nil for none
 	PairsHash    string           `json:"pairs,omitempty"`     // of Pairs; set by Run
