@@ -20,9 +20,8 @@ const (
 // oneShot trains on the characters of some alphabets and names those of others from one example: an episode takes 20 characters, drawn by
 // one person, and asks which of them each of the same 20 drawn by another person is. In one_shot_error the 20 are of one alphabet, as in
 // Lake et al. 2015, which is the harder; in one_shot_error_across of all alphabets held out, as in Vinyals et al. 2016, "Matching networks
-// for one shot learning".
+// for one shot learning". The other figures are of the alphabets held out, every second drawing of a character answering the others.
 func oneShot(ctx context.Context, t task) (Measures, error) {
-	t.Options.Rotations = true
 	if t.Options.Size == 0 {
 		t.Options.Size = oneShotSize
 	}
@@ -36,6 +35,18 @@ func oneShot(ctx context.Context, t task) (Measures, error) {
 	}
 	emb, err := embedAll(ctx, e, t.Test)
 	if err != nil {
+		return nil, err
+	}
+	var base, asked []int
+	count := make([]int, len(t.Test.Classes))
+	for i, l := range t.Test.Labels {
+		if count[l]++; count[l]%2 == 0 {
+			base = append(base, i)
+		} else {
+			asked = append(asked, i)
+		}
+	}
+	if err := t.downstream(ctx, e, t.Test.Subset(base), t.Test.Subset(asked), m); err != nil {
 		return nil, err
 	}
 	for key, group := range map[string]func(class string) string{"one_shot_error": alphabet, "one_shot_error_across": func(string) string { return "all" }} {

@@ -29,7 +29,7 @@ func transfer(ctx context.Context, t task) (Measures, error) {
 		return nil, err
 	}
 	first := t
-	first.Options.Rotations = true // features that know more than five classes
+	first.Options.Variants = train.VariantsTurned // features that know more than five classes
 	base, m, err := first.train(ctx, learned, held)
 	if err != nil {
 		return nil, err

@@ -90,7 +90,7 @@ func (p Preprocessing) validateImage() error {
 		return fmt.Errorf("%w: images of %d channels: use 1 (grey) or 3 (colour)", ErrSpec, p.Size.Channels)
 	}
 	if p.Fit < 0 || int(p.Fit) >= len(fitNames) {
-		return fmt.Errorf("%w: fit %v: use %s", ErrSpec, p.Fit, strings.Join(fitNames, " or "))
+		return fmt.Errorf("%w: fit %v: use %s", ErrSpec, p.Fit, FitNames())
 	}
 	return p.validateScale()
 }

@@ -282,14 +282,14 @@ func TestCrop(t *testing.T) {
 }
 
 func TestFitNames(t *testing.T) {
-	for f := FitLetterbox; f <= FitCrop; f++ {
+	for f := FitLetterbox; f <= FitTrim; f++ {
 		var back Fit
 		if err := back.UnmarshalText([]byte(f.String())); err != nil || back != f {
 			t.Errorf("%v: %v, %v", f, back, err)
 		}
 	}
 	var f Fit
-	if err := f.UnmarshalText([]byte("stretch")); !errors.Is(err, ErrSpec) || !strings.Contains(err.Error(), "letterbox or crop") {
+	if err := f.UnmarshalText([]byte("stretch")); !errors.Is(err, ErrSpec) || !strings.Contains(err.Error(), "letterbox, crop or trim") {
 		t.Error(err)
 	}
 	if s := Fit(7).String(); s != "Fit(7)" {

@@ -155,7 +155,7 @@ func TestPreprocessingIsValidated(t *testing.T) {
 		"modality": func(p *Preprocessing) { p.Modality = "smell" }, "channels": func(p *Preprocessing) { p.Size.Channels = 2 },
 		"side": func(p *Preprocessing) { p.Size.Width = MaxSide + 1 }, "no mean": func(p *Preprocessing) { p.Mean = nil },
 		"deviation 0": func(p *Preprocessing) { p.Deviation = []float32{0} }, "NaN": func(p *Preprocessing) { p.Mean = []float32{float32(math.NaN())} },
-		"fit": func(p *Preprocessing) { p.Fit = 2 },
+		"fit": func(p *Preprocessing) { p.Fit = 9 },
 	} {
 		p := good
 		change(&p)

@@ -31,7 +31,7 @@ func DecodePixels(raw []byte, channels int, fit func(Size) Size) (px Pixels, own
 	}
 	return render(img, turn, to, func(dst draw.Image, src image.Image) {
 		if src.Bounds().Size() == dst.Bounds().Size() {
-			draw.Draw(dst, dst.Bounds(), src, src.Bounds().Min, draw.Over)
+			copyPixels(dst, src)
 			return
 		}
 		draw.CatmullRom.Scale(dst, dst.Bounds(), src, src.Bounds(), draw.Over, nil)
@@ -47,17 +47,13 @@ func render(img image.Image, turn orientation, s Size, scale func(dst draw.Image
 	}
 	if s.Channels == 1 {
 		b := img.Bounds()
-		grey, ok := img.(*image.Gray)
-		if !ok || b.Size() != frame.Size() {
-			src := img
-			if !ok {
-				flat := image.NewGray(b) // grey before scaling: one channel to scale
-				draw.Draw(flat, b, img, b.Min, draw.Src)
-				src = flat
-			}
-			grey = image.NewGray(frame)
-			scale(grey, src)
+		src, ok := img.(*image.Gray)
+		if !ok {
+			src = image.NewGray(b) // grey before scaling: one channel to scale
+			draw.Draw(src, b, img, b.Min, draw.Src)
 		}
+		grey := image.NewGray(frame)
+		scale(grey, src)
 		for y := range s.Height {
 			at, step := turn.row(y, s, grey.Stride, 1)
 			row := px.Pix[y*s.Width:][:s.Width]

@@ -141,7 +141,7 @@ func (r *run) trialSplit() (data, held []int, ok bool) {
 // trial trains on some of the items for a while and returns the kNN accuracy of others.
 func (r *run) trial(ctx context.Context, a Augmentation, data, held []int) (float64, error) {
 	images := min(trialImages, r.Epochs*r.data.Len()/trialShare)
-	o := Options{Network: r.Network, Loss: LossSupCon.String(), Batch: trialBatch, Epochs: max(1, images/len(data)), Augmentation: &a,
+	o := Options{Network: r.Network, Loss: LossSupCon.String(), Batch: trialBatch, Epochs: max(1, images/len(data)), Augmentation: &a, Variants: VariantsNone,
 		Seed: r.Seed, Precision: r.Precision, Threads: r.Threads}
 	t := &run{modality: r.modality, pre: r.pre, around: r.around, began: r.began}
 	pick := func(items []int) (d Dataset, f []encoder.Features) {

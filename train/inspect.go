@@ -21,6 +21,9 @@ const (
 	sideStep   = 32 // the network halves five times
 )
 
+// mostlyDrawn is the share of the pictures looked at that must be drawings for all to be trimmed.
+const mostlyDrawn = 0.95
+
 const (
 	inspected   = 200  // about so many items are looked at to choose the size
 	measured    = 2000 // about so many items are looked at for mean and deviation
@@ -29,12 +32,13 @@ const (
 
 // inspectPictures chooses the size of the features: that of the pictures where they are small and alike, else a square of 64 pixels, or a larger one
 // where there are few, labelled, and large; one
-// channel where every picture is grey, else three.
+// channel where every picture is grey, else three. Drawings that must be fitted are trimmed: where on the sheet they stand says nothing.
 func inspectPictures(d Dataset) (encoder.Preprocessing, error) {
 	p := encoder.Preprocessing{Modality: encoder.ModalityImage}
 	step := max(1, d.Len()/inspected)
 	same := true
 	var sides []int // the shorter ones
+	var looked []int
 	for i := 0; i < d.Len(); i += step {
 		raw, err := d.Item(i)
 		if err != nil {
@@ -47,7 +51,7 @@ func inspectPictures(d Dataset) (encoder.Preprocessing, error) {
 		if p.Size.Channels > 0 && (s.Height != p.Size.Height || s.Width != p.Size.Width) {
 			same = false
 		}
-		sides = append(sides, min(s.Height, s.Width))
+		sides, looked = append(sides, min(s.Height, s.Width)), append(looked, i)
 		p.Size = encoder.Size{Height: s.Height, Width: s.Width, Channels: max(s.Channels, p.Size.Channels)}
 	}
 	if p.Size.Channels == 0 {
@@ -60,8 +64,32 @@ func inspectPictures(d Dataset) (encoder.Preprocessing, error) {
 			side := min(mostLarge, sides[len(sides)/2]/sideStep*sideStep)
 			p.Size.Height, p.Size.Width = side, side
 		}
+		drawn, err := areDrawings(d, looked)
+		if err != nil {
+			return p, err
+		}
+		if drawn {
+			p.Fit = encoder.FitTrim
+		}
 	}
 	return p, nil
+}
+
+// areDrawings reports whether nearly all of the items are drawings. It looks no further than it must.
+func areDrawings(d Dataset, items []int) (bool, error) {
+	others := 0
+	for _, i := range items {
+		raw, err := d.Item(i)
+		if err != nil {
+			return false, err
+		}
+		if drawing, err := encoder.IsDrawing(raw); err != nil || !drawing { // Decode reports what cannot be decoded
+			if others++; float64(others) > (1-mostlyDrawn)*float64(len(items)) {
+				return false, nil
+			}
+		}
+	}
+	return true, nil
 }
 
 // measure sets the mean and deviation of each channel from a sample of features that are in units of 0 to 1.

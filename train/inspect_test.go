@@ -31,11 +31,11 @@ func TestAround(t *testing.T) {
 func TestLargePictures(t *testing.T) {
 	d := stripes(16, 1)
 	for _, size := range []int{96, 224} {
-		m := mustRun(t, d, Dataset{}, Options{Size: size, Fit: encoder.FitCrop, Epochs: 1, Batch: 8})
+		m := mustRun(t, d, Dataset{}, Options{Size: size, Fit: new(encoder.FitCrop), Epochs: 1, Batch: 8})
 		if p := m.Preprocessing; p.Fit != encoder.FitCrop || p.Size.Height != size || p.Size.Width != size {
 			t.Errorf("size %d: %+v", size, p)
 		}
-		_, err := Run(context.Background(), d, Dataset{}, Options{Base: m, From: "m", Fit: encoder.FitCrop, Epochs: 1, Batch: 8, Size: size - 1})
+		_, err := Run(context.Background(), d, Dataset{}, Options{Base: m, From: "m", Fit: new(encoder.FitCrop), Epochs: 1, Batch: 8, Size: size - 1})
 		if !errors.Is(err, ErrOptions) {
 			t.Errorf("another size than the model's: %v", err)
 		}
@@ -48,10 +48,10 @@ func TestLargePictures(t *testing.T) {
 	if strings.Contains(string(b), `"fit"`) {
 		t.Error("the default fit is in the model file")
 	}
-	if _, err := Run(context.Background(), d, Dataset{}, Options{Base: plain, From: "p", Fit: encoder.FitCrop, Epochs: 1, Batch: 8}); !errors.Is(err, ErrOptions) {
+	if _, err := Run(context.Background(), d, Dataset{}, Options{Base: plain, From: "p", Fit: new(encoder.FitCrop), Epochs: 1, Batch: 8}); !errors.Is(err, ErrOptions) {
 		t.Errorf("another fit than the model's: %v", err)
 	}
-	if _, err := Run(context.Background(), d, Dataset{}, Options{Fit: 9}); !errors.Is(err, encoder.ErrSpec) {
+	if _, err := Run(context.Background(), d, Dataset{}, Options{Fit: new(encoder.Fit(9))}); !errors.Is(err, encoder.ErrSpec) {
 		t.Errorf("an unknown fit: %v", err)
 	}
 }

@@ -148,8 +148,8 @@ func (o *Options) suitSounds(size encoder.Size) error {
 	switch {
 	case o.Size != 0 && o.Base == nil:
 		return fmt.Errorf("%w: size %d is for pictures: leave it out, sounds are taken as long as they are", ErrOptions, o.Size)
-	case o.Rotations:
-		return fmt.Errorf("%w: rotations are for pictures: leave them out", ErrOptions)
+	case o.Variants != "" && o.Variants != VariantsNone:
+		return fmt.Errorf("%w: variants %s are of pictures: leave them out", ErrOptions, o.Variants)
 	case o.Robust != nil:
 		return fmt.Errorf("%w: robust is for pictures: leave it out, noise is part of the augmentation of sounds", ErrOptions)
 	case o.Augmentation == nil:

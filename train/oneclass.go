@@ -113,6 +113,6 @@ func (r *run) shifted() (copier, Dataset) {
 	shifts := slices.DeleteFunc(r.modality.shifts(r.pre, r.around), func(s shift) bool { return !slices.Contains(r.Shifts, s.name) })
 	d := r.data
 	d.Classes, d.Labels = []string{"normal"}, make([]int, d.Len())
-	return func(dst, src []float32, q int, rng *rand.Rand) { shifts[q-1].apply(dst, src, rng) },
+	return func(dst, src []float32, _, q int, rng *rand.Rand) { shifts[q-1].apply(dst, src, rng) },
 		d.copied(1+len(shifts), func(q int) string { return "@" + shifts[q-1].name })
 }

@@ -18,7 +18,7 @@ var ErrOptions = errors.New("invalid training option")
 type Options struct {
 	Network      encoder.Network  `json:"network"`             // default: encoder.Default for the size of the images, encoder.Wide for photographs, whose augmentation mirrors, up to 128 pixels, encoder.ForSounds for sounds, encoder.ForVoices for long ones
 	Size         int              `json:"size"`                // side of the square that pictures are fitted into; default their own size where they are alike and at most 64 pixels, else 64
-	Fit          encoder.Fit      `json:"fit,omitempty"`       // of pictures of another size or aspect; default letterbox, or as Base does
+	Fit          *encoder.Fit     `json:"fit,omitempty"`       // of pictures of another size or aspect; nil = as Base does, else trim for drawings and letterbox for others
 	Dimension    int              `json:"dimension"`           // of the embedding, for the default network; default 64
 	Loss         string           `json:"loss"`                // as ParseLoss takes it, or LossPropagate, the default where fewer items have a label than have none; else supcon, or ntxent with fewer than two classes
 	Negatives    string           `json:"negatives,omitempty"` // as ParseNegatives takes it; default the first of LossKind.Negatives
@@ -33,7 +33,7 @@ type Options struct {
 	Warmup       float64          `json:"warmup"`              // share of the steps; default 0.05
 	Augmentation *Augmentation    `json:"augmentation"`        // nil = what a trial finds better with enough labels, Mild() for one-class, else Digits()
 	Robust       *Robust          `json:"robust,omitempty"`    // corrupts a share of the views; nil for none
-	Rotations    bool             `json:"rotations,omitempty"` // pictures turned by 90, 180 and 270 degrees are classes of their own
+	Variants     string           `json:"variants,omitempty"`  // changed pictures that are classes of their own: see VariantsTurned; default joined where leastVariants classes or more are of few drawings each, else none
 	Voices       *bool            `json:"voices,omitempty"`    // sounds with all frequencies moved down and up are classes of their own; default where leastVoices classes or more are of long sounds
 	Shifts       []string         `json:"shifts,omitempty"`    // of one-class: those that make what is not normal; default all of the modality that can be told from normal items
 	Seed         uint64           `json:"seed"`
@@ -103,19 +103,23 @@ func (o *Options) SetDefaults(items, classes int, size encoder.Size) {
 		o.Network = kind.network(o, size)
 	}
 	o.setVoices(kind, loss, unknown == nil, classes)
+	o.setVariants(kind, loss, unknown == nil, items, classes)
 	items *= o.copies()
 	largest := 256
 	if views {
 		largest = 512
 	}
 	batch := defaultBatch(items, largest, o.Network)
-	if o.warped() {
+	least, steps := 5, 600
+	switch {
+	case o.warped():
 		batch = max(batch, voiceBatch)
+	case o.variants() > 1:
+		batch, steps = max(batch, variantBatch), variantSteps
 	}
 	set(&o.Batch, batch)
-	least, steps := 5, 600
 	if views {
-		steps = 300 // twice the rows, and two of an item
+		steps /= 2 // twice the rows, and two of an item
 	}
 	switch {
 	case o.Augmentation.Flip > 0:
@@ -237,8 +241,8 @@ func (o Options) Validate() error {
 	if err := o.Precision.Supported(); err != nil {
 		return fmt.Errorf("%w: %w", ErrOptions, err)
 	}
-	if in := o.Network.Input; o.Rotations && in.Height != in.Width {
-		return fmt.Errorf("%w: rotations of pictures of %d×%d pixels: they must be square: set size, which fits them into a square", ErrOptions, in.Height, in.Width)
+	if err := o.validateVariants(kind); err != nil {
+		return err
 	}
 	if o.Resume && o.Checkpoint == "" {
 		return fmt.Errorf("%w: resume needs a checkpoint file", ErrOptions)

@@ -127,7 +127,7 @@ func TestSoundOptions(t *testing.T) {
 		o    Options
 		says string
 	}{
-		"size": {Options{Size: 32}, "size 32"}, "rotations": {Options{Rotations: true}, "rotations"}, "robust": {Options{Robust: DefaultRobust()}, "robust"},
+		"size": {Options{Size: 32}, "size 32"}, "variants": {Options{Variants: VariantsTurned}, "variants turned"}, "robust": {Options{Robust: DefaultRobust()}, "robust"},
 		"augmentation": {Options{Augmentation: &digits}, "augmentation digits is for pictures"}, "modality": {Options{Modality: "smell"}, `modality "smell"`},
 		"too much": {Options{Augmentation: &Augmentation{Sound: Sound{Warp: 0.6}}}, "sound.warp"},
 	} {

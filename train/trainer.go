@@ -111,9 +111,14 @@ func (o *Options) preprocessing(data Dataset) (encoder.Preprocessing, error) {
 		return o.Base.Preprocessing, nil
 	}
 	pre, err := inspect(data, o.Modality)
-	pre.Fit = o.Fit
+	if o.Fit != nil {
+		pre.Fit = *o.Fit
+	}
 	if err == nil && o.Size > 0 && pre.Modality == encoder.ModalityImage {
 		pre.Size.Height, pre.Size.Width = o.Size, o.Size
+	}
+	if pre.Fit != encoder.FitLetterbox {
+		o.Fit = &pre.Fit
 	}
 	return pre, err
 }
@@ -123,7 +128,7 @@ type run struct {
 	Options
 	data, validation Dataset
 	before           *before // nil unless stages came before this run
-	drawn            Dataset // what batches are drawn from: data, and its turned pictures or warped sounds where they are classes
+	drawn            Dataset // what batches are drawn from: data, and its changed pictures or warped sounds where they are classes
 	copier           copier  // of copies in drawn; nil where there are none
 	modality         *modality
 	pre              encoder.Preprocessing
@@ -210,11 +215,11 @@ func (r *run) prepare() (err error) {
 	switch {
 	case o.oneClass():
 		r.copier, r.drawn = r.shifted()
-	case o.Rotations:
-		r.copier, r.drawn = quarters(r.pre.Size), r.data.turned()
+	case o.variants() > 1:
+		r.copier, r.drawn = variantsOf(r.features, r.data.Labels, r.pre.Size), r.data.copied(o.variants(), variantName)
 	case o.warped():
 		v := newVoices(r.pre.Size.Height)
-		r.copier = func(dst, src []float32, q int, _ *rand.Rand) { v.warp(dst, src, q) }
+		r.copier = func(dst, src []float32, _, q int, _ *rand.Rand) { v.warp(dst, src, q) }
 		r.drawn = r.data.voiced()
 	}
 	items := 0 // that one batch takes from it

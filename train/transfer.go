@@ -26,8 +26,8 @@ func (o *Options) transferred() error {
 	if s := o.Base.Network.Input; o.Size != 0 && (o.Size != s.Height || o.Size != s.Width) {
 		return fmt.Errorf("%w: size %d: the model to start from takes %d×%d pixels: leave the size out", ErrOptions, o.Size, s.Width, s.Height)
 	}
-	if f := o.Base.Preprocessing.Fit; o.Fit != f && o.Fit != 0 {
-		return fmt.Errorf("%w: fit %v: the model to start from fits pictures by %v: leave the fit out", ErrOptions, o.Fit, f)
+	if f := o.Base.Preprocessing.Fit; o.Fit != nil && *o.Fit != f {
+		return fmt.Errorf("%w: fit %v: the model to start from fits pictures by %v: leave the fit out", ErrOptions, *o.Fit, f)
 	}
 	if o.Network.Layers == nil {
 		o.Network = encoder.Network{Input: o.Base.Network.Input, Layers: slices.Clone(o.Base.Network.Layers)}

@@ -50,7 +50,7 @@ func (o Options) copies() int {
 	case o.warped():
 		return 1 + len(voiceFactors)
 	}
-	return 1
+	return o.variants()
 }
 
 // voiced returns d with the copies of each factor as classes of their own: see copied.

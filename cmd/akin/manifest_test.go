@@ -41,7 +41,7 @@ func TestManifestPath(t *testing.T) {
 	if e := mustAkin[evaluated](t, "eval", "--base", file, "--data", file, "--dir", dir); e.Base != 30 || e.Queries != 10 {
 		t.Errorf("%d pictures of split test asked %d others, want 10 and 30", e.Queries, e.Base)
 	}
-	if code, _, errs := akin(t, "train", "--data", file, "--dir", t.TempDir(), "--fit", "stretch"); code != 1 || !strings.Contains(errs, "letterbox or crop") {
+	if code, _, errs := akin(t, "train", "--data", file, "--dir", t.TempDir(), "--fit", "stretch"); code != 1 || !strings.Contains(errs, "use auto, letterbox, crop or trim") {
 		t.Errorf("an unknown fit: exit code %d: %s", code, errs)
 	}
 }

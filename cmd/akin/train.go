@@ -99,12 +99,12 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 	f.IntVar(&o.Epochs, "epochs", 0, "times through the data; 0 means 5, of ntxent 3, more with little data")
 	f.Float64Var(&o.Rate, "rate", 0, "peak learning rate; 0 means chosen by the batch")
 	f.IntVar(&o.Size, "size", 0, "side in pixels of the square that pictures are fitted into; 0 means their own size where it is one and at most 64, else 64")
-	f.TextVar(&o.Fit, "fit", encoder.FitLetterbox, "of pictures that are not square: letterbox shows all of them, between black bars; crop their middle")
+	fitFlag(c, &o.Fit)
 	modalityFlag(c, &o.Modality)
 	f.IntVar(&o.Dimension, "dimension", 0, "length of the embedding; 0 means 64, or that of the model to start from")
 	f.Uint64Var(&o.Seed, "seed", 0, "of every random choice: the same seed and data give the same model")
 	f.TextVar(&o.Precision, "precision", kernel.Float32, precisionHelp+"; weights and sums are float32")
-	f.BoolVar(&o.Rotations, "rotations", false, "take pictures turned by 90, 180 and 270 degrees for classes of their own: for many small classes that have an upright")
+	f.StringVar(&o.Variants, "variants", "", "changed pictures that are classes of their own: "+train.VariantNames+", each with those before it; turned by quarters, mirrored, joined from halves of two classes' pictures; the default is joined where many classes are of few drawings each")
 	voicesFlag(c, &o.Voices)
 	augmentFlag(c, &o.Augmentation)
 	optimizerFlags(c, &o)
@@ -238,44 +238,64 @@ func features(chosen train.Options) string {
 		}
 		return text
 	}
-	return fmt.Sprintf("pictures fitted into %d×%d by %v, %s", in.Width, in.Height, chosen.Fit, map[int]string{1: "grey", 3: "colour"}[in.Channels])
+	fit := encoder.FitLetterbox
+	if chosen.Fit != nil {
+		fit = *chosen.Fit
+	}
+	text := fmt.Sprintf("pictures fitted into %d×%d by %v, %s", in.Width, in.Height, fit, map[int]string{1: "grey", 3: "colour"}[in.Channels])
+	if chosen.Variants != "" && chosen.Variants != train.VariantsNone {
+		text += ", and " + chosen.Variants + " as further classes"
+	}
+	return text
+}
+
+// fitFlag adds --fit, which sets *fit, nil for auto.
+func fitFlag(c *cobra.Command, fit **encoder.Fit) {
+	c.Flags().Var(&choiceFlag{set: func(name string) error {
+		if *fit = nil; name == "auto" {
+			return nil
+		}
+		*fit = new(encoder.Fit)
+		if (*fit).UnmarshalText([]byte(name)) != nil {
+			return fmt.Errorf("fit %q: use auto, %s", name, encoder.FitNames())
+		}
+		return nil
+	}}, "fit", "pictures into a square: "+encoder.FitNames()+"; letterbox shows all of them, between black bars, crop the middle, trim what stands out from a plain ground; auto, the default, is trim for lines on a plain ground and letterbox for others")
 }
 
 // modalityFlag adds --modality, which sets *m, "" for auto.
 func modalityFlag(c *cobra.Command, m *string) {
-	c.Flags().Func("modality", "auto (what most of the items are, the default), "+strings.Join(train.Modalities, " or ")+"; items of another are skipped", func(name string) error {
+	c.Flags().Var(&choiceFlag{set: func(name string) error {
 		if *m = name; name == "auto" {
 			*m = ""
 		} else if !slices.Contains(train.Modalities, name) {
 			return fmt.Errorf("modality %q: use auto, %s", name, strings.Join(train.Modalities, " or "))
 		}
 		return nil
-	})
+	}}, "modality", "auto (what most of the items are, the default), "+strings.Join(train.Modalities, " or ")+"; items of another are skipped")
 }
 
 // voicesFlag adds --voices, which sets *v, nil for auto.
 func voicesFlag(c *cobra.Command, v **bool) {
-	c.Flags().Func("voices", "take sounds with all frequencies moved down and up for classes of their own: on, off, or auto, the default: on where many classes are of long sounds, as of speakers",
-		func(name string) error {
-			switch yes := name == "on"; {
-			case yes || name == "off":
-				*v = &yes
-			case name == "auto":
-				*v = nil
-			default:
-				return fmt.Errorf("voices %q: use auto, on or off", name)
-			}
-			return nil
-		})
+	c.Flags().Var(&choiceFlag{set: func(name string) error {
+		switch yes := name == "on"; {
+		case yes || name == "off":
+			*v = &yes
+		case name == "auto":
+			*v = nil
+		default:
+			return fmt.Errorf("voices %q: use auto, on or off", name)
+		}
+		return nil
+	}}, "voices", "take sounds with all frequencies moved down and up for classes of their own: on, off, or auto, the default: on where many classes are of long sounds, as of speakers")
 }
 
 // augmentFlag adds --augment, which sets *a, nil for auto.
 func augmentFlag(c *cobra.Command, a **train.Augmentation) {
-	c.Flags().Func("augment", "how items are changed at random: "+train.AugmentationNames+"; auto, the default, tries digits (moved, turned, bent) and photos (mirrored, moved a little) for a short while, and takes mild (moved and bent a little) for one class, sounds (cut, noise, another microphone, bands blotted out) for sounds, and voices (the same without blotting out) for long ones",
-		func(name string) (err error) {
-			*a, err = train.ParseAugmentation(name)
-			return err
-		})
+	c.Flags().Var(&choiceFlag{set: func(name string) (err error) {
+		*a, err = train.ParseAugmentation(name)
+		return err
+	}}, "augment", "how items are changed at random: "+train.AugmentationNames+"; auto, the default, tries digits (moved, turned, bent) and photos (mirrored, moved a little) for a short while, and takes mild (moved and bent a little) for one class, sounds (cut, noise, another microphone, bands blotted out) for sounds, and voices (the same without blotting out) for long ones")
 }
 
 // classCounts lists the classes with their items, the first few by name.

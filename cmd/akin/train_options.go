@@ -53,8 +53,7 @@ func readConfig(c *cobra.Command, o *train.Options, path string) error {
 	}
 	given := map[string]string{}
 	c.Flags().Visit(func(f *pflag.Flag) { given[f.Name] = f.Value.String() })
-	augmentation := o.Augmentation
-	o.Augmentation = nil
+	o.Augmentation = nil // or the file's would be mixed with it
 	d := json.NewDecoder(bytes.NewReader(content))
 	d.DisallowUnknownFields()
 	if err := d.Decode(o); err != nil {
@@ -62,10 +61,6 @@ func readConfig(c *cobra.Command, o *train.Options, path string) error {
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return fmt.Errorf("--config %s: there is more after the object of training options", path)
-	}
-	if _, ok := given["augment"]; ok {
-		o.Augmentation = augmentation
-		delete(given, "augment")
 	}
 	for name, value := range given {
 		if err := c.Flags().Set(name, value); err != nil {

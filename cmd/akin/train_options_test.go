@@ -29,15 +29,16 @@ func optionsOf(t *testing.T, path string) train.Options {
 func TestTrainFromModelAndConfig(t *testing.T) {
 	data, dir := shapes(t, 20, "disc", "bar"), t.TempDir()
 	config := filepath.Join(dir, "config.json")
-	if err := os.WriteFile(config, []byte(`{"size": 16, "dimension": 12, "epochs": 9, "rate": 0.002, "optimizer": "lars", "ema": 0.5, "holdout": 0.2, "augmentation": {"shift": 0.1}}`), 0o644); err != nil {
+	if err := os.WriteFile(config, []byte(`{"size": 16, "dimension": 12, "epochs": 9, "rate": 0.002, "optimizer": "lars", "ema": 0.5, "holdout": 0.2, "augmentation": {"shift": 0.1}, "fit": "crop", "variants": "turned"}`), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	first := mustAkin[trained](t, "train", "--data", data, "--dir", dir, "--config", config, "--epochs", "2", "--optimizer", "nesterov", "--threads", "1")
+	first := mustAkin[trained](t, "train", "--data", data, "--dir", dir, "--config", config, "--epochs", "2", "--optimizer", "nesterov", "--threads", "1", "--fit", "letterbox", "--variants", "none")
 	o := optionsOf(t, first.Model)
-	if o.Size != 16 || o.Dimension != 12 || o.Epochs != 2 || o.Rate != 0.002 || o.Optimizer != "nesterov" || o.Momentum != 0.9 || o.EMA != 0.5 || o.Holdout != 0.2 || *o.Augmentation != (train.Augmentation{Shift: 0.1}) {
+	if o.Size != 16 || o.Dimension != 12 || o.Epochs != 2 || o.Rate != 0.002 || o.Optimizer != "nesterov" || o.Momentum != 0.9 || o.EMA != 0.5 || o.Holdout != 0.2 || *o.Augmentation != (train.Augmentation{Shift: 0.1}) ||
+		*o.Fit != encoder.FitLetterbox || o.Variants != train.VariantsNone {
 		t.Errorf("options %+v", o)
 	}
-	second := mustAkin[trained](t, "train", "--data", data, "--dir", t.TempDir(), "--from", first.Model, "--freeze", "1", "--epochs", "1", "--augment", "none", "--config", config)
+	second := mustAkin[trained](t, "train", "--data", data, "--dir", t.TempDir(), "--from", first.Model, "--freeze", "1", "--epochs", "1", "--augment", "none", "--fit", "auto", "--variants", "none", "--config", config)
 	if o := optionsOf(t, second.Model); o.From != first.ModelID || o.Freeze != 1 || o.Dimension != 12 || !o.Augmentation.IsZero() {
 		t.Errorf("options on top of a model: %+v", o)
 	}
