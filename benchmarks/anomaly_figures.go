@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 
+	"gonum.org/v1/gonum/mathext"
+
 	"github.com/akin-search/akin/train"
 )
 
@@ -111,44 +113,16 @@ func (f *FalseAlarms) interval() {
 	f.Inside = f.Alpha >= f.Low && f.Alpha <= f.High
 }
 
-// clopperPearson returns the rates at which so many hits of n, or more, and or fewer, have the given probability.
+// clopperPearson returns the rates at which so many hits of n, or more, and or fewer, have the given probability: quantiles of the beta distribution.
 func clopperPearson(hits, n int, tail float64) (low, high float64) {
 	low, high = 0, 1
 	if hits > 0 {
-		low = bisect(func(p float64) bool { return 1-binomialBelow(hits, n, p) >= tail })
+		low = mathext.InvRegIncBeta(float64(hits), float64(n-hits+1), tail)
 	}
 	if hits < n {
-		high = bisect(func(p float64) bool { return binomialBelow(hits+1, n, p) < tail })
+		high = mathext.InvRegIncBeta(float64(hits+1), float64(n-hits), 1-tail)
 	}
 	return low, high
-}
-
-// bisect returns where in 0 to 1 a condition begins to hold that goes on holding.
-func bisect(holds func(x float64) bool) float64 {
-	low, high := 0.0, 1.0
-	for range 60 {
-		if mid := (low + high) / 2; holds(mid) {
-			high = mid
-		} else {
-			low = mid
-		}
-	}
-	return (low + high) / 2
-}
-
-// binomialBelow is the probability of fewer than k hits of n at rate p.
-func binomialBelow(k, n int, p float64) float64 {
-	if p <= 0 {
-		return 1
-	}
-	if p >= 1 {
-		return 0
-	}
-	sum := 0.0
-	for i := range k {
-		sum += math.Exp(logChoose(n, i) + float64(i)*math.Log(p) + float64(n-i)*math.Log1p(-p))
-	}
-	return min(1, sum)
 }
 
 func logChoose(n, k int) float64 { return logFactorial(n) - logFactorial(k) - logFactorial(n-k) }
