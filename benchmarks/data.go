@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/akin-search/akin/index"
+	"github.com/akin-search/akin/train/vectors"
 )
 
 var (
@@ -190,7 +191,7 @@ func loadFiles(ctx context.Context, s Source) (Data, error) {
 		if d.Queries, err = readFile(ctx, s.QueryFile, s.Queries); err != nil || s.TruthFile == "" {
 			return d, err
 		}
-		d.Truth, err = streamed(readIvecs)(ctx, s.TruthFile, len(d.Queries))
+		d.Truth, err = streamed(vectors.Ivecs)(ctx, s.TruthFile, len(d.Queries))
 		return d, err
 	}
 	most := 0
