@@ -26,11 +26,12 @@ type Decoder interface {
 // Preprocessing says, as data, how raw bytes become features. The values of channel c of an image are (v/255 - Mean[c]) / Deviation[c]
 // for v from 0 to 255; those of a sound are (v - Mean[0]) / Deviation[0] for v the natural logarithm of a filter's power.
 type Preprocessing struct {
-	Modality  string    `json:"modality"` // "image" or "audio"
+	Modality  string    `json:"modality"` // "image", "audio" or "table"
 	Size      Size      `json:"size"`     // of the network's input: 1 channel is grey, 3 are red, green and blue; mel filters × frames × 1 of a sound
 	Mean      []float32 `json:"mean"`
 	Deviation []float32 `json:"deviation"`
-	Fit       Fit       `json:"fit,omitempty"` // of pictures of another size
+	Fit       Fit       `json:"fit,omitempty"`   // of pictures of another size
+	Table     *Table    `json:"table,omitempty"` // of rows, whose features are as many channels
 }
 
 // ModalityImage is the modality of pictures.
@@ -49,6 +50,7 @@ type modality struct {
 var modalities = []*modality{
 	{name: ModalityImage, validate: Preprocessing.validateImage, decoder: newImageDecoder, fits: Preprocessing.fitsImage},
 	{name: ModalityAudio, validate: Preprocessing.validateSound, decoder: newSoundDecoder, fits: Preprocessing.fitsSound, parts: Preprocessing.crops},
+	{name: ModalityTable, validate: Preprocessing.validateTable, decoder: newTableDecoder, fits: Preprocessing.fitsImage},
 }
 
 // modality returns that of p.

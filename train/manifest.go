@@ -95,8 +95,14 @@ func Manifest(file string, part Rows) (Listed, error) {
 	if d.Len() == 0 {
 		return out, fmt.Errorf("%w: no picture in the %d rows of %s%s", ErrDataset, len(rows), file, firstOf(out.Skipped))
 	}
+	d.name(names)
+	return out, nil
+}
+
+// name sets classes, in lexical order, and labels by the names of the items' classes, "" for none.
+func (d *Dataset) name(names []string) {
 	d.Classes = slices.Compact(slices.Sorted(slices.Values(names)))
-	if d.Classes[0] == "" {
+	if len(d.Classes) > 0 && d.Classes[0] == "" {
 		d.Classes = d.Classes[1:]
 	}
 	for _, name := range names {
@@ -106,7 +112,6 @@ func Manifest(file string, part Rows) (Listed, error) {
 		}
 		d.Labels = append(d.Labels, label)
 	}
-	return out, nil
 }
 
 // of returns the rows of a part, and how many are of the other.
