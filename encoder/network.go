@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/akin-search/akin/encoder/kernel"
 )
@@ -33,6 +34,8 @@ type Layer struct {
 	Norm    bool   `json:"norm,omitempty"`    // conv: batch normalisation in place of the bias
 	Pool    bool   `json:"pool,omitempty"`    // conv: 2×2 max pooling after ReLU
 	Units   int    `json:"units,omitempty"`   // linear: outputs
+	Keep    int    `json:"keep,omitempty"`    // linear: so many of the first inputs come before the outputs, as they are
+	Fixed   bool   `json:"fixed,omitempty"`   // linear: it is not trained, nor is what comes before it
 	ReLU    bool   `json:"relu,omitempty"`    // conv, linear
 }
 
@@ -274,7 +277,7 @@ func (n Network) planFor(batch, folded int) (*plan, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%w: layer %d (%s): %v", ErrSpec, i, l.Kind, err)
 		}
-		b.grad = b.grad || !b.folded && len(s.Parameters()) > 0
+		b.grad = b.grad || !b.folded && trains(s)
 		b.steps = append(b.steps, step{shape: s, params: len(b.parameters), out: b.at})
 		for _, q := range s.Parameters() {
 			q.Name = fmt.Sprintf("%d.%s", i, q.Name)
@@ -298,6 +301,11 @@ func (n Network) planFor(batch, folded int) (*plan, error) {
 	}
 	b.input = (n.Input.Height + 2*b.pad) * (n.Input.Width + 2*b.pad) * n.Input.Channels
 	return b.plan, nil
+}
+
+// trains reports whether a shape has a parameter that is trained.
+func trains(s kernel.Shape) bool {
+	return slices.ContainsFunc(s.Parameters(), func(p kernel.Parameter) bool { return p.Role.Trained() })
 }
 
 // border is what a layer wants around its input, in pixels.
@@ -329,7 +337,7 @@ func (b *binder) bind(l Layer, outPad int) (kernel.Shape, error) {
 		}
 		return nil
 	}
-	width := l.Filters + l.Units
+	width := l.Filters + l.Units + max(l.Keep, 0)
 	switch l.Kind {
 	case KindConv, KindResidual, KindLinear:
 		if width < 1 || width > MaxChannels || l.Stride < 0 {
@@ -378,8 +386,18 @@ func (b *binder) bind(l Layer, outPad int) (kernel.Shape, error) {
 		b.at, b.flat = Size{1, 1, in.Channels}, true
 		return kernel.GlobalPoolShape{Batch: b.batch, Height: in.Height, Width: in.Width, Channels: in.Channels}, only(Layer{}, "no options")
 	case KindLinear:
-		b.at, b.flat = Size{1, 1, l.Units}, true
-		return kernel.LinearShape{Batch: b.batch, In: in.values(), Out: l.Units, ReLU: l.ReLU, InputGrad: grad}, only(Layer{Units: l.Units, ReLU: l.ReLU}, "units and relu")
+		b.at, b.flat = Size{1, 1, l.Keep + l.Units}, true
+		if l.Fixed {
+			if grad {
+				return nil, fmt.Errorf("fixed behind layers that are trained: nothing before it can be")
+			}
+			return kernel.FixedShape{Batch: b.batch, In: in.values(), Out: l.Units}, only(Layer{Units: l.Units, Fixed: true}, "units and fixed")
+		}
+		s := kernel.LinearShape{Batch: b.batch, In: in.values(), Out: l.Units, ReLU: l.ReLU, InputGrad: grad}
+		if l.Keep != 0 {
+			return kernel.BesideShape{LinearShape: s, Keep: l.Keep}, only(Layer{Units: l.Units, Keep: l.Keep, ReLU: l.ReLU}, "units, keep and relu")
+		}
+		return s, only(Layer{Units: l.Units, ReLU: l.ReLU}, "units, keep, relu and fixed")
 	case KindNormalize:
 		b.at, b.flat = Size{1, 1, in.values()}, true
 		return kernel.NormalizeShape{Batch: b.batch, Cols: in.values()}, only(Layer{}, "no options")
@@ -387,7 +405,7 @@ func (b *binder) bind(l Layer, outPad int) (kernel.Shape, error) {
 	return nil, fmt.Errorf("unknown kind %q: use %s, %s, %s, %s, %s, %s or %s", l.Kind, KindConv, KindResidual, KindBands, KindGlobalPool, KindStatistics, KindLinear, KindNormalize)
 }
 
-// Initialize draws the weights: normal with variance 2/fan-in (He et al. 2015, eq. 10), scales and variances one, the rest zero.
+// Initialize draws the weights: normal with variance 2/fan-in (He et al. 2015, eq. 10), fixed ones too, scales and variances one, the rest zero.
 func (n Network) Initialize(rng *rand.Rand) ([][]float32, error) {
 	p, err := n.plan(1)
 	if err != nil {
@@ -398,7 +416,7 @@ func (n Network) Initialize(rng *rand.Rand) ([][]float32, error) {
 		weights[i] = make([]float32, q.Len())
 		for j := range weights[i] {
 			switch q.Role {
-			case kernel.RoleWeight:
+			case kernel.RoleWeight, kernel.RoleFixed:
 				weights[i][j] = float32(rng.NormFloat64() * math.Sqrt(2/float64(q.Rows)))
 			case kernel.RoleScale, kernel.RoleVariance:
 				weights[i][j] = 1

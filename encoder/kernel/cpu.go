@@ -136,6 +136,10 @@ func (d *cpuDevice) NewLayer(s Shape) (Layer, error) {
 		return newStatistics(d, s), nil
 	case LinearShape:
 		return newLinear(d, s), nil
+	case FixedShape:
+		return cpuFixed{newLinear(d, LinearShape{Batch: s.Batch, In: s.In, Out: s.Out})}, nil
+	case BesideShape:
+		return newBeside(d, s), nil
 	case NormalizeShape:
 		return cpuNormalize{s, sizesOf(s, s.Batch, s.Cols)}, nil
 	}

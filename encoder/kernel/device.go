@@ -56,8 +56,8 @@ type Device interface {
 	Close() error
 }
 
-// Shape describes a layer bound to sizes: ConvShape, NormConvShape, ResidualShape, BandsShape, GlobalPoolShape, StatisticsShape, LinearShape or
-// NormalizeShape.
+// Shape describes a layer bound to sizes: ConvShape, NormConvShape, ResidualShape, BandsShape, GlobalPoolShape, StatisticsShape, LinearShape,
+// FixedShape, BesideShape or NormalizeShape.
 type Shape interface {
 	// Validate reports the first value that no kernel can serve.
 	Validate() error
@@ -82,6 +82,7 @@ const (
 	RoleScale                // trained, starts at 1
 	RoleMean                 // running statistic of the batches, starts at 0
 	RoleVariance             // running statistic, starts at 1
+	RoleFixed                // not trained, starts random
 )
 
 // Trained reports whether Backward computes a gradient for the role.

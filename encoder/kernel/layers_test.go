@@ -198,6 +198,26 @@ func linearCase(s LinearShape) layerCase {
 	}}
 }
 
+func fixedCase(s FixedShape) layerCase {
+	c := linearCase(LinearShape{Batch: s.Batch, In: s.In, Out: s.Out})
+	c.shape = s
+	return c
+}
+
+func besideCase(s BesideShape) layerCase {
+	c := linearCase(s.LinearShape)
+	beside := c.naive
+	c.shape, c.out.c = s, s.Output()
+	c.naive = func(x []float32, params []Buffer) (y []float64) {
+		linear := beside(x, params)
+		for i := range s.Batch {
+			y = append(append(y, widen(x[i*s.In:][:s.Keep])...), linear[i*s.Out:][:s.Out]...)
+		}
+		return y
+	}
+	return c
+}
+
 func globalPoolCase(s GlobalPoolShape) layerCase {
 	return layerCase{s, s.Batch, image{s.Height, s.Width, s.Channels, 0}, image{1, 1, s.Channels, 0}, func(x []float32, _ []Buffer) []float64 {
 		y := make([]float64, s.Batch*s.Channels)
@@ -316,6 +336,13 @@ func layerCases() (all []layerCase) {
 	} {
 		all = append(all, linearCase(s))
 	}
+	for _, s := range []BesideShape{
+		{LinearShape{Batch: 3, In: 4, Out: 1, InputGrad: true}, 4}, {LinearShape{Batch: 18, In: 70, Out: 33, ReLU: true, InputGrad: true}, 37},
+		{LinearShape{Batch: 5, In: 9, Out: 40, ReLU: true}, 1},
+	} {
+		all = append(all, besideCase(s))
+	}
+	all = append(all, fixedCase(FixedShape{Batch: 18, In: 70, Out: 33}))
 	return append(all, globalPoolCase(GlobalPoolShape{3, 4, 5, 19}), normalizeCase(NormalizeShape{Batch: 5, Cols: 19}),
 		bandsCase(BandsShape{Batch: 3, Height: 5, Width: 4, Channels: 3, OutPad: 2}), bandsCase(BandsShape{Batch: 2, Height: 3, Width: 7, Channels: 1}),
 		statisticsCase(StatisticsShape{3, 4, 5, 19}), statisticsCase(StatisticsShape{2, 1, 7, 33}))
@@ -554,7 +581,7 @@ func TestShapesAreValidated(t *testing.T) {
 		}
 	}
 	for _, s := range []Shape{
-		LinearShape{Batch: 1, In: 0, Out: 1}, NormalizeShape{}, GlobalPoolShape{}, StatisticsShape{}, BandsShape{}, BandsShape{1, 2, 3, 4, -1}, ResidualShape{}, ResidualShape{Batch: 1, Height: 4, Width: 4, Channels: 1, Filters: 1, Stride: 1},
+		LinearShape{Batch: 1, In: 0, Out: 1}, NormalizeShape{}, GlobalPoolShape{}, StatisticsShape{}, FixedShape{Batch: 1, In: 1}, BesideShape{}, BesideShape{LinearShape{Batch: 1, In: 2, Out: 1}, 3}, BesideShape{LinearShape{Batch: 1, In: 2, Out: 1}, 0}, BandsShape{}, BandsShape{1, 2, 3, 4, -1}, ResidualShape{}, ResidualShape{Batch: 1, Height: 4, Width: 4, Channels: 1, Filters: 1, Stride: 1},
 		ResidualShape{Batch: 1, Height: 4, Width: 4, Channels: 1, Filters: 1, Stride: 1, InPad: 1, Folded: true, InputGrad: true}, unknownShape{},
 	} {
 		if _, err := dev.NewLayer(s); err == nil {
