@@ -120,6 +120,18 @@ func ForVoices(input Size, dimension int) Network {
 	return n
 }
 
+// ForRows returns the network of rows of features: a fixed map to kept of their directions and a constant, which stay as they are up to the embedding, two
+// layers of hidden units on all that comes before them, and learned components beside what is kept.
+func ForRows(input Size, kept, hidden, learned int) Network {
+	return Network{Input: input, Layers: []Layer{
+		{Kind: KindLinear, Units: kept + 1, Fixed: true},
+		{Kind: KindLinear, Keep: kept + 1, Units: hidden, ReLU: true},
+		{Kind: KindLinear, Keep: kept + 1, Units: hidden, ReLU: true},
+		{Kind: KindLinear, Keep: kept + 1, Units: learned},
+		{Kind: KindNormalize},
+	}}
+}
+
 // staged returns a network of stages whose first has the given number of filters, and the last ones four times as many.
 func staged(input Size, dimension, narrowest int) Network {
 	n := Network{Input: input}

@@ -78,6 +78,15 @@ func ParseRow(raw []byte) (r Row, err error) {
 	}
 }
 
+// IsRow reports whether raw bytes are a row.
+func IsRow(raw []byte) bool {
+	if at := bytes.TrimLeft(raw[:min(len(raw), FormatBytes)], " \t\r\n"); len(at) == 0 || at[0] != '{' && at[0] != '[' {
+		return false
+	}
+	_, err := ParseRow(raw)
+	return err == nil
+}
+
 // rowParser walks through valid JSON.
 type rowParser struct{ rest []byte }
 

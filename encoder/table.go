@@ -65,13 +65,13 @@ func (t *Table) Features() (n int) {
 	return n
 }
 
-// Number returns the number that a feature of the column stands for.
-func (c *Column) Number(feature float32) float64 {
-	v := float64(feature)*c.Deviation + c.Mean
-	if c.Width != 0 {
-		v = c.Middle + c.Width*math.Sinh(v)
+// Offsets returns where the features of each column begin, and where the last ones end.
+func (t *Table) Offsets() []int {
+	at := make([]int, len(t.Columns)+1)
+	for i := range t.Columns {
+		at[i+1] = at[i] + t.Columns[i].features()
 	}
-	return v
+	return at
 }
 
 // put writes the features of a cell.
@@ -161,14 +161,10 @@ type tableDecoder struct {
 }
 
 func newTableDecoder(p Preprocessing) Decoder {
-	d := &tableDecoder{Preprocessing: p, place: map[string]int{}}
-	at := 0
-	for i := range p.Table.Columns {
-		d.at = append(d.at, at)
-		d.place[p.Table.Columns[i].Name] = i
-		at += p.Table.Columns[i].features()
+	d := &tableDecoder{Preprocessing: p, at: p.Table.Offsets(), place: map[string]int{}}
+	for i, c := range p.Table.Columns {
+		d.place[c.Name] = i
 	}
-	d.at = append(d.at, at)
 	return d
 }
 

@@ -37,7 +37,8 @@ type Augmentation struct {
 
 	EraseArea float32 `json:"erase_area,omitempty"` // largest share of the picture that is painted over, 0.02 to 1; 0 = 0.33. Drawn from 0.02 up.
 
-	Sound Sound `json:"sound,omitzero"` // of sounds, for which all of the above is 0
+	Sound   Sound   `json:"sound,omitzero"`    // of sounds, for which all of the above is 0
+	Replace float32 `json:"replace,omitempty"` // of rows, for which all of the above is 0: chance of a column to have the value of another row, 0 to 1
 }
 
 const (
@@ -82,7 +83,7 @@ func (a *Augmentation) amounts() []amount {
 		{"erase", &a.Erase, 1, true},
 		{"sound.stretch", &a.Sound.Stretch, 0.5, false}, {"sound.warp", &a.Sound.Warp, 0.5, false}, {"sound.gain", &a.Sound.Gain, 60, false},
 		{"sound.equalize", &a.Sound.Equalize, 60, false}, {"sound.noise", &a.Sound.Noise, 1, true}, {"sound.time_mask", &a.Sound.TimeMask, 0.5, false},
-		{"sound.frequency_mask", &a.Sound.FrequencyMask, 0.5, false},
+		{"sound.frequency_mask", &a.Sound.FrequencyMask, 0.5, false}, {"replace", &a.Replace, 1, false},
 	}
 }
 

@@ -170,27 +170,57 @@ func cepstrumVectors(p encoder.Preprocessing, base, queries []encoder.Features) 
 	return b, q
 }
 
+// baselineConstant is the length of a component that makes the cosine of two rows fall with their distance, in lengths of a row.
+const baselineConstant = 8
+
+// featureVectors are the features of rows, numbers as they came, brought to mean 0 and deviation 1 on base, with a constant, so that the nearest by cosine are
+// those by Euclidean distance.
+func featureVectors(p encoder.Preprocessing, base, queries []encoder.Features) (b, q kernel.Matrix) {
+	at := p.Table.Offsets()
+	vectors := func(features []encoder.Features) kernel.Matrix {
+		m := kernel.NewMatrix(len(features), p.Size.Channels+1)
+		for i, f := range features {
+			copy(m.Row(i), f.Data)
+			for j, c := range p.Table.Columns {
+				if c.Width != 0 {
+					m.Row(i)[at[j]] = float32(math.Sinh(float64(f.Data[at[j]])*c.Deviation + c.Mean))
+				}
+			}
+		}
+		return m
+	}
+	b, q = vectors(base), vectors(queries)
+	mean, deviation := scaleOf(b)
+	row := make([]float64, b.Cols)
+	for _, m := range []kernel.Matrix{b, q} {
+		for i := range m.Rows {
+			clear(row)
+			for j, c := range p.Table.Columns {
+				for k := at[j]; k < at[j+1]; k++ {
+					row[k] = float64(m.Row(i)[k])
+				}
+				if k := at[j]; c.Kind == encoder.ColumnNumber && deviation[k] > 1e-6 {
+					row[k] = (row[k] - mean[k]) / deviation[k]
+				}
+			}
+			row[m.Cols-1] = baselineConstant * math.Sqrt(float64(m.Cols-1))
+			kernel.Unit(m.Row(i), row)
+		}
+	}
+	return b, q
+}
+
 // standard takes the mean of base's columns away from both, divides by their deviations if scaled, and brings the rows to unit length; one
 // without a direction points along the first column.
 func standard(base, queries kernel.Matrix, scaled bool) {
-	sum, square := make([]float64, base.Cols), make([]float64, base.Cols)
-	for i := range base.Rows {
-		for j, v := range base.Row(i) {
-			sum[j] += float64(v)
-			square[j] += float64(v) * float64(v)
-		}
-	}
-	for j := range sum {
-		sum[j] /= float64(base.Rows)
-		square[j] = math.Sqrt(max(square[j]/float64(base.Rows)-sum[j]*sum[j], 1e-12))
-	}
+	mean, deviation := scaleOf(base)
 	for _, m := range []kernel.Matrix{base, queries} {
 		row := make([]float64, m.Cols)
 		for i := range m.Rows {
 			for j, v := range m.Row(i) {
-				row[j] = float64(v) - sum[j]
+				row[j] = float64(v) - mean[j]
 				if scaled {
-					row[j] /= square[j]
+					row[j] /= deviation[j]
 				}
 			}
 			kernel.Unit(m.Row(i), row)
@@ -199,4 +229,20 @@ func standard(base, queries kernel.Matrix, scaled bool) {
 			}
 		}
 	}
+}
+
+// scaleOf returns the mean of each column and its deviation, 1e-6 at least.
+func scaleOf(m kernel.Matrix) (mean, deviation []float64) {
+	mean, deviation = make([]float64, m.Cols), make([]float64, m.Cols)
+	for i := range m.Rows {
+		for j, v := range m.Row(i) {
+			mean[j] += float64(v)
+			deviation[j] += float64(v) * float64(v)
+		}
+	}
+	for j := range mean {
+		mean[j] /= float64(m.Rows)
+		deviation[j] = math.Sqrt(max(deviation[j]/float64(m.Rows)-mean[j]*mean[j], 1e-12))
+	}
+	return mean, deviation
 }

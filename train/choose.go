@@ -29,7 +29,7 @@ type preset struct {
 // presets in the order of preference, where a trial finds no difference. Those of sounds are not tried.
 var (
 	presets      = []preset{{"digits", Digits}, {"photos", Photos}}
-	namedPresets = append(slices.Clone(presets), preset{"mild", Mild}, preset{"sounds", Sounds}, preset{"voices", Voices})
+	namedPresets = append(slices.Clone(presets), preset{"mild", Mild}, preset{"sounds", Sounds}, preset{"voices", Voices}, preset{"rows", Replaced})
 )
 
 // Names of augmentations besides those of the presets.
@@ -48,7 +48,7 @@ func Mild() Augmentation {
 	return a
 }
 
-// ParseAugmentation returns the augmentation of a name: digits, photos, mild, sounds, voices, none, or auto, which is nil: Options chooses.
+// ParseAugmentation returns the augmentation of a name: digits, photos, mild, sounds, voices, rows, none, or auto, which is nil: Options chooses.
 func ParseAugmentation(name string) (*Augmentation, error) {
 	switch name {
 	case augmentAuto:
@@ -66,7 +66,7 @@ func ParseAugmentation(name string) (*Augmentation, error) {
 }
 
 // AugmentationNames are what ParseAugmentation takes.
-const AugmentationNames = "auto, digits, photos, mild, sounds, voices or none"
+const AugmentationNames = "auto, digits, photos, mild, sounds, voices, rows or none"
 
 // String is the name of a, or "custom".
 func (a Augmentation) String() string {

@@ -11,16 +11,17 @@ import (
 // modality is what is particular to a kind of data when it is trained on: a new kind is a new entry of modalities, and one of package encoder.
 type modality struct {
 	name      string
-	is        func(raw []byte) bool                                     // by its first bytes; nil: what is nothing else
-	inspect   func(Dataset) (encoder.Preprocessing, error)              // chooses the size of the features, and what else a decoder needs
-	measured  bool                                                      // features are brought to mean 0 and deviation 1, a channel
-	around    func(encoder.Preprocessing, []encoder.Features) []float32 // what surrounds an item, a value a channel, where measured
-	suit      func(*Options, encoder.Size) error                        // fills in what the modality decides, and refuses what goes with another one
-	viewer    func(Options, encoder.Preprocessing, []float32) viewer    // makes the views that are trained on; the last are the values around
-	network   func(*Options, encoder.Size) encoder.Network              // where none is given
-	shifts    func(encoder.Preprocessing, []float32) []shift            // of one-class training; nil: none is known
-	dimension int                                                       // of the embedding, where none is given
-	baseline  baseline                                                  // what its models are compared with
+	is        func(raw []byte) bool                                                                        // by its first bytes; nil: what is nothing else
+	inspect   func(Dataset) (encoder.Preprocessing, error)                                                 // chooses the size of the features, and what else a decoder needs
+	measured  bool                                                                                         // features are brought to mean 0 and deviation 1, a channel
+	around    func(encoder.Preprocessing, []encoder.Features) []float32                                    // what surrounds an item, a value a channel; of rows, other rows
+	suit      func(*Options, encoder.Size) error                                                           // fills in what the modality decides, and refuses what goes with another one
+	viewer    func(Options, encoder.Preprocessing, []float32) viewer                                       // makes the views that are trained on; the last are the values around
+	network   func(*Options, encoder.Size) encoder.Network                                                 // where none is given
+	shifts    func(encoder.Preprocessing, []float32) []shift                                               // of one-class training; nil: none is known
+	start     func(n encoder.Network, weights [][]float32, features []encoder.Features, seed uint64) error // sets weights by the items, before the first step; may be nil
+	dimension int                                                                                          // of the embedding, where none is given
+	baseline  baseline                                                                                     // what its models are compared with
 }
 
 var (
@@ -30,10 +31,13 @@ var (
 	sounds = &modality{name: encoder.ModalityAudio, is: isSound, inspect: inspectSounds, measured: true, around: aroundSounds, suit: (*Options).suitSounds,
 		viewer: soundViews, network: soundNetwork, dimension: 64,
 		baseline: baseline{"MFCC statistics", cepstrumVectors}}
+	rowsOf = &modality{name: encoder.ModalityTable, is: encoder.IsRow, inspect: inspectTable, around: otherRows, suit: (*Options).suitRows,
+		viewer: rowViews, network: rowNetwork, start: startRows, dimension: 64,
+		baseline: baseline{"scaled features", featureVectors}}
 )
 
 // modalities are all of them; the first is that of items that are none of the others, whose decoder says what they are not.
-var modalities = []*modality{pictures, sounds}
+var modalities = []*modality{pictures, sounds, rowsOf}
 
 // Modalities are what Options.Modality takes.
 var Modalities = func() (names []string) {
@@ -137,8 +141,8 @@ func (o *Options) suitPictures(encoder.Size) error {
 	if o.Voices != nil {
 		return fmt.Errorf("%w: voices are for sounds: leave them out", ErrOptions)
 	}
-	if o.Augmentation != nil && o.Augmentation.Sound != (Sound{}) {
-		return fmt.Errorf("%w: augmentation %v is for sounds, and these are pictures: use auto, digits, photos or none", ErrOptions, o.Augmentation)
+	if o.Augmentation != nil && (o.Augmentation.Sound != (Sound{}) || o.Augmentation.Replace != 0) {
+		return fmt.Errorf("%w: augmentation %v is not for pictures, which these are: use auto, digits, photos or none", ErrOptions, o.Augmentation)
 	}
 	return nil
 }

@@ -24,6 +24,10 @@ type TableOptions struct {
 // NoLabel stands for no column of classes.
 const NoLabel = "none"
 
+// fewClasses is how many values a column of classes that is found by its name may have in any case; more than half as many as rows are measured, and
+// name nothing.
+const fewClasses = 20
+
 // labelNames are what columns of classes are called.
 var labelNames = []string{"label", "class", "target", "y"}
 
@@ -186,7 +190,7 @@ func (s *sheet) specials(label string) (special, error) {
 	if len(ids) < rows {
 		is.id = -1
 	}
-	if label == "" && is.label != s.label && 2*len(labels) > rows { // almost as many as rows: it is measured, and names nothing
+	if label == "" && is.label != s.label && len(labels) > max(fewClasses, rows/2) {
 		is.label = -1
 	}
 	return is, err

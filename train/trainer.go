@@ -204,6 +204,8 @@ func newRun(ctx context.Context, data, validation Dataset, pre encoder.Preproces
 		r.around = r.modality.around(r.pre, r.features)
 		standardize(r.pre, r.features)
 		standardize(r.pre, r.held)
+	} else {
+		r.around = r.modality.around(r.pre, r.features)
 	}
 	return r, nil
 }
@@ -235,6 +237,11 @@ func (r *run) prepare() (err error) {
 	weights, err := o.initialWeights()
 	if err != nil {
 		return err
+	}
+	if r.modality.start != nil && o.Base == nil {
+		if err := r.modality.start(o.Network, weights, r.features, o.Seed); err != nil {
+			return err
+		}
 	}
 	var saved *checkpoint
 	if o.Resume {

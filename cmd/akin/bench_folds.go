@@ -39,7 +39,7 @@ train --data DIR is worth on data of which there is too little to keep a test as
 		if err := checkHoldout(o.Train.Holdout); err != nil {
 			return err
 		}
-		if o.Data, err = loadData(a, data, labels, train.RowsTraining); err != nil {
+		if o.Data, err = (source{data: data, labels: labels}).load(a, train.RowsTraining); err != nil {
 			return err
 		}
 		o.Train.Progress, o.Train.Skip = a.trainProgress(), a.skip

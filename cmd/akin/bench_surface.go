@@ -35,7 +35,7 @@ of whose defect nothing is left, are left out.`,
 		if err != nil {
 			return err
 		}
-		if o.Data, err = loadData(a, data, "", train.RowsTest); err != nil {
+		if o.Data, err = (source{data: data}).load(a, train.RowsTest); err != nil {
 			return err
 		}
 		shown := time.Now()

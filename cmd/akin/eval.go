@@ -29,7 +29,8 @@ type evaluated struct {
 
 func newEval(a *app) *cobra.Command {
 	var w workspace
-	var data, labels, base, baseLabels, picture string
+	var from source
+	var base, baseLabels, picture string
 	var share float64
 	var seed uint64
 	var perClass []int
@@ -38,8 +39,8 @@ func newEval(a *app) *cobra.Command {
 		Short: "Measure how well a model tells your classes apart",
 		Long: `Embed labelled images and measure what the embedding is good for: classifying by the nearest neighbours, by the nearest mean and by a linear
 probe, retrieval (recall@k, mAP@R), clustering by k-means and by density (NMI, ARI, silhouette), and telling whether two images are of one class (AUROC,
-equal error rate, share accepted at 1 % false accepts), with 95 % intervals, and beside it what is reached without any training, by pixels or by
-statistics of MFCC. A share of the images asks, the others answer; with --base all of --data asks, and
+equal error rate, share accepted at 1 % false accepts), with 95 % intervals, and beside it what is reached without any training, by pixels,
+statistics of MFCC or scaled features. A share of the images asks, the others answer; with --base all of --data asks, and
 those of --base answer. Give data that the model was not trained on: on its own training data every model looks good.
 Of a manifest with a split, the rows of split test ask, and the others answer where --base names it.
 
@@ -57,8 +58,7 @@ queries are asked of them.`,
 	w.flags(c)
 	corrupt.flags(c)
 	f := c.Flags()
-	f.StringVar(&data, "data", "", dataHelp)
-	f.StringVar(&labels, "labels", "", labelsHelp)
+	from.flags(c)
 	f.StringVar(&base, "base", "", "labelled images that answer: as --data (default: those of --data that do not ask)")
 	f.StringVar(&baseLabels, "base-labels", "", "IDX file of the labels of --base")
 	f.Float64Var(&share, "queries", 0.2, "share of the images that ask, above 0 and below 1")
@@ -83,14 +83,14 @@ queries are asked of them.`,
 		if err := corrupt.check(c); err != nil {
 			return err
 		}
-		queries, err := loadLabelled(a, data, labels, train.RowsTest)
+		queries, err := loadLabelled(a, from, train.RowsTest)
 		if err != nil {
 			return err
 		}
 		var answers train.Dataset
 		if base == "" {
 			answers, queries, err = queries.Split(share, seed)
-		} else if answers, err = loadLabelled(a, base, baseLabels, train.RowsTraining); err == nil {
+		} else if answers, err = loadLabelled(a, source{base, baseLabels, from.column}, train.RowsTraining); err == nil {
 			queries = queries.WithClasses(answers.Classes)
 		}
 		if err != nil {
@@ -145,8 +145,8 @@ queries are asked of them.`,
 }
 
 // loadLabelled loads data and keeps the items that have a label.
-func loadLabelled(a *app, data, labels string, rows train.Rows) (train.Dataset, error) {
-	all, err := loadData(a, data, labels, rows)
+func loadLabelled(a *app, from source, rows train.Rows) (train.Dataset, error) {
+	all, err := from.load(a, rows)
 	if err != nil {
 		return all, err
 	}
@@ -157,7 +157,7 @@ func loadLabelled(a *app, data, labels string, rows train.Rows) (train.Dataset, 
 		}
 	}
 	if len(labelled) == 0 {
-		return all, errors.New("the data has no labels to measure against: make a sub-folder of each class")
+		return all, errors.New("the data has no labels to measure against: make a sub-folder of each class, or name the column of a table by --label-column")
 	}
 	return all.Subset(labelled), nil
 }

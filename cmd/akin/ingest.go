@@ -35,7 +35,8 @@ type ingested struct {
 
 func newIngest(a *app) *cobra.Command {
 	var w workspace
-	var data, labels, quantization string
+	var from source
+	var quantization string
 	var holdout float64
 	var seed uint64
 	var replace bool
@@ -53,8 +54,7 @@ the same items, which the model never saw, are kept aside.`,
 	w.flags(c)
 	w.collectionFlag(c)
 	w.memoryFlag(c)
-	c.Flags().StringVar(&data, "data", "", dataHelp)
-	c.Flags().StringVar(&labels, "labels", "", labelsHelp)
+	from.flags(c)
 	c.Flags().Float64Var(&holdout, "holdout", 0.1, "share of the items kept aside for calibration, 0 (no detector) to 0.5; default as in training")
 	c.Flags().Uint64Var(&seed, "seed", 0, "of the choice of those items, and of the graph; default as in training")
 	c.Flags().StringVar(&quantization, "quantization", index.QuantizationAuto.String(), "of a new collection: "+index.QuantizationNames()+"; int8-disk keeps vectors out of memory")
@@ -71,7 +71,7 @@ the same items, which the model never saw, are kept aside.`,
 		if err != nil {
 			return err
 		}
-		all, err := loadData(a, data, labels, train.RowsTraining)
+		all, err := from.load(a, train.RowsTraining)
 		if err != nil {
 			return err
 		}

@@ -112,7 +112,11 @@ func (s shown) writeNetwork(b *strings.Builder) error {
 	table(b, func(row func(string, ...any)) {
 		p := s.Preprocessing
 		row("layer\tmakes\tweights")
-		row("%s, mean %.4g, deviation %.4g\t%s\t", p.Modality, p.Mean, p.Deviation, size(p.Size))
+		if t := p.Table; t != nil {
+			row("%s of %d columns\t%s\t", p.Modality, len(t.Columns), size(p.Size))
+		} else {
+			row("%s, mean %.4g, deviation %.4g\t%s\t", p.Modality, p.Mean, p.Deviation, size(p.Size))
+		}
 		for _, l := range layers {
 			row("%s\t%s\t%d", layerName(l.Layer), size(l.Output), l.Parameters)
 			weights += l.Parameters
@@ -137,7 +141,7 @@ func layerName(l encoder.Layer) string {
 	for _, number := range []struct {
 		n      int
 		format string
-	}{{l.Filters, "%d filters"}, {l.Units, "%d units"}, {l.Stride, "stride %d"}} {
+	}{{l.Filters, "%d filters"}, {l.Keep, "keeps %d"}, {l.Units, "%d units"}, {l.Stride, "stride %d"}} {
 		if number.n > 0 {
 			parts = append(parts, fmt.Sprintf(number.format, number.n))
 		}
@@ -145,7 +149,7 @@ func layerName(l encoder.Layer) string {
 	for _, flag := range []struct {
 		on   bool
 		name string
-	}{{l.Norm, "norm"}, {l.ReLU, "relu"}, {l.Pool, "pool"}} {
+	}{{l.Norm, "norm"}, {l.ReLU, "relu"}, {l.Pool, "pool"}, {l.Fixed, "fixed"}} {
 		if flag.on {
 			parts = append(parts, flag.name)
 		}

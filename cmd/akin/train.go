@@ -32,11 +32,12 @@ type trained struct {
 func newTrain(a *app) *cobra.Command {
 	var w workspace
 	var o train.Options
-	var data, labels, pairs, from, config string
+	var in source
+	var pairs, from, config string
 	var robust, force, patches, oneClass bool
 	c := &cobra.Command{
 		Use:   "train --data DIR",
-		Short: "Train an encoder on your own images or sounds",
+		Short: "Train an encoder on your own images, sounds or rows",
 		Long: `Train a contrastive Siamese encoder and write it to a model file.
 
 The data is a folder with one sub-folder a class, or a flat folder without labels (the loss is then ntxent: two
@@ -51,6 +52,10 @@ data say. Pictures of any size are fitted into a small square (--size, --fit): w
 A folder of sounds (WAV, FLAC, MP3) is found to be one: of any rate and length, they are trained on in parts of up to a second, and the parts of a
 sound are summed up when it is embedded. Of many classes of one sound each, as of speakers, the share held out is of classes: it scores pairs
 for akin verify-pair.
+
+A table is a file of rows: CSV (with a line of names or without), a JSON object or array a line (.jsonl), Parquet, NPY, NPZ (X, and y if there are labels),
+fvecs or bvecs; sensors, for example, or embeddings made by another model. Numbers, categories and missing values are told apart by what is there; a
+column label, class, target or y, or the one that --label-column names, has the classes, a column split is as in a manifest, and a column id names the rows.
 
 Every file that is left out is named with the reason. A share of the items is held out to follow the training, and later to calibrate
 (akin ingest keeps the same items aside).
@@ -77,6 +82,7 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
   akin train --data parts/ --pairs pairs.csv      # 0001.png,0007.png,1 and the like; no classes needed
   akin train --data list.csv --size 96 --fit crop # path,label,split
   akin train --data voices/                       # voices/SPEAKER/*.wav
+  akin train --data sensors.csv                   # a row an item; --label-column state
   akin train --data images-idx3-ubyte.gz --labels labels-idx1-ubyte.gz --epochs 10
   akin train --data photos/ --labels few.csv      # lines of file,class; the other files have no label
   akin train --data good-parts/ --patches --holdout 0.3
@@ -86,8 +92,7 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 	}
 	f := c.Flags()
 	w.flags(c)
-	f.StringVar(&data, "data", "", dataHelp)
-	f.StringVar(&labels, "labels", "", labelsHelp)
+	in.flags(c)
 	f.Float64Var(&o.Holdout, "holdout", 0.1, "share of the items held out, 0 to 0.5")
 	f.StringVar(&o.Loss, "loss", "", strings.Join(train.LossNames(), ", ")+" ; or propagate: few labels, spread to the items without (default supcon with labels, propagate where most items have none, one-class with one class, ntxent without any)")
 	f.BoolVar(&oneClass, "one-class", false, "all items are normal, whatever their labels: the same as --loss one-class; the default where all are of one class")
@@ -138,7 +143,7 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 		if _, err := os.Stat(w.modelPath()); err == nil && !force {
 			return fmt.Errorf("%s exists, and its collections could no longer be searched: replace it by --force, or name another by --dir or --model", w.modelPath())
 		}
-		all, err := loadData(a, data, labels, train.RowsTraining)
+		all, err := in.load(a, train.RowsTraining)
 		if err != nil {
 			return err
 		}
@@ -210,13 +215,11 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 			return err
 		}
 		out := trained{Model: w.modelPath(), ModelID: id, Items: rec.Items, Held: rec.Validation, Classes: len(rec.Classes), Curve: rec.Curve, TrainSeconds: time.Since(began).Seconds()}
-		next := fmt.Sprintf("ingest --dir %s --data %s", w.dir, data)
+		next := fmt.Sprintf("ingest --dir %s --data %s", w.dir, in.data)
 		if w.model != "" {
 			next += " --model " + w.model
 		}
-		if labels != "" {
-			next += " --labels " + labels
-		}
+		next += in.more()
 		if patches {
 			next = fmt.Sprintf("score --dir %s --heatmaps heat/ FOLDER, or akin %s", w.dir, next)
 		}
@@ -231,6 +234,14 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 // features says what the network is shown of the items.
 func features(chosen train.Options) string {
 	in := chosen.Network.Input
+	if chosen.Modality == encoder.ModalityTable {
+		d, err := chosen.Network.Dimension()
+		if err != nil {
+			return err.Error() // Run has validated it
+		}
+		kept := chosen.Network.Layers[0].Units
+		return fmt.Sprintf("rows of %d features, of which the embedding keeps %d directions beside %d components that are learned", in.Channels, kept-1, d-kept)
+	}
 	if chosen.Modality == encoder.ModalityAudio {
 		text := fmt.Sprintf("sounds as %d mel bands, looked at %.2f s at a time", in.Height, float64(in.Width)*encoder.SoundHop/encoder.SoundRate)
 		if chosen.Voices != nil && *chosen.Voices {

@@ -29,7 +29,8 @@ type tuneResult struct {
 func newTune(a *app) *cobra.Command {
 	var w workspace
 	var t train.TuneOptions
-	var data, labels, out, picture string
+	var from source
+	var out, picture string
 	var robust, force bool
 	o := &t.Options
 	c := &cobra.Command{
@@ -49,8 +50,7 @@ goes on, also with a larger --budget.`,
 	}
 	f := c.Flags()
 	w.flags(c)
-	f.StringVar(&data, "data", "", dataHelp)
-	f.StringVar(&labels, "labels", "", "IDX file of labels, with an IDX file of images")
+	from.flags(c)
 	f.IntVar(&t.Trials, "trials", train.DefaultTrials, "settings to try, the defaults among them")
 	f.DurationVar(&t.Budget, "budget", train.DefaultBudget, "time for all trainings together, as in 10m or 2h")
 	f.Float64Var(&o.Holdout, "holdout", 0.1, "share of the items held out to compare by, above 0 to 0.5")
@@ -84,7 +84,7 @@ goes on, also with a larger --budget.`,
 				return err
 			}
 		}
-		all, err := loadData(a, data, labels, train.RowsTraining)
+		all, err := from.load(a, train.RowsTraining)
 		if err != nil {
 			return err
 		}
@@ -139,7 +139,7 @@ goes on, also with a larger --budget.`,
 			}
 			a.status("plot: %s", picture)
 		}
-		return a.print(tuneResult{tuned, out, t.Log}, func(wr io.Writer) error { return writeTuned(wr, tuned, out, data) })
+		return a.print(tuneResult{tuned, out, t.Log}, func(wr io.Writer) error { return writeTuned(wr, tuned, out, from.data) })
 	}
 	return c
 }

@@ -127,23 +127,45 @@ func (w *workspace) open(s *index.Store, model string) (*index.Collection, error
 }
 
 // dataHelp is the help of --data, which loadData reads.
-const dataHelp = `folder of images or sounds, manifest (.csv or .jsonl of path, label and split), IDX file, "mnist" (its training images) or "mnist-test"`
+const dataHelp = `folder of images or sounds, manifest (.csv or .jsonl of path, label and split), table of rows (` + train.TableFormats + `), IDX file, "mnist" (its training images) or "mnist-test"`
 
 // labelsHelp is the help of --labels.
 const labelsHelp = "file of labels: .csv with lines of file,class, for some of the items or all, in place of sub-folders; or IDX, with an IDX file of images"
 
-// loadData reads what --data names: "mnist", "mnist-test", a folder of images (one sub-folder a class, or flat), the rows of a manifest, or
+// source is where data come from.
+type source struct{ data, labels, column string }
+
+// flags adds --data, --labels and --label-column.
+func (s *source) flags(c *cobra.Command) {
+	c.Flags().StringVar(&s.data, "data", "", dataHelp)
+	c.Flags().StringVar(&s.labels, "labels", "", labelsHelp)
+	c.Flags().StringVar(&s.column, "label-column", "", `column of a table that has the classes, by its name, or by its number from 1 where columns have none; "none" for none (default the first of label, class, target and y)`)
+}
+
+// more returns what names the same data besides --data.
+func (s source) more() (flags string) {
+	if s.labels != "" {
+		flags += " --labels " + s.labels
+	}
+	if s.column != "" {
+		flags += " --label-column " + s.column
+	}
+	return flags
+}
+
+// load reads what --data names: "mnist", "mnist-test", a folder of images (one sub-folder a class, or flat), the rows of a manifest or of a table, or
 // an IDX file; with its labels in labels, if that is not "".
-func loadData(a *app, data, labels string, rows train.Rows) (train.Dataset, error) {
+func (s source) load(a *app, rows train.Rows) (train.Dataset, error) {
+	data, labels := s.data, s.labels
 	if strings.EqualFold(filepath.Ext(labels), ".csv") {
-		d, err := loadData(a, data, "", rows)
+		d, err := source{data: data, column: s.column}.load(a, rows)
 		if err != nil {
 			return d, err
 		}
 		return d.WithLabels(labels)
 	}
 	if data == "" {
-		return train.Dataset{}, errors.New("no data: name a folder of images or sounds, a manifest, an IDX file or mnist by --data")
+		return train.Dataset{}, errors.New("no data: name a folder of images or sounds, a manifest, a table, an IDX file or mnist by --data")
 	}
 	if labels != "" && (data == "mnist" || data == "mnist-test") {
 		return train.Dataset{}, fmt.Errorf("--labels %s: %s has its labels: leave it out, or give a .csv of those that count", labels, data)
@@ -159,24 +181,35 @@ func loadData(a *app, data, labels string, rows train.Rows) (train.Dataset, erro
 	if err != nil {
 		return train.Dataset{}, fmt.Errorf("--data: %w", err)
 	}
+	tabled := !info.IsDir() && train.IsTable(data)
 	listed := !info.IsDir() && train.IsManifest(data)
-	if !info.IsDir() && !listed {
+	if s.column != "" && !tabled {
+		return train.Dataset{}, fmt.Errorf("--label-column %s: %s is no table of rows", s.column, data)
+	}
+	if !info.IsDir() && !listed && !tabled {
 		return train.IDX(data, labels)
 	}
 	if labels != "" {
-		return train.Dataset{}, fmt.Errorf("--labels %s: the labels of a folder are its sub-folders, those of a manifest its column label, or a .csv of lines file,class", labels)
+		return train.Dataset{}, fmt.Errorf("--labels %s: the labels of a folder are its sub-folders, those of a manifest its column label, those of a table what --label-column names, or a .csv of lines file,class", labels)
 	}
 	var l train.Listed
-	if listed {
+	switch {
+	case tabled:
+		l, err = train.Table(data, train.TableOptions{Label: s.column, Rows: rows})
+	case listed:
 		l, err = train.Manifest(data, rows)
-	} else {
+	default:
 		l.Dataset, l.Skipped, err = train.Folder(data)
 	}
 	for _, s := range l.Skipped {
 		a.skip(s)
 	}
 	if n := len(l.Skipped); n > 0 && err == nil {
-		a.status("%d files of %d skipped", n, n+l.Dataset.Len())
+		what := "files"
+		if tabled {
+			what = "rows"
+		}
+		a.status("%d %s of %d skipped", n, what, n+l.Dataset.Len())
 	}
 	if l.Left > 0 {
 		a.status("%d rows of %s are of the other split and left out", l.Left, data)

@@ -1,0 +1,76 @@
+package train
+
+import (
+	"math/rand/v2"
+
+	"github.com/akin-search/akin/encoder"
+)
+
+const (
+	mostKept   = 447 // directions of the features that an embedding of rows keeps, at most
+	rowLearned = 32  // components that are learned beside them
+	rowHidden  = 128 // units of the hidden layers
+)
+
+// Replaced returns the augmentation of rows: a share of the columns of a view has the values of other rows (Bahri et al. 2022, "SCARF:
+// self-supervised contrastive learning using random feature corruption").
+func Replaced() Augmentation { return Augmentation{Replace: 0.3} }
+
+// otherRows returns the features of some rows, one after the other, whose values replace those of others.
+func otherRows(_ encoder.Preprocessing, features []encoder.Features) (out []float32) {
+	for i := 0; i < len(features); i += max(1, len(features)/measured) {
+		out = append(out, features[i].Data...)
+	}
+	return out
+}
+
+// rowViewer makes views of rows.
+type rowViewer struct {
+	replace float32
+	columns []int // where the features of each begin, and where the last one's end
+	others  []float32
+}
+
+func rowViews(o Options, p encoder.Preprocessing, others []float32) viewer {
+	return &rowViewer{o.Augmentation.Replace, p.Table.Offsets(), others}
+}
+
+// Apply implements viewer.
+func (v *rowViewer) Apply(dst, src []float32, rng *rand.Rand) {
+	copy(dst, src)
+	if v.replace == 0 {
+		return
+	}
+	n := len(v.others) / len(src)
+	for c, lo := range v.columns[:len(v.columns)-1] {
+		if hi := v.columns[c+1]; hi > lo && rng.Float32() < v.replace {
+			row := v.others[rng.IntN(n)*len(src):]
+			copy(dst[lo:hi], row[lo:hi])
+		}
+	}
+}
+
+// rowDimensions parts an embedding of so many components of rows of so many features: some keep directions of these, one is constant, the others
+// are learned.
+func rowDimensions(features, dimension int) (kept, learned int) {
+	learned = min(rowLearned, max(1, dimension/4))
+	kept = min(features, max(1, dimension-1-learned))
+	return kept, max(1, dimension-1-kept)
+}
+
+// rowNetwork is the network of rows.
+func rowNetwork(o *Options, size encoder.Size) encoder.Network {
+	kept, learned := rowDimensions(size.Channels, o.Dimension)
+	return encoder.ForRows(size, kept, rowHidden, learned)
+}
+
+// suitRows fills in what rows decide.
+func (o *Options) suitRows(size encoder.Size) error {
+	o.Modality = encoder.ModalityTable
+	if o.Augmentation == nil {
+		a := Replaced()
+		o.Augmentation = &a
+	}
+	set(&o.Dimension, min(size.Channels, mostKept)+1+rowLearned)
+	return nil
+}
