@@ -25,7 +25,6 @@ type columnSeen struct {
 	numbers, missing int
 	texts            int // that are no numbers
 	values           map[string]int
-	distinct         bool // values has all of them
 	sample           []float64
 }
 

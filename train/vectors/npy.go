@@ -143,7 +143,8 @@ func NpyNames(r io.Reader) ([]string, error) {
 	if h.dimensions == 2 && h.dim != 1 || h.rows < 1 {
 		return nil, fmt.Errorf("header %q: want a label a row: save y.reshape(-1)", h.text)
 	}
-	width, name := 0, func([]byte) (string, error) { return "", nil }
+	var width int
+	var name func([]byte) (string, error)
 	if values, known := numbers[h.kind]; known {
 		width, name = values.width, func(b []byte) (string, error) {
 			v := values.value(b)
