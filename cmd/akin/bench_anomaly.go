@@ -117,10 +117,10 @@ func (b *benchAnomaly) parts(path string) (p benchmarks.AnomalyParts, err error)
 		return p, fmt.Errorf("--dataset: %w: use mnist, fashion-mnist, or a folder or manifest that is there", err)
 	}
 	if !info.IsDir() {
-		if p.Known, err = loadData(b.app, path, "", train.RowsTraining); err != nil {
+		if p.Known, err = (source{data: path}).load(b.app, train.RowsTraining); err != nil {
 			return p, err
 		}
-		test, err := loadData(b.app, path, "", train.RowsTest)
+		test, err := (source{data: path}).load(b.app, train.RowsTest)
 		if err != nil {
 			return p, err
 		}
@@ -132,7 +132,7 @@ func (b *benchAnomaly) parts(path string) (p benchmarks.AnomalyParts, err error)
 		if err != nil {
 			return p, err
 		}
-		if *part, err = loadData(b.app, at, "", train.RowsTraining); err != nil {
+		if *part, err = (source{data: at}).load(b.app, train.RowsTraining); err != nil {
 			return p, err
 		}
 	}
