@@ -37,6 +37,7 @@ type Layer struct {
 	Keep    int    `json:"keep,omitempty"`    // linear: so many of the first inputs come before the outputs, as they are
 	Fixed   bool   `json:"fixed,omitempty"`   // linear: it is not trained, nor is what comes before it
 	ReLU    bool   `json:"relu,omitempty"`    // conv, linear
+	Whole   bool   `json:"whole,omitempty"`   // statistics: those of all of an item that is embedded by parts, as a long sound is, and not of each part
 }
 
 // Size is the shape of an image: Height × Width × Channels.
@@ -109,14 +110,14 @@ func ForSounds(input Size, dimension int) Network {
 
 // ForVoices returns the network for long sounds, of which it is heard how they sound and not what happens when: the filters' powers are
 // channels, four normalised convolutions of 128 filters go along time, the first over 5 frames and the others over 3; then mean and deviation
-// over time, and a linear layer to dimension. It is a small x-vector network (Snyder et al. 2018, "X-vectors: robust DNN embeddings for
+// over all the time that the sound lasts, and a linear layer to dimension. It is a small x-vector network (Snyder et al. 2018, "X-vectors: robust DNN embeddings for
 // speaker recognition").
 func ForVoices(input Size, dimension int) Network {
 	n := Network{Input: input, Layers: []Layer{{Kind: KindBands}}}
 	for _, kernel := range []int{5, 3, 3, 3} {
 		n.Layers = append(n.Layers, Layer{Kind: KindConv, Filters: 128, Kernel: kernel, Line: true, Norm: true, ReLU: true})
 	}
-	n.Layers = append(n.Layers, Layer{Kind: KindStatistics}, Layer{Kind: KindLinear, Units: dimension}, Layer{Kind: KindNormalize})
+	n.Layers = append(n.Layers, Layer{Kind: KindStatistics, Whole: true}, Layer{Kind: KindLinear, Units: dimension}, Layer{Kind: KindNormalize})
 	return n
 }
 
@@ -130,6 +131,24 @@ func ForRows(input Size, kept, hidden, learned int) Network {
 		{Kind: KindLinear, Keep: kept + 1, Units: learned},
 		{Kind: KindNormalize},
 	}}
+}
+
+// whole returns the layer whose statistics are of the whole item, and how many columns to either side the layers before it look; -1 where
+// there is none.
+func (n Network) whole() (layer, reach int) {
+	for i, l := range n.Layers {
+		switch l.Kind {
+		case KindConv:
+			reach += l.Kernel / 2
+		case KindResidual:
+			reach += 2
+		case KindStatistics:
+			if l.Whole {
+				return i, reach
+			}
+		}
+	}
+	return -1, 0
 }
 
 // staged returns a network of stages whose first has the given number of filters, and the last ones four times as many.
@@ -275,7 +294,7 @@ func (n Network) planFor(batch, folded int) (*plan, error) {
 	if len(n.Layers) == 0 || len(n.Layers) > MaxLayers {
 		return nil, fmt.Errorf("%w: %d layers: it must be 1 to %d", ErrSpec, len(n.Layers), MaxLayers)
 	}
-	b := binder{plan: &plan{batch: batch, pad: n.Layers[0].border()}, at: n.Input}
+	b := binder{plan: &plan{batch: batch, pad: n.Layers[0].border()}, at: n.Input, width: n.Input.Width}
 	for i, l := range n.Layers {
 		out := 0
 		if i+1 < len(n.Layers) {
@@ -301,6 +320,9 @@ func (n Network) planFor(batch, folded int) (*plan, error) {
 		if b.total() > MaxParameters {
 			return nil, fmt.Errorf("%w: layer %d (%s): the network has more than %d parameters", ErrSpec, i, l.Kind, MaxParameters)
 		}
+	}
+	if layer, reach := n.whole(); 2*reach >= n.Input.Width {
+		return nil, fmt.Errorf("%w: layer %d (%s) of the whole: the layers before it look %d columns to either side, the input has %d", ErrSpec, layer, KindStatistics, reach, n.Input.Width)
 	}
 	if n.Layers[len(n.Layers)-1].Kind != KindNormalize {
 		return nil, fmt.Errorf("%w: the last layer must be %q: embeddings have unit length", ErrSpec, KindNormalize)
@@ -335,6 +357,7 @@ func (l Layer) border() int {
 type binder struct {
 	*plan
 	at     Size // the shape so far
+	width  int  // of the input
 	flat   bool // no longer an image
 	folded bool // the next layer is
 	grad   bool // a layer before has weights that are trained: the next one needs its input's gradient
@@ -392,8 +415,11 @@ func (b *binder) bind(l Layer, outPad int) (kernel.Shape, error) {
 		b.at = Size{1, in.Width, in.Height * in.Channels}
 		return kernel.BandsShape{Batch: b.batch, Height: in.Height, Width: in.Width, Channels: in.Channels, OutPad: outPad}, only(Layer{}, "no options")
 	case KindStatistics:
+		if l.Whole && (len(b.steps) == 0 || in.Width != b.width) {
+			return nil, fmt.Errorf("whole: the layers before must leave a column for each of the input's %d, and there are %d: leave strides and pools out", b.width, in.Width)
+		}
 		b.at, b.flat = Size{1, 1, 2 * in.Channels}, true
-		return kernel.StatisticsShape{Batch: b.batch, Height: in.Height, Width: in.Width, Channels: in.Channels}, only(Layer{}, "no options")
+		return kernel.StatisticsShape{Batch: b.batch, Height: in.Height, Width: in.Width, Channels: in.Channels}, only(Layer{Whole: l.Whole}, "whole")
 	case KindGlobalPool:
 		b.at, b.flat = Size{1, 1, in.Channels}, true
 		return kernel.GlobalPoolShape{Batch: b.batch, Height: in.Height, Width: in.Width, Channels: in.Channels}, only(Layer{}, "no options")

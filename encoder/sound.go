@@ -45,14 +45,20 @@ func (d *soundDecoder) decodeFrom(raw []byte) (f Features, first int, err error)
 	if err != nil {
 		return f, 0, err
 	}
-	samples, first := trim(w.resample(SoundRate))
-	var power float64
+	samples := w.resample(SoundRate)
+	if len(samples) < soundFrame {
+		return f, 0, fmt.Errorf("%w: a sound of %.2g s: at least %g", ErrInput, float64(len(samples))/SoundRate, float64(soundFrame)/SoundRate)
+	}
+	samples, first = trim(samples)
+	var sum, power float64
 	for _, v := range samples {
+		sum += float64(v)
 		power += float64(v) * float64(v)
 	}
-	level := math.Sqrt(power / float64(len(samples)))
-	if !(level > 1e-6) { // below the step of 16 bits
-		return f, 0, fmt.Errorf("%w: a sound of %.2f s without anything to hear: its level is %.1g of full scale", ErrInput, float64(len(w.samples))/float64(w.rate), level)
+	n := float64(len(samples))
+	level := math.Sqrt(power / n)
+	if change := math.Sqrt(max(0, power/n-sum/n*sum/n)); !(change > 1e-6) { // below the step of 16 bits
+		return f, 0, fmt.Errorf("%w: a sound of %.2f s without anything to hear: its level is %.1g of full scale", ErrInput, float64(len(w.samples))/float64(w.rate), change)
 	}
 	s := d.pool.Get().(*spectrograph)
 	defer d.pool.Put(s)

@@ -6,6 +6,7 @@ import (
 	"math/cmplx"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -41,6 +42,30 @@ func TestMel(t *testing.T) {
 		}
 		if math.Abs(sum-1) > 1e-9 {
 			t.Errorf("the filters weigh %g Hz %g, want 1", hz, sum)
+		}
+	}
+}
+
+// kaldiMels are the features of the sound of TestKaldi by another program: kaldi-native-fbank 1.23.0, the filter banks of Kaldi, with a Hamming window of
+// 25 ms every 10 ms, 40 bins from 20 to 8000 Hz, no pre-emphasis, no dither and the mean left in; ln(power/Σ window² + 1e-4) of its powers.
+var kaldiMels = [2][]float64{
+	{-6.27503, -6.15131, -5.09755, -3.2713, -1.67947, -0.33949, 0.65854, 1.36183, 1.61676, 1.59428, 0.99721, -0.10624, -2.13038, -5.0239, -7.07472, -7.77579, -8.17116, -8.45247, -8.64052, -8.76763, -8.84818, -8.90082, -8.92712, -8.91946, -8.86665, -8.7451, -8.40491, 0.00501, -1.29152, -8.84219, -9.05839, -9.13055, -9.16089, -9.17588, -9.18479, -9.18982, -9.19312, -9.19512, -9.19618, -9.19655},
+	{-7.7308, -8.18333, -8.00155, -7.43009, -7.79123, -6.86374, -6.24369, -3.99517, -1.88952, -0.04577, 1.08092, 1.72689, 1.81902, 1.27538, -0.04494, -2.63049, -5.85714, -7.32474, -7.83991, -8.17782, -8.38646, -8.53051, -8.62777, -8.66673, -8.61991, -8.54948, -8.22658, 0.00498, -1.29185, -8.87552, -9.05329, -9.10624, -9.12728, -9.13631, -9.1432, -9.14545, -9.1478, -9.14848, -9.14752, -9.14663},
+}
+
+// TestKaldi: 35 ms of a rising tone over a steady one.
+func TestKaldi(t *testing.T) {
+	samples := make([]float32, soundFrame+SoundHop)
+	for i := range samples {
+		at := float64(i)
+		samples[i] = float32(0.4*math.Sin(2*math.Pi*(200+0.9*at)*at/SoundRate) + 0.1*math.Sin(2*math.Pi*3300*at/SoundRate))
+	}
+	got := newSpectrograph(DefaultMels).logMel(samples, 1)
+	for frame, row := range kaldiMels {
+		for m, want := range row {
+			if v := float64(got[m*len(kaldiMels)+frame]); math.Abs(v-want) > 5e-5 {
+				t.Errorf("filter %d of frame %d is %.5f, Kaldi's %.5f", m, frame, v, want)
+			}
 		}
 	}
 }
@@ -135,11 +160,79 @@ func TestSoundFeatures(t *testing.T) {
 			}
 		}
 	}
-	if _, err := d.Decode(wavOf(wavPCM, 1, 16000, 16, false, make([]float64, 16000))); !errors.Is(err, ErrInput) {
-		t.Errorf("silence: %v, want ErrInput", err)
+	for _, c := range []struct {
+		samples []float64
+		says    string // "" is good
+	}{
+		{make([]float64, 16000), "without anything to hear"}, {slices.Repeat([]float64{0.25}, 16000), "without anything to hear"},
+		{[]float64{0.5}, "a sound of 6.3e-05 s: at least 0.025"}, {tone(440, 16000)[:399], "at least 0.025"}, {tone(440, 16000)[:400], ""},
+	} {
+		f, err := d.Decode(wavOf(wavPCM, 1, 16000, 16, false, c.samples))
+		if c.says == "" && (err != nil || f.Shape[1] != 1) || c.says != "" && (!errors.Is(err, ErrInput) || !strings.Contains(err.Error(), c.says)) {
+			t.Errorf("%d samples: shape %v, %v; want %q", len(c.samples), f.Shape, err, c.says)
+		}
 	}
-	if f, err := d.Decode(wavOf(wavPCM, 1, 16000, 16, false, []float64{0.5})); err != nil || f.Shape[1] != 1 {
-		t.Errorf("a single sample: shape %v, %v; want one frame", f.Shape, err)
+}
+
+// TestWholeStatistics: where statistics are of the whole, a sound is embedded as by a network whose input is as long as the sound.
+func TestWholeStatistics(t *testing.T) {
+	const mels, width = 12, 16
+	rng := rand.New(rand.NewPCG(7, 8))
+	network := func(width int) Network {
+		return Network{Input: Size{mels, width, 1}, Layers: []Layer{{Kind: KindConv, Filters: 2, Kernel: 3, ReLU: true}, {Kind: KindBands}, {Kind: KindConv, Filters: 5, Kernel: 5, Line: true, Norm: true, ReLU: true},
+			{Kind: KindStatistics, Whole: true}, {Kind: KindLinear, Units: 6}, {Kind: KindNormalize}}}
+	}
+	weights, err := network(width).Initialize(rng)
+	if err != nil {
+		t.Fatal(err)
+	}
+	encoder := func(width int) *Encoder {
+		e, err := NewEncoder(&Model{Network: network(width), Preprocessing: soundPreprocessing(mels, width), Weights: weights}, "", 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	embed := func(e *Encoder, f ...Features) [][]float32 {
+		rows, err := e.EncodeFeatures(t.Context(), f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return rows
+	}
+	sound := func(frames int) Features {
+		f := Features{Data: make([]float32, mels*frames), Shape: []int{mels, frames, 1}}
+		for i := range f.Data {
+			f.Data[i] = float32(rng.NormFloat64())
+		}
+		return f
+	}
+	e := encoder(width)
+	for _, frames := range []int{width, width + 1, 26, 27, 40, 100, width + 150} { // the last take 16 crops
+		f := sound(frames)
+		got, want := embed(e, f)[0], embed(encoder(frames), f)[0]
+		for i, v := range got {
+			if math.Abs(float64(v-want[i])) > 1e-5 {
+				t.Errorf("%d frames: component %d is %g, want %g", frames, i, v, want[i])
+			}
+		}
+		if company := embed(e, sound(500), f, sound(3)); !slices.Equal(company[1], got) {
+			t.Errorf("%d frames: %v in company, %v alone", frames, company[1], got)
+		}
+	}
+	pre := soundPreprocessing(mels, width)
+	for _, frames := range []int{1, 15, 16, 17, 60, 166, 400, 10_000} {
+		counted, end := 0, 0
+		for i, s := range pre.spans(frames, 3) {
+			first, last := s.at+s.from, s.at+s.to
+			if s.from < 0 || s.to > width || first < end || last > frames || i > 0 && s.from < 3 || last < frames && s.to > width-3 {
+				t.Errorf("%d frames: span %d is %+v", frames, i, s)
+			}
+			counted, end = counted+s.to-s.from, last
+		}
+		if end != frames || counted != min(frames, 2*3+maxCrops*(width-6)) {
+			t.Errorf("%d frames: %d are counted, the last is %d", frames, counted, end)
+		}
 	}
 }
 

@@ -13,6 +13,8 @@ var riffMagic, waveMagic = []byte("RIFF"), []byte("WAVE")
 const (
 	wavPCM        = 1
 	wavFloat      = 3
+	wavALaw       = 6
+	wavMuLaw      = 7
 	wavExtensible = 0xfffe
 	wavGUID       = "\x00\x00\x00\x00\x10\x00\x80\x00\x00\xaa\x00\x38\x9b\x71"
 )
@@ -27,7 +29,7 @@ type wavFormat struct {
 	bits           int // of a sample
 }
 
-// decodeWAV reads PCM of 8, 16, 24 or 32 bits and floating point of 32 or 64, plain or extensible ("Multimedia Programming Interface and
+// decodeWAV reads PCM of 8, 16, 24 or 32 bits, floating point of 32 or 64, and A-law and μ-law, plain or extensible ("Multimedia Programming Interface and
 // Data Specifications 1.0", IBM and Microsoft 1991, and the WAVEFORMATEXTENSIBLE of 2001). Other chunks are passed over.
 func decodeWAV(raw []byte) (wave, error) {
 	bad := func(format string, args ...any) (wave, error) {
@@ -78,8 +80,9 @@ func readWAVFormat(b []byte) (wavFormat, error) {
 	switch {
 	case f.code == wavPCM && (f.bits == 8 || f.bits == 16 || f.bits == 24 || f.bits == 32):
 	case f.code == wavFloat && (f.bits == 32 || f.bits == 64):
+	case (f.code == wavALaw || f.code == wavMuLaw) && f.bits == 8:
 	default:
-		return f, fmt.Errorf("%w: a WAV of format %d with %d bits a sample: only PCM (1) of 8, 16, 24 or 32 bits and floating point (3) of 32 or 64 are decoded; convert it", ErrInput, f.code, f.bits)
+		return f, fmt.Errorf("%w: a WAV of format %d with %d bits a sample: only PCM (1) of 8, 16, 24 or 32 bits, floating point (3) of 32 or 64, A-law (6) and μ-law (7) of 8 are decoded; convert it", ErrInput, f.code, f.bits)
 	}
 	if err := checkSound("WAV", rate, int64(f.channels)); err != nil {
 		return f, err
@@ -119,6 +122,10 @@ func (f wavFormat) reader() func(b []byte) float64 {
 		return func(b []byte) float64 { return float64(math.Float32frombits(le.Uint32(b))) }
 	case f.code == wavFloat:
 		return func(b []byte) float64 { return math.Float64frombits(le.Uint64(b)) }
+	case f.code == wavALaw:
+		return func(b []byte) float64 { return aLaw(b[0]) }
+	case f.code == wavMuLaw:
+		return func(b []byte) float64 { return muLaw(b[0]) }
 	case f.bits == 8: // the only one without a sign
 		return func(b []byte) float64 { return (float64(b[0]) - 128) / 128 }
 	case f.bits == 16:
@@ -129,4 +136,27 @@ func (f wavFormat) reader() func(b []byte) float64 {
 		}
 	}
 	return func(b []byte) float64 { return float64(int32(le.Uint32(b))) / (1 << 31) }
+}
+
+// aLaw expands a sample of a telephone line: a sign, an exponent of 3 bits and 4 bits of mantissa, every other bit inverted (ITU-T G.711, table 1).
+func aLaw(b byte) float64 {
+	b ^= 0x55
+	size := int(b&15)<<4 + 8
+	if exponent := b >> 4 & 7; exponent > 0 {
+		size = (size + 256) << (exponent - 1)
+	}
+	if b&0x80 == 0 { // set for what is positive
+		size = -size
+	}
+	return float64(size) / (1 << 15)
+}
+
+// muLaw is aLaw of North America and Japan, all bits inverted (ITU-T G.711, table 2).
+func muLaw(b byte) float64 {
+	b = ^b
+	size := (int(b&15)<<3+132)<<(b>>4&7) - 132
+	if b&0x80 != 0 {
+		size = -size
+	}
+	return float64(size) / (1 << 15)
 }

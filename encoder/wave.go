@@ -15,7 +15,7 @@ const (
 )
 
 // SoundFormats names the formats of sounds that are decoded.
-const SoundFormats = "WAV, FLAC or MP3"
+const SoundFormats = "WAV, FLAC, MP3 or OGG"
 
 // wave is a sound of one channel.
 type wave struct {
@@ -31,6 +31,8 @@ func SoundFormat(raw []byte) string {
 		return "WAV"
 	case bytes.HasPrefix(raw, flacMagic):
 		return "FLAC"
+	case bytes.HasPrefix(raw, oggMagic):
+		return "OGG"
 	case isMP3(raw):
 		return "MP3"
 	}
@@ -43,8 +45,8 @@ func OtherSound(raw []byte) string {
 		at          int
 		magic, name string
 	}{
-		{0, "OggS", "an OGG (Vorbis or Opus)"}, {4, "ftyp", "an MP4 or M4A"}, {0, "FORM", "an AIFF"}, {0, ".snd", "an AU"},
-		{0, "\x30\x26\xb2\x75", "a WMA"}, {0, "RF64", "an RF64"}, {0, "caff", "a CAF"}, {0, "#!AMR", "an AMR"}, {0, "wvpk", "a WavPack"},
+		{4, "ftyp", "an MP4 or M4A"}, {0, "FORM", "an AIFF"}, {0, ".snd", "an AU"},
+		{0, "\x30\x26\xb2\x75", "a WMA"}, {0, "RF64", "an RF64"}, {0, "caff", "a CAF"}, {0, "#!AMR", "an AMR"}, {0, "wvpk", "a WavPack"}, {0, "\x1aE\xdf\xa3", "a WebM or Matroska"},
 	} {
 		if len(raw) >= f.at && bytes.HasPrefix(raw[f.at:], []byte(f.magic)) {
 			return f.name
@@ -64,6 +66,8 @@ func decodeSound(raw []byte) (wave, error) {
 		w, err = decodeFLAC(raw)
 	case "MP3":
 		w, err = decodeMP3(raw)
+	case "OGG":
+		w, err = decodeOGG(raw)
 	default:
 		if name := OtherSound(raw); name != "" {
 			return wave{}, fmt.Errorf("%w: %s, which is not decoded: convert it to FLAC or WAV", ErrInput, name)

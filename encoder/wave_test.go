@@ -133,6 +133,27 @@ func TestSoundFormats(t *testing.T) {
 	}
 }
 
+// TestTelephone compares with values of G.711, and asks that code words in order are values in order.
+func TestTelephone(t *testing.T) {
+	for b, want := range map[byte][2]float64{0x00: {-5504, -32124}, 0x2a: {-32256, -5372}, 0x55: {-8, -716}, 0x7f: {-848, 0}, 0x80: {5504, 32124}, 0xaa: {32256, 5372}, 0xd5: {8, 716}, 0xff: {848, 0}} {
+		raw := wavOf(wavALaw, 1, 8000, 8, false, make([]float64, 1))
+		raw[len(raw)-2] = b // before the byte of padding
+		other := bytes.Clone(raw)
+		other[bytes.Index(other, []byte("fmt "))+8] = wavMuLaw
+		for i, raw := range [][]byte{raw, other} {
+			w, err := decodeSound(raw)
+			if err != nil || len(w.samples) != 1 || float64(w.samples[0])*(1<<15) != want[i] {
+				t.Errorf("byte %#x of format %d: %v, want %g of 32768; %v", b, wavALaw+i, w.samples, want[i], err)
+			}
+		}
+	}
+	for b := range 127 {
+		if muLaw(byte(b)) >= muLaw(byte(b+1)) || aLaw(byte(b)^0x55) <= aLaw(byte(b+1)^0x55) {
+			t.Errorf("samples %d and %d: μ-law %g and %g, A-law %g and %g", b, b+1, muLaw(byte(b)), muLaw(byte(b+1)), aLaw(byte(b)^0x55), aLaw(byte(b+1)^0x55))
+		}
+	}
+}
+
 // TestBrokenSounds: each is refused with ErrInput and says what is wrong.
 func TestBrokenSounds(t *testing.T) {
 	good := wavOf(wavPCM, 1, 8000, 16, false, tone(440, 8000))
@@ -151,7 +172,7 @@ func TestBrokenSounds(t *testing.T) {
 		raw  []byte
 		says string
 	}{
-		"empty": {nil, "0 bytes that are no WAV"}, "other": {[]byte("hello, world"), "no WAV, FLAC or MP3"}, "OGG": {[]byte("OggS\x00\x02"), "an OGG (Vorbis or Opus), which is not decoded: convert it to FLAC or WAV"},
+		"empty": {nil, "0 bytes that are no WAV"}, "other": {[]byte("hello, world"), "no WAV, FLAC, MP3 or OGG"},
 		"M4A": {[]byte("\x00\x00\x00\x20ftypM4A "), "an MP4 or M4A"}, "no chunks": {good[:12], "no data"},
 		"cut": {good[:len(good)-7], "cut short"}, "no channels": {changed(2, 0), "0 channels"}, "too many channels": {changed(2, 200), "200 channels"},
 		"rate 0": {changed(4, 0, 0, 0, 0), "at 0 samples"}, "rate too high": {changed(4, 255, 255, 255, 255), "at 4294967295"}, "12 bits": {changed(14, 12), "12 bits"},
@@ -216,13 +237,17 @@ func FuzzDecodeSound(f *testing.F) {
 	f.Add(wavOf(wavPCM, 1, 8000, 16, false, noise))
 	f.Add(wavOf(wavFloat, 2, 48000, 32, true, noise))
 	f.Add(flacOf(f, 16000, 16, noise))
-	f.Add(mp3Of(f, "tone-16k-mono.mp3"))
-	f.Add(mp3Of(f, "tone-stereo.mp3"))
+	f.Add(soundOf(f, "tone-16k-mono.mp3"))
+	f.Add(soundOf(f, "tone-stereo.mp3"))
+	for _, name := range oggTones {
+		f.Add(soundOf(f, name))
+	}
 	d, err := soundPreprocessing(16, 8).Decoder()
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
+		sealOGG(raw) // so that changes reach the decoders
 		got, err := d.Decode(raw)
 		if err != nil && !errors.Is(err, ErrInput) {
 			t.Fatalf("error of another kind: %v", err)

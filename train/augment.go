@@ -83,7 +83,7 @@ func (a *Augmentation) amounts() []amount {
 		{"erase", &a.Erase, 1, true},
 		{"sound.stretch", &a.Sound.Stretch, 0.5, false}, {"sound.warp", &a.Sound.Warp, 0.5, false}, {"sound.gain", &a.Sound.Gain, 60, false},
 		{"sound.equalize", &a.Sound.Equalize, 60, false}, {"sound.noise", &a.Sound.Noise, 1, true}, {"sound.time_mask", &a.Sound.TimeMask, 0.5, false},
-		{"sound.frequency_mask", &a.Sound.FrequencyMask, 0.5, false}, {"replace", &a.Replace, 1, false},
+		{"sound.frequency_mask", &a.Sound.FrequencyMask, 0.5, false}, {"sound.pieces", &a.Sound.Pieces, 1, true}, {"replace", &a.Replace, 1, false},
 	}
 }
 

@@ -51,3 +51,44 @@ func TestFold(t *testing.T) {
 		t.Errorf("an empty fold: %v", err)
 	}
 }
+
+// TestFoldGroups: a group is in one fold whole, and folds have equally many groups.
+func TestFoldGroups(t *testing.T) {
+	var d Dataset
+	for i := range 60 {
+		d.IDs, d.Raw, d.Labels = append(d.IDs, fmt.Sprintf("g%d-%d", i%7, i)), append(d.Raw, []byte{1}), append(d.Labels, i%4-1)
+	}
+	d.Classes = []string{"a", "b", "c"}
+	group := func(id string) (string, error) { return id[:2], nil }
+	of, items := map[string]int{}, 0
+	for i := range 3 {
+		rest, fold, err := d.FoldGroups(i, 3, 1, group)
+		if err != nil || rest.Len()+fold.Len() != 60 {
+			t.Fatalf("fold %d: %d and %d items, %v", i, rest.Len(), fold.Len(), err)
+		}
+		groups := map[string]bool{}
+		for j, id := range fold.IDs {
+			if at, seen := of[id[:2]]; seen && at != i || fold.Labels[j] == Unlabelled {
+				t.Errorf("item %s of label %d is in fold %d, its group in %d", id, fold.Labels[j], i, at)
+			}
+			of[id[:2]], groups[id[:2]] = i, true
+			items++
+		}
+		if len(groups) != 2 && len(groups) != 3 {
+			t.Errorf("fold %d has %d of 7 groups", i, len(groups))
+		}
+	}
+	if items != 45 || len(of) != 7 {
+		t.Errorf("%d items of %d groups, want the 45 with a label, of 7", items, len(of))
+	}
+	if _, _, err := d.FoldGroups(0, 8, 1, group); !errors.Is(err, ErrDataset) {
+		t.Errorf("8 folds of 7 groups: %v", err)
+	}
+	if _, _, err := d.FoldGroups(3, 3, 1, group); !errors.Is(err, ErrOptions) {
+		t.Errorf("fold 4 of 3: %v", err)
+	}
+	broken := errors.New("no group")
+	if _, _, err := d.FoldGroups(0, 3, 1, func(string) (string, error) { return "", broken }); !errors.Is(err, broken) {
+		t.Errorf("an item without a group: %v", err)
+	}
+}

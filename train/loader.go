@@ -44,6 +44,7 @@ func (r *run) load(ctx context.Context) *loader {
 		source := rand.NewPCG(0, 0)
 		rng := rand.New(source)
 		views := r.modality.viewer(r.Options, r.pre, r.around)
+		deals := newDealer(r.Augmentation.Sound, in)
 		for step := range r.steps {
 			if ctx.Err() != nil {
 				return
@@ -66,15 +67,24 @@ func (r *run) load(ctx context.Context) *loader {
 			for row, item := range batch.Items {
 				source.Seed(r.Seed^0x636f7079, uint64(step)<<32|uint64(item)) // "copy": views of one copy are of the same
 				src, scratch = r.item(item, scratch, rng)
-				source.Seed(r.Seed^0x6175676d, uint64(step*size+row)) // "augm"
-				views.Apply(warped, src, rng)
-				r.graph.Place(b.input, row, warped)
-				if b.keys == nil {
-					continue
+				view := func(dst []float32, seed uint64, key int) {
+					sound := src
+					if deals != nil {
+						part, of := viewOf(batch.Items, row)
+						if b.keys != nil { // a row has two views
+							part, of = 2*part+key, 2*of
+						}
+						source.Seed(r.Seed^0x6465616c, uint64(step)<<32|uint64(item)) // "deal"
+						sound = deals.deal(src, in.Height, part, of, rng)
+					}
+					source.Seed(r.Seed^seed, uint64(step*size+row))
+					views.Apply(warped, sound, rng)
+					r.graph.Place(dst, row, warped)
 				}
-				source.Seed(r.Seed^0x6b657973, uint64(step*size+row)) // "keys"
-				views.Apply(warped, src, rng)
-				r.graph.Place(b.keys, row, warped)
+				view(b.input, 0x6175676d, 0) // "augm"
+				if b.keys != nil {
+					view(b.keys, 0x6b657973, 1) // "keys"
+				}
 			}
 			select {
 			case l.ready <- b:

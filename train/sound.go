@@ -17,6 +17,7 @@ type Sound struct {
 	Noise         float32 `json:"noise,omitempty"`          // chance of noise, 0 to 1, from 40 dB below the sound's level up to 10 dB below
 	TimeMask      float32 `json:"time_mask,omitempty"`      // largest width of each of two bands of time that are blotted out, of the whole, 0 to 0.5 (Park et al. 2019, SpecAugment)
 	FrequencyMask float32 `json:"frequency_mask,omitempty"` // as TimeMask, of frequency
+	Pieces        float32 `json:"pieces,omitempty"`         // seconds of the pieces that a sound is cut into, of which each of its views in a batch gets others, 0 to 1
 }
 
 const (

@@ -218,7 +218,7 @@ func TestFolderOfSounds(t *testing.T) {
 	dir := t.TempDir()
 	rng := rand.New(rand.NewPCG(1, 1))
 	sound := chirp(500, 700, 0.1, rng)
-	for name, b := range map[string][]byte{"a/1.wav": sound, "a/2.bin": sound, "b/x.wav": []byte("RIFF and no more"), "b/y.wav": []byte("OggS and no more")} {
+	for name, b := range map[string][]byte{"a/1.wav": sound, "a/2.bin": sound, "b/x.wav": []byte("RIFF and no more"), "b/y.wav": []byte("wvpk and no more")} {
 		write(t, filepath.Join(dir, filepath.FromSlash(name)), b)
 	}
 	d, skipped, err := Folder(dir)

@@ -18,10 +18,14 @@ const (
 // isVoices reports whether an input is that of long sounds.
 func isVoices(size encoder.Size) bool { return size.Width > longestInput }
 
-// Voices returns Sounds without blotting out.
+// voicePiece is how long the pieces are that views are made of: a syllable or so, in seconds.
+const voicePiece = 0.26
+
+// Voices returns Sounds without blotting out, and with two views of a sound made of different pieces of it.
 func Voices() Augmentation {
 	a := Sounds()
 	a.Sound.TimeMask, a.Sound.FrequencyMask = 0, 0
+	a.Sound.Pieces = voicePiece
 	return a
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"regexp"
 
 	"github.com/spf13/cobra"
 
@@ -11,14 +12,21 @@ import (
 
 func newBenchFolds(a *app) *cobra.Command {
 	var o benchmarks.FoldsOptions
-	var data, labels string
+	var data, labels, group string
 	c := &cobra.Command{
 		Use:   "folds --data DIR",
 		Short: "Cross-validate akin train on your own data",
 		Long: `Train on all parts of the data but one and ask for the classes of that one, by the 5 nearest neighbours, for each part in turn: what akin
 train --data DIR is worth on data of which there is too little to keep a test aside. Every class is spread evenly over the parts.
---fold measures one part.`,
+--fold measures one part.
+
+What belongs together beyond its class, as all that one person said or all pictures of one patient, is kept in one part by --group, a regular expression
+that finds its name in an item's path: the accuracy is then that on others' data. Where every item is a class of its own, as of speakers with one
+recording each, or --group keeps classes together, a part has classes that the others know nothing of: then it is measured how well pairs of its items are told to be
+of one class or of two.`,
 		Example: `  akin bench folds --data photos/
+  akin bench folds --data digits.csv --group '_([a-z]+)_' --folds 3 # 7_jackson_12.wav
+  akin bench folds --data voices/ --folds 4                         # one recording a speaker: pairs of halves
   akin bench folds --data photos/ --folds 10 --fold 3 --json`,
 		Args: noArgs,
 	}
@@ -27,6 +35,7 @@ train --data DIR is worth on data of which there is too little to keep a test as
 	f.StringVar(&labels, "labels", "", labelsHelp)
 	f.IntVar(&o.Folds, "folds", 5, "parts")
 	f.IntVar(&o.Fold, "fold", 0, "the part to measure, from 1; 0 is all of them")
+	f.StringVar(&group, "group", "", "regular expression for what is kept together: its first group, or all that it matches of an item's path")
 	f.IntVar(&o.Train.Epochs, "epochs", 0, "times through the data; 0 means as akin train chooses")
 	f.Float64Var(&o.Train.Holdout, "holdout", 0.1, "share of what is trained on that follows the training, above 0, at most 0.5")
 	f.Uint64Var(&o.Train.Seed, "seed", 0, "of the parts and of every training")
@@ -39,12 +48,18 @@ train --data DIR is worth on data of which there is too little to keep a test as
 		if err := checkHoldout(o.Train.Holdout); err != nil {
 			return err
 		}
+		if o.Group, err = groupBy(group); err != nil {
+			return err
+		}
+		o.Split = func(d train.Dataset) (rest, held train.Dataset, err error) {
+			return splitToTrain(d, o.Train.Holdout, o.Train.Seed)
+		}
 		if o.Data, err = (source{data: data, labels: labels}).load(a, train.RowsTraining); err != nil {
 			return err
 		}
 		o.Train.Progress, o.Train.Skip = a.trainProgress(), a.skip
 		o.Done = func(f benchmarks.Fold) {
-			a.status("fold %d: kNN accuracy %.4f of %d items, trained in %.0f s", f.Fold, f.KNNAccuracy, f.Asked, f.Seconds)
+			a.status("fold %d: %v, %d items, trained in %.0f s", f.Fold, f.FoldFigures, f.Asked, f.Seconds)
 		}
 		r, err := benchmarks.Folds(c.Context(), o)
 		if err != nil {
@@ -53,4 +68,22 @@ train --data DIR is worth on data of which there is too little to keep a test as
 		return a.print(r, r.WriteTable)
 	}
 	return c
+}
+
+// groupBy returns what finds the name of an item's group in its id, nil for "".
+func groupBy(expression string) (func(id string) (string, error), error) {
+	if expression == "" {
+		return nil, nil
+	}
+	re, err := regexp.Compile(expression)
+	if err != nil {
+		return nil, fmt.Errorf("group %q: %w", expression, err)
+	}
+	return func(id string) (string, error) {
+		found := re.FindStringSubmatch(id)
+		if found == nil {
+			return "", fmt.Errorf("group %q: it finds nothing in %s: it must name the group of every item", expression, id)
+		}
+		return found[min(1, len(found)-1)], nil
+	}, nil
 }

@@ -149,7 +149,7 @@ func layerName(l encoder.Layer) string {
 	for _, flag := range []struct {
 		on   bool
 		name string
-	}{{l.Norm, "norm"}, {l.ReLU, "relu"}, {l.Pool, "pool"}, {l.Fixed, "fixed"}} {
+	}{{l.Norm, "norm"}, {l.ReLU, "relu"}, {l.Pool, "pool"}, {l.Fixed, "fixed"}, {l.Whole, "whole"}} {
 		if flag.on {
 			parts = append(parts, flag.name)
 		}

@@ -5,8 +5,8 @@ import (
 	"math"
 )
 
-// statisticsFloor is added to the variance, so that a channel that never changes has a gradient too.
-const statisticsFloor = 1e-5
+// StatisticsFloor is added to the variance, so that a channel that never changes has a gradient too.
+const StatisticsFloor = 1e-5
 
 // StatisticsShape is mean and deviation over all pixels of each channel, √(variance + 1e-5): x [Batch][Height][Width][Channels] to y
 // [Batch][means, deviations], 2·Channels in all. It is the statistics pooling of x-vectors (Snyder et al. 2018, "X-vectors: robust DNN embeddings for
@@ -72,7 +72,7 @@ func (l *cpuStatistics) Forward(n int, x Buffer, params []Buffer, y Buffer) {
 		for c := range mean { // the sum is what rounding left of the mean
 			off := float64(l.sum[c]) * inverse
 			mean[c] += float32(off)
-			deviation[c] = float32(math.Sqrt(max(float64(l.square[c])*inverse-off*off, 0) + statisticsFloor))
+			deviation[c] = float32(math.Sqrt(max(float64(l.square[c])*inverse-off*off, 0) + StatisticsFloor))
 		}
 	}
 }
