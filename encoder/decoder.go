@@ -11,8 +11,8 @@ import (
 // ErrInput is wrapped by every error about raw bytes that cannot be decoded.
 var ErrInput = errors.New("input cannot be decoded")
 
-// Features is one item, ready for the network. Shape is Height, Width, Channels for an image, and filters, frames, 1 for a sound, which is as
-// long as it is: an Encoder embeds crops of it.
+// Features is one item, ready for the network. Shape is Height, Width, Channels for an image, and filters, frames, 1 for a sound, and 1, entries, 4
+// for a text, which are as long as they are: an Encoder embeds crops of them.
 type Features struct {
 	Data  []float32
 	Shape []int
@@ -26,11 +26,12 @@ type Decoder interface {
 // Preprocessing says, as data, how raw bytes become features. The values of channel c of an image are (v/255 - Mean[c]) / Deviation[c]
 // for v from 0 to 255; those of a sound are (v - Mean[0]) / Deviation[0] for v the natural logarithm of a filter's power.
 type Preprocessing struct {
-	Modality  string    `json:"modality"` // "image", "audio" or "table"
-	Size      Size      `json:"size"`     // of the network's input: 1 channel is grey, 3 are red, green and blue; mel filters × frames × 1 of a sound
+	Modality  string    `json:"modality"` // "image", "audio", "text" or "table"
+	Size      Size      `json:"size"`     // of the network's input: 1 channel is grey, 3 are red, green and blue; mel filters × frames × 1 of a sound; 1 × entries × 4 of a text
 	Mean      []float32 `json:"mean"`
 	Deviation []float32 `json:"deviation"`
 	Fit       Fit       `json:"fit,omitempty"`   // of pictures of another size
+	Text      *Text     `json:"text,omitempty"`  // of texts
 	Table     *Table    `json:"table,omitempty"` // of rows, whose features are as many channels
 }
 
@@ -51,6 +52,7 @@ var modalities = []*modality{
 	{name: ModalityImage, validate: Preprocessing.validateImage, decoder: newImageDecoder, fits: Preprocessing.fitsImage},
 	{name: ModalityAudio, validate: Preprocessing.validateSound, decoder: newSoundDecoder, fits: Preprocessing.fitsSound, parts: Preprocessing.crops},
 	{name: ModalityTable, validate: Preprocessing.validateTable, decoder: newTableDecoder, fits: Preprocessing.fitsImage},
+	{name: ModalityText, validate: Preprocessing.validateText, decoder: newTextDecoder, fits: Preprocessing.fitsText, parts: Preprocessing.textParts},
 }
 
 // modality returns that of p.

@@ -19,11 +19,12 @@ type Graph struct {
 	machine gorgonia.VM
 
 	input     *op.Array
-	staging   []float32   // the batch on the host, with borders
-	frozen    [][]float32 // weights of the frozen layers, as they came
-	weights   []*op.Array // of the frozen layers, folded, and of the others
-	folded    int         // so many of them are of the frozen layers
-	trained   []int       // places in weights
+	staging   []float32      // the batch on the host, with borders
+	frozen    [][]float32    // weights of the frozen layers, as they came
+	weights   []*op.Array    // of the frozen layers, folded, and of the others
+	folded    int            // so many of them are of the frozen layers
+	trained   []int          // places in weights
+	owners    gorgonia.Nodes // of the trained ones, the layers that they belong to
 	embedding *gorgonia.Node
 	loss      *gorgonia.Node
 	grads     gorgonia.Nodes
@@ -81,6 +82,9 @@ func NewGraph(dev kernel.Device, n Network, weights [][]float32, batch, frozen i
 			return nil, fmt.Errorf("encoder: building the graph: %w", err)
 		}
 		left = left[n:]
+		for range n {
+			g.owners = append(g.owners, x)
+		}
 	}
 	g.embedding = x
 	if g.loss, err = op.Loss(dev, loss, x); err != nil {
@@ -132,6 +136,15 @@ func (g *Graph) Gradient(i int) (kernel.Buffer, error) {
 		return kernel.Buffer{}, fmt.Errorf("encoder: the gradient of %s is a %T", g.plan.parameters[g.trained[i]].Name, g.grads[i].Value())
 	}
 	return a.Buffer, nil
+}
+
+// Rows returns the rows of trained parameter i whose gradient the last Step may have made other than 0; nil for all of them.
+func (g *Graph) Rows(i int) []int {
+	if g.Parameter(i).Role != kernel.RoleTable {
+		return nil
+	}
+	rows, _ := op.Touched(g.owners[i])
+	return rows
 }
 
 // Live returns what training changes, in the device's memory: the trained parameters and the running statistics between them.

@@ -20,6 +20,7 @@ const (
 	KindBands      = "bands"      // makes channels of the rows: Height × Width × C to 1 × Width × Height·C
 	KindGlobalPool = "globalpool" // mean of each channel
 	KindStatistics = "statistics" // mean and deviation of each channel
+	KindBag        = "bag"        // sums rows of a table: entries of a text to a vector
 	KindLinear     = "linear"
 	KindNormalize  = "normalize"
 )
@@ -33,7 +34,8 @@ type Layer struct {
 	Stride  int    `json:"stride,omitempty"`  // conv, residual: 0 means 1
 	Norm    bool   `json:"norm,omitempty"`    // conv: batch normalisation in place of the bias
 	Pool    bool   `json:"pool,omitempty"`    // conv: 2×2 max pooling after ReLU
-	Units   int    `json:"units,omitempty"`   // linear: outputs
+	Rows    int    `json:"rows,omitempty"`    // bag: of the table
+	Units   int    `json:"units,omitempty"`   // bag, linear: outputs
 	Keep    int    `json:"keep,omitempty"`    // linear: so many of the first inputs come before the outputs, as they are
 	Fixed   bool   `json:"fixed,omitempty"`   // linear: it is not trained, nor is what comes before it
 	ReLU    bool   `json:"relu,omitempty"`    // conv, linear
@@ -149,6 +151,11 @@ func (n Network) whole() (layer, reach int) {
 		}
 	}
 	return -1, 0
+}
+
+// ForTexts returns the network for texts: a table with a row for all that has one, whose rows are summed up.
+func ForTexts(p Preprocessing, dimension int) Network {
+	return Network{Input: p.Size, Layers: []Layer{{Kind: KindBag, Rows: p.Text.Rows, Units: dimension}, {Kind: KindNormalize}}}
 }
 
 // staged returns a network of stages whose first has the given number of filters, and the last ones four times as many.
@@ -374,7 +381,7 @@ func (b *binder) bind(l Layer, outPad int) (kernel.Shape, error) {
 	}
 	width := l.Filters + l.Units + max(l.Keep, 0)
 	switch l.Kind {
-	case KindConv, KindResidual, KindLinear:
+	case KindConv, KindResidual, KindBag, KindLinear:
 		if width < 1 || width > MaxChannels || l.Stride < 0 {
 			return nil, fmt.Errorf("%d outputs at stride %d: 1 to %d outputs, and a stride of at least 1", width, l.Stride, MaxChannels)
 		}
@@ -423,6 +430,12 @@ func (b *binder) bind(l Layer, outPad int) (kernel.Shape, error) {
 	case KindGlobalPool:
 		b.at, b.flat = Size{1, 1, in.Channels}, true
 		return kernel.GlobalPoolShape{Batch: b.batch, Height: in.Height, Width: in.Width, Channels: in.Channels}, only(Layer{}, "no options")
+	case KindBag:
+		if len(b.steps) > 0 {
+			return nil, fmt.Errorf("it takes entries, not what a layer makes: put it first")
+		}
+		b.at, b.flat = Size{1, 1, l.Units}, true
+		return kernel.BagShape{Batch: b.batch, Entries: in.Height * in.Width, Fields: in.Channels, Rows: l.Rows, Out: l.Units}, only(Layer{Rows: l.Rows, Units: l.Units}, "rows and units")
 	case KindLinear:
 		b.at, b.flat = Size{1, 1, l.Keep + l.Units}, true
 		if l.Fixed {
@@ -440,10 +453,11 @@ func (b *binder) bind(l Layer, outPad int) (kernel.Shape, error) {
 		b.at, b.flat = Size{1, 1, in.values()}, true
 		return kernel.NormalizeShape{Batch: b.batch, Cols: in.values()}, only(Layer{}, "no options")
 	}
-	return nil, fmt.Errorf("unknown kind %q: use %s, %s, %s, %s, %s, %s or %s", l.Kind, KindConv, KindResidual, KindBands, KindGlobalPool, KindStatistics, KindLinear, KindNormalize)
+	return nil, fmt.Errorf("unknown kind %q: use %s, %s, %s, %s, %s, %s, %s or %s", l.Kind, KindConv, KindResidual, KindBands, KindGlobalPool, KindStatistics, KindBag, KindLinear, KindNormalize)
 }
 
-// Initialize draws the weights: normal with variance 2/fan-in (He et al. 2015, eq. 10), fixed ones too, scales and variances one, the rest zero.
+// Initialize draws the weights: normal with variance 2/fan-in (He et al. 2015, eq. 10), fixed ones too, scales and variances one,
+// rows of a table as kernel.BagRow makes them, the rest zero.
 func (n Network) Initialize(rng *rand.Rand) ([][]float32, error) {
 	p, err := n.plan(1)
 	if err != nil {
@@ -452,6 +466,12 @@ func (n Network) Initialize(rng *rand.Rand) ([][]float32, error) {
 	weights := make([][]float32, len(p.parameters))
 	for i, q := range p.parameters {
 		weights[i] = make([]float32, q.Len())
+		if q.Role == kernel.RoleTable {
+			for row := range q.Rows {
+				kernel.BagRow(weights[i][row*q.Cols:][:q.Cols], row)
+			}
+			continue
+		}
 		for j := range weights[i] {
 			switch q.Role {
 			case kernel.RoleWeight, kernel.RoleFixed:
@@ -505,11 +525,12 @@ func (p *plan) folded(weights [][]float32, layers int) (out [][]float32) {
 	return out
 }
 
-// place copies one item's features into its bordered image.
+// place copies one item's features into its bordered image; 0 follows those that are fewer.
 func (p *plan) place(dst []float32, in Size, features []float32) {
 	row := in.Width * in.Channels
 	wide := (in.Width + 2*p.pad) * in.Channels
 	for y := range in.Height {
-		copy(dst[(y+p.pad)*wide+p.pad*in.Channels:], features[y*row:(y+1)*row])
+		to := dst[(y+p.pad)*wide+p.pad*in.Channels:][:row]
+		clear(to[copy(to, features[min(y*row, len(features)):]):])
 	}
 }

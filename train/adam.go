@@ -2,7 +2,8 @@ package train
 
 import "github.com/akin-search/akin/encoder/kernel"
 
-// AdamW is the optimiser of Loshchilov & Hutter 2019, algorithm 2, with the customary β1 0.9, β2 0.999 and ε 1e-8.
+// AdamW is the optimiser of Loshchilov & Hutter 2019, algorithm 2, with the customary β1 0.9, β2 0.999 and ε 1e-8. Of a
+// table, only rows that have a gradient are updated, with their moments: what was not seen stays as it was.
 type AdamW struct {
 	dev           kernel.Device
 	weights       Trainable
@@ -23,6 +24,7 @@ func (a *AdamW) Step(rate float64, t int) error {
 		if err != nil {
 			return err
 		}
+		s.Rows, s.Cols = a.weights.Rows(i), a.weights.Parameter(i).Cols
 		a.dev.Adam(a.weights.Weight(i), g, a.first[i], a.second[i], s)
 	}
 	return nil

@@ -39,6 +39,7 @@ type Augmentation struct {
 
 	Sound   Sound   `json:"sound,omitzero"`    // of sounds, for which all of the above is 0
 	Replace float32 `json:"replace,omitempty"` // of rows, for which all of the above is 0: chance of a column to have the value of another row, 0 to 1
+	Words   Words   `json:"words,omitzero"`    // of texts, for which all of the above is 0
 }
 
 const (
@@ -84,6 +85,7 @@ func (a *Augmentation) amounts() []amount {
 		{"sound.stretch", &a.Sound.Stretch, 0.5, false}, {"sound.warp", &a.Sound.Warp, 0.5, false}, {"sound.gain", &a.Sound.Gain, 60, false},
 		{"sound.equalize", &a.Sound.Equalize, 60, false}, {"sound.noise", &a.Sound.Noise, 1, true}, {"sound.time_mask", &a.Sound.TimeMask, 0.5, false},
 		{"sound.frequency_mask", &a.Sound.FrequencyMask, 0.5, false}, {"sound.pieces", &a.Sound.Pieces, 1, true}, {"replace", &a.Replace, 1, false},
+		{"words.drop", &a.Words.Drop, 0.9, true}, {"words.thin", &a.Words.Thin, 0.9, true},
 	}
 }
 

@@ -31,6 +31,8 @@ func (o Options) newObjective(d Dataset) (Objective, error) {
 		return NewArcFace(len(d.Classes), dimension, temperature, margin, o.Seed), nil
 	case kind == LossOneClass:
 		return newOneClassLoss(d, temperature, dimension, o.Seed)
+	case kind == LossPairs:
+		return NewPairScores(), nil
 	case kind == LossSemi:
 		return newSemiLoss(d, o.Batch, temperature)
 	case kind == LossMoCo:
@@ -70,8 +72,8 @@ func (o Options) sampler(d Dataset) (s Sampler, items int, err error) {
 	classes, _ := itemsByClass(d.Labels)
 	pairs := o.Batch / 2
 	switch {
-	case len(o.Pairs) > 0:
-		s, err = NewGivenPairs(d.IDs, o.Pairs, 2*pairs, o.Seed)
+	case len(o.pairs) > 0:
+		s, err = NewGivenPairs(d.IDs, o.pairs, 2*pairs, o.Seed)
 		return s, pairs, err
 	case kind == LossContrastive && (negatives == NegativesRandom || negatives == NegativesIndex):
 		s, err = NewPairs(d.Labels, 2*pairs, o.Seed)

@@ -26,10 +26,10 @@ type preset struct {
 	make func() Augmentation
 }
 
-// presets in the order of preference, where a trial finds no difference. Those of sounds are not tried.
+// presets in the order of preference, where a trial finds no difference. Those of sounds and texts are not tried.
 var (
 	presets      = []preset{{"digits", Digits}, {"photos", Photos}}
-	namedPresets = append(slices.Clone(presets), preset{"mild", Mild}, preset{"sounds", Sounds}, preset{"voices", Voices}, preset{"rows", Replaced})
+	namedPresets = append(slices.Clone(presets), preset{"mild", Mild}, preset{"sounds", Sounds}, preset{"voices", Voices}, preset{"texts", Texts}, preset{"rows", Replaced})
 )
 
 // Names of augmentations besides those of the presets.
@@ -48,7 +48,7 @@ func Mild() Augmentation {
 	return a
 }
 
-// ParseAugmentation returns the augmentation of a name: digits, photos, mild, sounds, voices, rows, none, or auto, which is nil: Options chooses.
+// ParseAugmentation returns the augmentation of a name: digits, photos, mild, sounds, voices, texts, rows, none, or auto, which is nil: Options chooses.
 func ParseAugmentation(name string) (*Augmentation, error) {
 	switch name {
 	case augmentAuto:
@@ -66,7 +66,7 @@ func ParseAugmentation(name string) (*Augmentation, error) {
 }
 
 // AugmentationNames are what ParseAugmentation takes.
-const AugmentationNames = "auto, digits, photos, mild, sounds, voices, rows or none"
+const AugmentationNames = "auto, digits, photos, mild, sounds, voices, texts, rows or none"
 
 // String is the name of a, or "custom".
 func (a Augmentation) String() string {
@@ -105,7 +105,7 @@ func (r *run) chooseAugmentation(ctx context.Context) (*Augmentation, error) {
 			return nil, fmt.Errorf("trying augmentation %s: %w", p.name, err)
 		}
 		if r.Tried != nil {
-			r.Tried(p.name, accuracy)
+			r.Tried(Tried{"augmentation " + p.name, measureKNN, accuracy})
 		}
 		if accuracy > highest {
 			best, highest = &a, accuracy

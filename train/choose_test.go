@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"math/rand/v2"
+	"strings"
 	"testing"
 )
 
@@ -56,7 +57,7 @@ func bars(n int, rows bool) Dataset {
 func TestChooseAugmentation(t *testing.T) {
 	choose := func(d Dataset, loss string, threads int) (chosen string, tried map[string]float64) {
 		tried = map[string]float64{}
-		o := Options{Loss: loss, Threads: threads, Epochs: 16, Tried: func(name string, accuracy float64) { tried[name] = accuracy }}
+		o := Options{Loss: loss, Threads: threads, Epochs: 16, Tried: func(t Tried) { tried[strings.TrimPrefix(t.What, "augmentation ")] = t.Value }}
 		pre, err := o.preprocessing(d)
 		if err != nil {
 			t.Fatal(err)
@@ -96,7 +97,7 @@ func TestRunChooses(t *testing.T) {
 	photos := Photos()
 	for _, set := range []*Augmentation{nil, &photos} {
 		trials, begun := 0, ""
-		o := Options{Epochs: 2, Threads: 1, Augmentation: set, Tried: func(string, float64) { trials++ }}
+		o := Options{Epochs: 2, Threads: 1, Augmentation: set, Tried: func(Tried) { trials++ }}
 		o.Begin = func(chosen Options) { begun = chosen.Augmentation.String() }
 		m, err := Run(t.Context(), bars(1000, false), Dataset{}, o)
 		if err != nil {

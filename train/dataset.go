@@ -26,6 +26,7 @@ type Dataset struct {
 	Files   []string // where; nil where all of Raw is held
 	Labels  []int    // index into Classes, or Unlabelled
 	Classes []string // names; a class may have no item
+	Pairs   []Pair   // of items, by their ids: what is learned from in place of classes; nil for none
 }
 
 // Len returns the number of items.
@@ -81,7 +82,7 @@ func (d Dataset) Validate() error {
 	return nil
 }
 
-// Subset returns the given items in the given order. Classes stay as they are, so labels stay comparable.
+// Subset returns the given items in the given order, with the pairs that are among them. Classes stay as they are, so labels stay comparable.
 func (d Dataset) Subset(items []int) Dataset {
 	s := Dataset{
 		IDs:     make([]string, len(items)),
@@ -97,6 +98,9 @@ func (d Dataset) Subset(items []int) Dataset {
 		if d.Files != nil {
 			s.Files[i] = d.Files[item]
 		}
+	}
+	if len(d.Pairs) > 0 {
+		s.Pairs = pairsAmong(s.IDs, d.Pairs)
 	}
 	return s
 }
@@ -126,10 +130,13 @@ const leastLabels = 20
 // Split puts a share of the items, 0 < fraction < 1, into part and the others into rest, both in the order of d. Which side an item
 // falls on is drawn from the seed and its id alone, so that it stays there when items are added or removed: what was kept aside once
 // stays so. A class keeps at least one item in the rest; in data of which only a part is labelled, leastLabels: there labels are few, and the
-// unlabelled items are kept aside in their place. Nothing in part is an error wrapping ErrDataset.
+// unlabelled items are kept aside in their place. Items without labels that are all in pairs are kept together: see splitPairs. Nothing in part is an error wrapping ErrDataset.
 func (d Dataset) Split(fraction float64, seed uint64) (rest, part Dataset, err error) {
 	if !(fraction > 0 && fraction < 1) {
 		return Dataset{}, Dataset{}, fmt.Errorf("split fraction %v: want more than 0 and less than 1", fraction)
+	}
+	if rest, part, ok := d.splitPairs(fraction, seed); ok {
+		return rest, part, nil
 	}
 	inPart := make([]bool, d.Len())
 	strata, unlabelled := itemsByClass(d.Labels)
@@ -232,6 +239,9 @@ func (d Dataset) Hash() (string, error) {
 			return "", err
 		}
 		field(raw)
+	}
+	if len(d.Pairs) > 0 {
+		field([]byte(hashPairs(d.Pairs)))
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
 }

@@ -17,7 +17,7 @@ type Skipped struct {
 }
 
 // Folder reads the images and sounds under dir, in the order of their paths: all files that begin like one of encoder.Formats or
-// encoder.SoundFormats, whatever their names. A gigabyte of them stays in memory; what is beyond it is read again when it is wanted.
+// encoder.SoundFormats, whatever their names; or the texts, .txt, where these are most of them. A gigabyte of them stays in memory; what is beyond it is read again when it is wanted.
 // The label of an item is the name of dir's sub-folder that it lies in, at whatever depth; one directly in dir is unlabelled, so
 // a flat folder is an unlabelled data set. The id is the slash path relative to dir.
 //
@@ -38,6 +38,20 @@ func Folder(dir string) (Dataset, []Skipped, error) {
 	var files reader
 	var skipped []Skipped
 	class := map[string]int{}
+	err = filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
+		switch {
+		case err != nil || path == root:
+			return nil // what follows tells
+		case e.IsDir() && strings.HasPrefix(e.Name(), "."):
+			return filepath.SkipDir
+		case !e.IsDir() && !strings.HasPrefix(e.Name(), "."):
+			files.count(path)
+		}
+		return nil
+	})
+	if err != nil {
+		return Dataset{}, nil, err
+	}
 	err = filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
 		if path == root {
 			return err
@@ -86,7 +100,7 @@ func Folder(dir string) (Dataset, []Skipped, error) {
 		return Dataset{}, nil, err
 	}
 	if d.Len() == 0 {
-		return Dataset{}, skipped, fmt.Errorf("%w: no %s, %s in %s%s; want %s or, without labels, %s",
+		return Dataset{}, skipped, fmt.Errorf("%w: no %s, %s in %s, and no .txt%s; want %s or, without labels, %s",
 			ErrDataset, encoder.Formats, encoder.SoundFormats, dir, firstOf(skipped), filepath.Join(dir, "CLASS", "*.jpg"), filepath.Join(dir, "*.jpg"))
 	}
 	return d, skipped, nil

@@ -33,6 +33,14 @@ func (a *gradients) Gradient(i int) (kernel.Buffer, error) {
 	return a.Graph.Gradient(i)
 }
 
+// Rows implements Trainable.
+func (a *gradients) Rows(i int) []int {
+	if a.sums != nil {
+		return nil
+	}
+	return a.Graph.Rows(i)
+}
+
 // gather takes up the gradients of the graph's last step, that of batch number n, from 0, of those that make a step of the optimiser.
 // After the last of them it makes them what the optimiser gets, and returns true.
 func (a *gradients) gather(n int) (whole bool, err error) {

@@ -64,6 +64,7 @@ func (r *run) load(ctx context.Context) *loader {
 			}
 			copy(b.batch.Items, batch.Items)
 			copy(b.batch.Labels, batch.Labels)
+			b.batch.Scores = append(b.batch.Scores[:0], batch.Scores...)
 			for row, item := range batch.Items {
 				source.Seed(r.Seed^0x636f7079, uint64(step)<<32|uint64(item)) // "copy": views of one copy are of the same
 				src, scratch = r.item(item, scratch, rng)

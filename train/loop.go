@@ -161,7 +161,7 @@ func (r *run) report(e Epoch) {
 	if r.Progress == nil {
 		return
 	}
-	p := Progress{Elapsed: r.elapsed + time.Since(r.began), Epoch: e.Epoch, Epochs: r.Epochs, Step: r.step, Steps: r.steps, Loss: e.Loss, Validation: e.Validation, Health: e.Health}
+	p := Progress{Elapsed: r.elapsed + time.Since(r.began), Epoch: e.Epoch, Epochs: r.Epochs, Step: r.step, Steps: r.steps, Loss: e.Loss, Validation: e.Validation, Measure: r.measured(), Health: e.Health}
 	if s := time.Since(r.pace.began).Seconds(); r.pace.batches > 0 && s > 0 {
 		p.ItemsPerSecond = float64(r.pace.batches*r.sampler.Size()) / s
 		p.Remaining = time.Duration(s / float64(r.pace.batches) * float64(r.steps-r.step) * float64(time.Second))

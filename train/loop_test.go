@@ -16,7 +16,12 @@ func TestResumeWithEverything(t *testing.T) {
 	d, v := stripes(200, 1), stripes(60, 2)
 	for _, loss := range lossNames {
 		t.Run(loss, func(t *testing.T) {
-			o := quick(loss)
+			o, d := quick(loss), d
+			if loss == LossPairs.String() {
+				for i := range 100 {
+					d.Pairs = append(d.Pairs, Pair{d.IDs[i], d.IDs[(7*i+3)%200], float64(i%5) / 4})
+				}
+			}
 			o.Network = encoder.Network{Input: encoder.Size{Height: 12, Width: 12, Channels: 1}, Layers: []encoder.Layer{
 				{Kind: encoder.KindConv, Filters: 8, Kernel: 3, Norm: true, ReLU: true, Pool: true}, {Kind: encoder.KindConv, Filters: 8, Kernel: 3, Norm: true, ReLU: true, Pool: true}, {Kind: encoder.KindLinear, Units: 16}, {Kind: encoder.KindNormalize}}}
 			o.Batch, o.Optimizer, o.Rate, o.EMA, o.Accumulate, o.Clip, o.Patience = 16, "lars", 1, 0.9, 3, 0.5, 3

@@ -34,6 +34,7 @@ const (
 	LossArcFace                         // see NewArcFace
 	LossVICReg                          // see VICReg
 	LossMoCo                            // see NewMoCo
+	LossPairs                           // see NewPairScores
 	LossSemi                            // NTXent of all items and SupCon of those with a label, see NewSemi
 	LossOneClass                        // NTXent of items and shifted copies, and which shift it is: all items are of one class, whatever their labels
 )
@@ -53,7 +54,7 @@ const (
 )
 
 var lossNames = []string{LossSupCon: "supcon", LossNTXent: "ntxent", LossContrastive: "contrastive", LossTriplet: "triplet",
-	LossMultiSimilarity: "multi-similarity", LossArcFace: "arcface", LossVICReg: "vicreg", LossMoCo: "moco", LossSemi: "semi", LossOneClass: "one-class"}
+	LossMultiSimilarity: "multi-similarity", LossArcFace: "arcface", LossVICReg: "vicreg", LossMoCo: "moco", LossPairs: "pairs", LossSemi: "semi", LossOneClass: "one-class"}
 
 // LossNames lists what ParseLoss takes.
 func LossNames() []string { return slices.Clone(lossNames) }
@@ -77,7 +78,7 @@ func (k LossKind) Defaults() (temperature, margin float64) {
 
 // Labelled tells whether the loss learns from classes; the others take data without labels.
 func (k LossKind) Labelled() bool {
-	return k != LossNTXent && k != LossVICReg && k != LossMoCo && k != LossOneClass
+	return k != LossNTXent && k != LossVICReg && k != LossMoCo && k != LossPairs && k != LossOneClass
 }
 
 // String returns the name that ParseLoss takes.
@@ -103,7 +104,8 @@ func ParseLoss(name string) (LossKind, error) {
 
 // New returns a loss that keeps no state, on its default negatives, with a temperature (0.005 to 10) or a margin (more than 0 to 2);
 // what they mean says the loss's own comment. Zero means the default of the loss; the value that the loss does not use must be zero or
-// valid too. ArcFace and MoCo keep state: NewArcFace, NewMoCo.
+// valid too. ArcFace and MoCo keep state: NewArcFace, NewMoCo. Pairs have
+// scores: NewPairScores.
 func (k LossKind) New(temperature, margin float32) (Loss, error) {
 	t, m := k.Defaults()
 	if temperature == 0 {
@@ -135,6 +137,8 @@ func (k LossKind) New(temperature, margin float32) (Loss, error) {
 		return nil, fmt.Errorf("loss %v keeps state between steps: use NewArcFace or NewMoCo", k)
 	case LossOneClass:
 		return nil, fmt.Errorf("loss %v is a sum of two on copies that a run makes: use Sum", k)
+	case LossPairs:
+		return nil, fmt.Errorf("loss %v learns from scores, not from labels: use NewPairScores", k)
 	case LossSemi:
 		return nil, fmt.Errorf("loss %v is a sum of two on batches of NewSemi: use Sum", k)
 	}

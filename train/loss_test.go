@@ -291,7 +291,7 @@ func TestLossKind(t *testing.T) {
 			t.Errorf("%q: %v, %v", name, got, err)
 		}
 		loss, err := kind.New(0, 0)
-		if own, ok := map[LossKind]string{LossArcFace: "use NewArcFace or NewMoCo", LossMoCo: "use NewArcFace or NewMoCo", LossSemi: "use Sum", LossOneClass: "use Sum"}[kind]; ok {
+		if own, ok := map[LossKind]string{LossArcFace: "use NewArcFace or NewMoCo", LossMoCo: "use NewArcFace or NewMoCo", LossPairs: "use NewPairScores", LossSemi: "use Sum", LossOneClass: "use Sum"}[kind]; ok {
 			if err == nil || !strings.Contains(err.Error(), own) {
 				t.Errorf("%v: error %v", kind, err)
 			}

@@ -39,7 +39,7 @@ const (
 // Listed is what a manifest lists.
 type Listed struct {
 	Dataset Dataset
-	Skipped []Skipped // files that are neither pictures nor sounds, as in Folder, or listed twice
+	Skipped []Skipped // files left out as in Folder, or listed twice, and rows of a list of texts that cannot be used
 	Left    int       // rows of the other part
 }
 
@@ -49,18 +49,21 @@ type row struct {
 	path, label, split string
 }
 
-// IsManifest reports whether a file is a manifest by its name: .csv, .jsonl or .ndjson.
+// IsManifest reports whether a file is a manifest or a list by its name: .csv, .tsv, .jsonl or .ndjson.
 func IsManifest(file string) bool {
 	switch strings.ToLower(filepath.Ext(file)) {
-	case ".csv", ".jsonl", ".ndjson":
+	case ".csv", ".tsv", ".jsonl", ".ndjson":
 		return true
 	}
 	return false
 }
 
-// Manifest reads the pictures that a manifest lists, in its order, and holds as many in memory as Folder does. An id is the path as listed, cleaned, with slashes; the classes are in
+// Manifest reads the texts of a list that has them in its cells, see TextList; or the pictures that a manifest lists, in its order, and holds as many in memory as Folder does. An id is the path as listed, cleaned, with slashes; the classes are in
 // lexical order. A row that cannot be understood is an error wrapping ErrDataset, as is a manifest without a picture.
 func Manifest(file string, part Rows) (Listed, error) {
+	if IsTextList(file) {
+		return TextList(file, part)
+	}
 	rows, err := readManifest(file)
 	if err != nil {
 		return Listed{}, err
@@ -71,6 +74,9 @@ func Manifest(file string, part Rows) (Listed, error) {
 	}
 	d, first, names := &out.Dataset, map[string]int{}, []string{}
 	var files reader
+	for _, r := range rows {
+		files.count(r.path)
+	}
 	for _, r := range rows {
 		id := filepath.ToSlash(filepath.Clean(filepath.FromSlash(r.path)))
 		skip := func(err error) {

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"slices"
@@ -11,17 +12,19 @@ import (
 // modality is what is particular to a kind of data when it is trained on: a new kind is a new entry of modalities, and one of package encoder.
 type modality struct {
 	name      string
-	is        func(raw []byte) bool                                                                        // by its first bytes; nil: what is nothing else
-	inspect   func(Dataset) (encoder.Preprocessing, error)                                                 // chooses the size of the features, and what else a decoder needs
-	measured  bool                                                                                         // features are brought to mean 0 and deviation 1, a channel
-	around    func(encoder.Preprocessing, []encoder.Features) []float32                                    // what surrounds an item, a value a channel; of rows, other rows
-	suit      func(*Options, encoder.Size) error                                                           // fills in what the modality decides, and refuses what goes with another one
-	viewer    func(Options, encoder.Preprocessing, []float32) viewer                                       // makes the views that are trained on; the last are the values around
-	network   func(*Options, encoder.Size) encoder.Network                                                 // where none is given
-	shifts    func(encoder.Preprocessing, []float32) []shift                                               // of one-class training; nil: none is known
-	start     func(n encoder.Network, weights [][]float32, features []encoder.Features, seed uint64) error // sets weights by the items, before the first step; may be nil
-	dimension int                                                                                          // of the embedding, where none is given
-	baseline  baseline                                                                                     // what its models are compared with
+	is        func(raw []byte) bool                                                                                                 // by its first bytes; nil: what is nothing else
+	inspect   func(Dataset) (encoder.Preprocessing, error)                                                                          // chooses the size of the features, and what else a decoder needs
+	measured  bool                                                                                                                  // features are brought to mean 0 and deviation 1, a channel
+	choose    func(context.Context, Dataset, Options, encoder.Preprocessing) (encoder.Preprocessing, error)                         // chooses between ways to look at the items; nil: there is one
+	suit      func(*Options, encoder.Preprocessing) error                                                                           // fills in what the modality decides, and refuses what goes with another one
+	viewer    func(Options, encoder.Preprocessing, []float32) viewer                                                                // makes the views that are trained on; the last are the values around
+	network   func(*Options, encoder.Size) encoder.Network                                                                          // where none is given
+	around    func(encoder.Preprocessing, []encoder.Features) []float32                                                             // what surrounds an item, a value a channel; of rows, other rows
+	shifts    func(encoder.Preprocessing, []float32) []shift                                                                        // of one-class training; nil: none is known
+	start     func(p encoder.Preprocessing, n encoder.Network, weights [][]float32, features []encoder.Features, seed uint64) error // sets weights by the items, before the first step; may be nil
+	floor     bool                                                                                                                  // what the weights at the start make is a baseline, which no model is to be worse than
+	dimension int                                                                                                                   // of the embedding, where none is given
+	baseline  baseline                                                                                                              // what its models are compared with
 }
 
 var (
@@ -37,7 +40,7 @@ var (
 )
 
 // modalities are all of them; the first is that of items that are none of the others, whose decoder says what they are not.
-var modalities = []*modality{pictures, sounds, rowsOf}
+var modalities = []*modality{pictures, sounds, rowsOf, texts}
 
 // Modalities are what Options.Modality takes.
 var Modalities = func() (names []string) {
@@ -137,17 +140,18 @@ func inspectSounds(d Dataset) (encoder.Preprocessing, error) {
 	return p, nil
 }
 
-func (o *Options) suitPictures(encoder.Size) error {
+func (o *Options) suitPictures(encoder.Preprocessing) error {
 	if o.Voices != nil {
 		return fmt.Errorf("%w: voices are for sounds: leave them out", ErrOptions)
 	}
-	if o.Augmentation != nil && (o.Augmentation.Sound != (Sound{}) || o.Augmentation.Replace != 0) {
+	if o.Augmentation != nil && (o.Augmentation.Sound != (Sound{}) || o.Augmentation.Words != (Words{}) || o.Augmentation.Replace != 0) {
 		return fmt.Errorf("%w: augmentation %v is not for pictures, which these are: use auto, digits, photos or none", ErrOptions, o.Augmentation)
 	}
 	return nil
 }
 
-func (o *Options) suitSounds(size encoder.Size) error {
+func (o *Options) suitSounds(p encoder.Preprocessing) error {
+	size := p.Size
 	o.Modality = encoder.ModalityAudio
 	switch {
 	case o.Size != 0 && o.Base == nil:
@@ -163,7 +167,7 @@ func (o *Options) suitSounds(size encoder.Size) error {
 		}
 		o.Augmentation = &a
 	case *o.Augmentation != Augmentation{Sound: o.Augmentation.Sound}:
-		return fmt.Errorf("%w: augmentation %v is for pictures, and these are sounds: use auto, sounds, voices or none", ErrOptions, o.Augmentation)
+		return fmt.Errorf("%w: augmentation %v is not for sounds: use auto, sounds, voices or none", ErrOptions, o.Augmentation)
 	}
 	if isVoices(size) {
 		set(&o.Dimension, voiceDimension)

@@ -14,6 +14,7 @@ type Trainable interface {
 	Parameter(i int) kernel.Parameter
 	Weight(i int) kernel.Buffer
 	Gradient(i int) (kernel.Buffer, error)
+	Rows(i int) []int // that have a gradient other than 0; nil for all
 }
 
 // Optimizer moves the weights of one Trainable. What it keeps lies on the device.

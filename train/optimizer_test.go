@@ -19,6 +19,7 @@ func (t *tensors) Trained() int                              { return len(t.role
 func (t *tensors) Parameter(i int) kernel.Parameter          { return kernel.Parameter{Role: t.roles[i]} }
 func (t *tensors) Weight(i int) kernel.Buffer                { return t.weights[i] }
 func (t *tensors) Gradient(i int) (kernel.Buffer, error)     { return t.gradient[i], nil }
+func (t *tensors) Rows(int) []int                            { return nil }
 func (t *tensors) set(dev kernel.Device, i int, g []float32) { dev.Upload(t.gradient[i], g) }
 
 func newTensors(t *testing.T, dev kernel.Device, rng *rand.Rand, sizes ...int) *tensors {

@@ -24,8 +24,7 @@ type Options struct {
 	Negatives    string           `json:"negatives,omitempty"` // as ParseNegatives takes it; default the first of LossKind.Negatives
 	Temperature  float64          `json:"temperature"`         // of supcon, ntxent and moco, default 0.1, of semi 0.2, of one-class 0.5; multi-similarity: 1/β, default 0.02; arcface: 1/s, default 1/16
 	Margin       float64          `json:"margin"`              // contrastive: distance of dissimilar pairs, default 1; triplet: squared distance, default 0.2; multi-similarity: similarity λ, default 0.5; arcface: radians, default 0.3
-	Pairs        []Pair           `json:"-"`                   // contrastive learns from these and not from classes; nil for none
-	PairsHash    string           `json:"pairs,omitempty"`     // of Pairs; set by Run
+	PairsHash    string           `json:"pairs,omitempty"`     // of the data's pairs; set by Run
 	Batch        int              `json:"batch"`               // rows; default 32 to 256, of ntxent and semi 512, more with more data, fewer with large pictures; fewer where the sampler can fill no more
 	Epochs       int              `json:"epochs"`              // default 5, of ntxent and semi 3, of photographs 8, more with little data: as many as make 600 steps, of ntxent and semi 300, at most 200
 	Rate         float64          `json:"rate"`                // peak learning rate; default 4e-3·√(batch/256), of sgd and nesterov 0.3·√(batch/256), of lars 5·√(batch/256)
@@ -49,19 +48,28 @@ type Options struct {
 	Freeze       int              `json:"freeze,omitempty"`     // so many of Base's first layers stay as they are, running statistics included
 	Holdout      float64          `json:"holdout"`              // the share that the caller split off as validation; only recorded, so that it can be kept aside again
 
+	pairs []Pair // of the data, set by Run: what is learned from in place of classes; nil for none
+
 	// What follows is no part of the record; all but Base, which From names, changes neither the model nor its file.
 
-	Base       *encoder.Model                              `json:"-"` // whose weights and preprocessing training starts from; only the last linear layer of Network may differ, and starts anew
-	Threads    int                                         `json:"-"` // 0 means one a core
-	Memory     int64                                       `json:"-"` // bytes of features to hold, above 0; those beyond go to a file without a name beside Checkpoint; 0 means DefaultMemory
-	Checkpoint string                                      `json:"-"` // file to write at every epoch and on cancellation; "" writes none
-	Resume     bool                                        `json:"-"` // go on from Checkpoint
-	Progress   func(Progress)                              `json:"-"` // called about twice a second and at the end of every epoch
-	Begin      func(Options)                               `json:"-"` // called with what was chosen, before the first step of each stage; mostly there is one
-	Staged     func(Stage)                                 `json:"-"` // called when a stage is done that another follows
-	Tried      func(augmentation string, accuracy float64) `json:"-"` // called after each trial of an augmentation, where none was set
-	Notice     func(BackOff)                               `json:"-"` // called when training goes back after a setback
-	Skip       func(Skipped)                               `json:"-"` // called for each item that cannot be decoded and is left out
+	Base       *encoder.Model `json:"-"` // whose weights and preprocessing training starts from; only the last linear layer of Network may differ, and starts anew
+	Threads    int            `json:"-"` // 0 means one a core
+	Memory     int64          `json:"-"` // bytes of features to hold, above 0; those beyond go to a file without a name beside Checkpoint; 0 means DefaultMemory
+	Checkpoint string         `json:"-"` // file to write at every epoch and on cancellation; "" writes none
+	Resume     bool           `json:"-"` // go on from Checkpoint
+	Progress   func(Progress) `json:"-"` // called about twice a second and at the end of every epoch
+	Begin      func(Options)  `json:"-"` // called with what was chosen, before the first step of each stage; mostly there is one
+	Staged     func(Stage)    `json:"-"` // called when a stage is done that another follows
+	Tried      func(Tried)    `json:"-"` // called after each trial of what was not set
+	Notice     func(BackOff)  `json:"-"` // called when training goes back after a setback
+	Skip       func(Skipped)  `json:"-"` // called for each item that cannot be decoded and is left out
+}
+
+// Tried is what came of a short trial.
+type Tried struct {
+	What    string  // as in "augmentation digits"
+	Measure string  // see Record.Measure
+	Value   float64 // on the items kept for the trial
 }
 
 // Progress tells where a run is.
@@ -71,7 +79,8 @@ type Progress struct {
 	Loss           float64
 	ItemsPerSecond float64
 	Remaining      time.Duration
-	Validation     float64       // kNN accuracy at the end of an epoch; negative before
+	Validation     float64       // at the end of an epoch; no more than -1 before
+	Measure        string        // that Validation is; see Record.Measure
 	Health         Health        // at the end of an epoch
 	Elapsed        time.Duration // of the run, that before resuming included
 }
@@ -85,8 +94,11 @@ func (o *Options) SetDefaults(items, classes int, size encoder.Size) {
 	set(&o.Dimension, kind.dimension)
 	if o.Loss == "" {
 		switch {
-		case len(o.Pairs) > 0:
+		case len(o.pairs) > 0:
 			o.Loss = LossContrastive.String()
+			if kind == texts {
+				o.Loss = LossPairs.String()
+			}
 		case classes < 2:
 			o.Loss = LossNTXent.String()
 		default:
@@ -136,8 +148,8 @@ func (o *Options) SetDefaults(items, classes int, size encoder.Size) {
 	}
 	set(&o.Decay, 1e-4)
 	set(&o.Warmup, 0.05)
-	if o.PairsHash = ""; len(o.Pairs) > 0 {
-		o.PairsHash = hashPairs(o.Pairs)
+	if o.PairsHash = ""; len(o.pairs) > 0 {
+		o.PairsHash = hashPairs(o.pairs)
 	}
 	if unknown == nil {
 		temperature, margin := loss.Defaults()
@@ -228,8 +240,10 @@ func (o Options) Validate() error {
 			return fmt.Errorf("%w: %w", ErrOptions, err)
 		}
 	}
-	if len(o.Pairs) > 0 && (kind != LossContrastive || negatives != NegativesRandom) {
-		return fmt.Errorf("%w: %d pairs with loss %v and negatives %v: given pairs are for loss %v with negatives %v", ErrOptions, len(o.Pairs), kind, negatives, LossContrastive, NegativesRandom)
+	if given := kind == LossPairs || kind == LossContrastive && negatives == NegativesRandom; len(o.pairs) > 0 && !given {
+		return fmt.Errorf("%w: %d pairs with loss %v and negatives %v: given pairs are for loss %v, or %v with negatives %v", ErrOptions, len(o.pairs), kind, negatives, LossPairs, LossContrastive, NegativesRandom)
+	} else if kind == LossPairs && len(o.pairs) == 0 {
+		return fmt.Errorf("%w: loss %v without pairs: it learns from given pairs and their scores; give some, or use another loss", ErrOptions, kind)
 	} else if kind == LossArcFace && o.Margin >= maxArcMargin {
 		return fmt.Errorf("%w: margin %g: for loss %v it is an angle in radians, below %g", ErrOptions, o.Margin, kind, maxArcMargin)
 	}

@@ -1,10 +1,13 @@
 package train
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/akin-search/akin/encoder"
@@ -20,12 +23,21 @@ var mostHeld int64 = 1 << 30
 
 // reader reads the files of a data set.
 type reader struct {
-	held int64 // bytes so far
+	held         int64 // bytes so far
+	files, texts int   // that count was told of
+}
+
+// count tells of a file of the data set, before any is read: texts are read where they are most of the files, and else are notes about the others.
+func (r *reader) count(path string) {
+	r.files++
+	if isTextFile(path) {
+		r.texts++
+	}
 }
 
 // read checks a file, and returns its bytes where there is room to hold them, else nil; its error is the reason to skip the file.
 func (r *reader) read(path, id string) ([]byte, error) {
-	raw, err := readItem(path, id)
+	raw, err := readItem(path, id, 2*r.texts > r.files)
 	if err != nil || r.held+int64(len(raw)) > mostHeld {
 		return nil, err
 	}
@@ -33,8 +45,11 @@ func (r *reader) read(path, id string) ([]byte, error) {
 	return raw, nil
 }
 
-// readItem returns the bytes of a file that has the header of a picture or begins like a sound; its error is the reason to skip it.
-func readItem(path, id string) (raw []byte, err error) {
+// isTextFile reports whether a file is a text by its name, .txt: nothing in it says so.
+func isTextFile(path string) bool { return strings.EqualFold(filepath.Ext(path), ".txt") }
+
+// readItem returns the bytes of a file that has the header of a picture, begins like a sound, or, where texts are wanted, is one by its name; its error is the reason to skip it.
+func readItem(path, id string, texts bool) (raw []byte, err error) {
 	if !utf8.ValidString(id) {
 		return nil, errors.New("the name is not valid UTF-8")
 	}
@@ -64,6 +79,21 @@ func readItem(path, id string) (raw []byte, err error) {
 	sound := encoder.SoundFormat(start) != ""
 	if len(start) == 0 {
 		return nil, errors.New("an empty file")
+	}
+	if texts && isTextFile(path) && !sound && encoder.Format(start) == "" {
+		if info.Size() > encoder.MaxText {
+			return nil, fmt.Errorf("a text of %d bytes: at most %d: cut it into parts", info.Size(), encoder.MaxText)
+		}
+		if _, err := io.ReadFull(f, raw[len(start):]); err != nil {
+			return nil, err
+		}
+		if len(bytes.TrimSpace(raw)) == 0 {
+			return nil, errors.New("the text is empty")
+		}
+		if !encoder.IsText(raw) {
+			return nil, errors.New("it is no text in UTF-8: convert it")
+		}
+		return raw, nil
 	}
 	if !sound && encoder.Format(start) == "" { // what else lies in the folder is not read to its end
 		if name := encoder.OtherPicture(start); name != "" {

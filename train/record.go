@@ -13,7 +13,7 @@ import (
 type Epoch struct {
 	Epoch      int      `json:"epoch"`
 	Loss       float64  `json:"loss"`           // mean over its batches
-	Validation float64  `json:"validation_knn"` // kNN accuracy (k=5, cosine) on the validation items; -1 without labels, or where training went back
+	Validation float64  `json:"validation_knn"` // Record.Measure on the validation items; -1 without labels and pairs, or where training went back
 	Health              // of the validation items, or of training items where there are few
 	BackOff    *BackOff `json:"back_off,omitempty"` // where the epoch did not count
 }
@@ -27,10 +27,13 @@ type Record struct {
 	Classes        []string    `json:"classes,omitempty"`
 	Options        Options     `json:"options"` // those given and the defaults: what a BackOff changed is in the curve
 	Curve          []Epoch     `json:"curve"`
-	Metrics        *Downstream `json:"metrics,omitempty"`    // of the model on the validation items, answered by a part of the training items; nil where they have too few classes
-	Best           int         `json:"best_epoch,omitempty"` // whose weights the model has, with early stopping; without, the last one's
-	Stages         []Stage     `json:"stages,omitempty"`     // before the one that Options and Curve are of
-	Pairs          *PairScores `json:"pairs,omitempty"`      // of ScorePairs
+	Metrics        *Downstream `json:"metrics,omitempty"`            // of the model on the validation items, answered by a part of the training items; nil where they have too few classes
+	Measure        string      `json:"validation_measure,omitempty"` // what the curve's validation is; "" is kNN, the accuracy (k=5, cosine)
+	Before         *float64    `json:"before,omitempty"`             // the same of the weights before training, where these are a baseline
+	Untrained      bool        `json:"untrained,omitempty"`          // the model has those, since training made it worse
+	Best           int         `json:"best_epoch,omitempty"`         // whose weights the model has, with early stopping; without, the last one's
+	Stages         []Stage     `json:"stages,omitempty"`             // before the one that Options and Curve are of
+	Pairs          *PairScores `json:"pairs,omitempty"`              // of ScorePairs
 }
 
 // Score returns how a detector is to measure strangeness by the model's embeddings. Those of one-class training spread normal items evenly,
@@ -55,6 +58,9 @@ func (r *run) model(ctx context.Context) (*encoder.Model, error) {
 	weights := r.modelWeights()
 	if r.Patience > 0 {
 		rec.Best, weights = r.bestEpoch(), r.best
+	}
+	if weights, err = r.noWorse(ctx, weights, &rec); err != nil {
+		return nil, err
 	}
 	if r.validation.Len() > 0 {
 		rec.ValidationHash = held

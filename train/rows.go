@@ -65,7 +65,8 @@ func rowNetwork(o *Options, size encoder.Size) encoder.Network {
 }
 
 // suitRows fills in what rows decide.
-func (o *Options) suitRows(size encoder.Size) error {
+func (o *Options) suitRows(p encoder.Preprocessing) error {
+	size := p.Size
 	o.Modality = encoder.ModalityTable
 	if o.Augmentation == nil {
 		a := Replaced()

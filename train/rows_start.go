@@ -24,7 +24,7 @@ const (
 // startRows sets the fixed first layer of a network of rows, from which the components that are kept come: a linear map under which the square of the distance of
 // two rows is that of their features and that after whitening, each over the square of its median distance to the fifth nearest row, and a constant. By cosine
 // the nearest are then nearly those by that distance. Whitening counts what is unusual for the rest of the row, however usual by itself.
-func startRows(n encoder.Network, weights [][]float32, features []encoder.Features, seed uint64) error {
+func startRows(_ encoder.Preprocessing, n encoder.Network, weights [][]float32, features []encoder.Features, seed uint64) error {
 	x := mat.NewDense((len(features)+stride(len(features), covarianceRows)-1)/stride(len(features), spreadRows), n.Input.Channels, nil)
 	for i := range x.RawMatrix().Rows {
 		for j, v := range features[i*stride(len(features), covarianceRows)].Data {

@@ -12,6 +12,7 @@ import (
 type Batch struct {
 	Items  []int
 	Labels []int
+	Scores []float32 // of given pairs: of rows 2i and 2i+1; nil where there are none
 }
 
 // NewBatch returns a batch of the given number of rows, for Sampler.Next to fill.

@@ -45,12 +45,12 @@ func (s *semi) Size() int { return s.views.Size() + s.classes.Size() }
 // Next implements Sampler.
 func (s *semi) Next(b *Batch) {
 	views := s.views.Size()
-	s.part = Batch{b.Items[:views], b.Labels[:views]}
+	s.part = Batch{Items: b.Items[:views], Labels: b.Labels[:views]}
 	s.views.Next(&s.part)
 	for row, item := range s.part.Items {
 		b.Labels[row] = s.labels[item]
 	}
-	s.part = Batch{b.Items[views:], b.Labels[views:]}
+	s.part = Batch{Items: b.Items[views:], Labels: b.Labels[views:]}
 	s.classes.Next(&s.part)
 }
 

@@ -49,10 +49,10 @@ var tableFormats = map[string]func(path string) (*sheet, error){
 // TableFormats are the formats of tables.
 const TableFormats = ".csv, .tsv, .jsonl, .ndjson, .parquet, .npy, .npz, .fvecs or .bvecs"
 
-// IsTable reports whether a file is a table: by its name, and where that is also one of a manifest, by its having no column "path".
+// IsTable reports whether a file is a table: by its name, and where that is also one of a manifest, by its having no column "path", and none of texts: see IsTextList.
 func IsTable(file string) bool {
 	_, known := tableFormats[strings.ToLower(filepath.Ext(file))]
-	return known && !(IsManifest(file) && slices.ContainsFunc(firstNames(file), func(name string) bool { return strings.EqualFold(name, "path") }))
+	return known && !(IsManifest(file) && (IsTextList(file) || slices.ContainsFunc(firstNames(file), func(name string) bool { return strings.EqualFold(name, "path") })))
 }
 
 // Table reads the rows of a table. Ids are those of a column "id" that has another one for each row, else the file's name up to its first dot and the

@@ -44,13 +44,19 @@ func newDecidedRun(ctx context.Context, data, validation Dataset, o Options) (*r
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := kind.suit(&o, pre.Size); err != nil {
+	o.pairs = data.Pairs
+	if kind.choose != nil && o.Base == nil {
+		if pre, err = kind.choose(ctx, data, o, pre); err != nil {
+			return nil, nil, err
+		}
+	}
+	if err := kind.suit(&o, pre); err != nil {
 		return nil, nil, err
 	}
-	if o.Loss == "" && len(o.Pairs) == 0 && mostlyUnlabelled(data.Labels) {
+	if o.Loss == "" && len(o.pairs) == 0 && mostlyUnlabelled(data.Labels) {
 		o.Loss = LossPropagate
 	}
-	if o.Loss == "" && len(o.Pairs) == 0 && kind.shifts != nil && allOfOneClass(data.Labels) {
+	if o.Loss == "" && len(o.pairs) == 0 && kind.shifts != nil && allOfOneClass(data.Labels) {
 		o.Loss = LossOneClass.String()
 	}
 	open := o.oneClass() || o.Augmentation == nil // what the features decide
@@ -234,14 +240,9 @@ func (r *run) prepare() (err error) {
 	if err != nil {
 		return err
 	}
-	weights, err := o.initialWeights()
+	weights, err := r.initialWeights()
 	if err != nil {
 		return err
-	}
-	if r.modality.start != nil && o.Base == nil {
-		if err := r.modality.start(o.Network, weights, r.features, o.Seed); err != nil {
-			return err
-		}
 	}
 	var saved *checkpoint
 	if o.Resume {

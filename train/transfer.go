@@ -84,9 +84,16 @@ func lastLinear(n encoder.Network) int {
 
 // initialWeights draws the weights that the run starts from, and takes over those of the model that it starts from, if any. A last
 // linear layer that differs from the model's keeps the weights drawn.
-func (o Options) initialWeights() ([][]float32, error) {
+func (r *run) initialWeights() ([][]float32, error) {
+	o := r.Options
 	weights, err := o.Network.Initialize(rand.New(rand.NewPCG(o.Seed, 0x696e6974))) // "init"
-	if err != nil || o.Base == nil {
+	if err != nil {
+		return nil, err
+	}
+	if o.Base == nil {
+		if r.modality.start != nil {
+			err = r.modality.start(r.pre, o.Network, weights, r.features, o.Seed)
+		}
 		return weights, err
 	}
 	fresh := -1

@@ -79,7 +79,7 @@ func TestTransferToAnotherDimension(t *testing.T) {
 	if err := o.transferred(); err != nil {
 		t.Fatal(err)
 	}
-	w, err := o.initialWeights()
+	w, err := (&run{Options: o, modality: pictures}).initialWeights()
 	if err != nil {
 		t.Fatal(err)
 	}

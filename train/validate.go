@@ -153,8 +153,11 @@ func (r *run) labelled() bool {
 	return slices.ContainsFunc(r.validation.Labels, func(l int) bool { return known[l] })
 }
 
-// validate returns the kNN accuracy of the validation items among a part of the training items, or -1 where there is nothing to compare.
+// validate returns the kNN accuracy of the validation items among a part of the training items, or the figure of validatePairs, or -1 where there is nothing to compare.
 func (r *run) validate(ctx context.Context, weights [][]float32) (float64, error) {
+	if len(r.pairs) > 0 && len(r.validation.Pairs) > 0 {
+		return r.validatePairs(ctx, weights)
+	}
 	if !r.labelled() {
 		return -1, nil
 	}

@@ -51,7 +51,7 @@ func (o Options) variants() int {
 // not mirror, so that it has an upright.
 func (o *Options) setVariants(kind *modality, loss LossKind, known bool, items, classes int) {
 	in := o.Network.Input
-	if o.Variants == "" && kind == pictures && known && loss.Labelled() && loss != LossSemi && loss != LossOneClass && len(o.Pairs) == 0 && classes >= leastVariants && items <= mostOfVariants*classes &&
+	if o.Variants == "" && kind == pictures && known && loss.Labelled() && loss != LossSemi && loss != LossOneClass && len(o.pairs) == 0 && classes >= leastVariants && items <= mostOfVariants*classes &&
 		o.Augmentation.Elastic > 0 && o.Augmentation.Flip == 0 && in.Height == in.Width {
 		o.Variants = VariantsJoined
 	}

@@ -29,7 +29,8 @@ const (
 )
 
 // ScorePairs scores pairs of the items held aside and puts the result into the model's record, as Record.Pairs; classes are those that
-// both data sets number alike. Sounds that are each the only one of their class are cut into halves. Without two classes, or two items of
+// both data sets number alike. Sounds that are each the only one of their class are cut into halves. Of given
+// pairs with scores of 0 and 1, those kept aside are scored. Without two classes, or two items of
 // one among those looked at, there is nothing to score and the record stays as it is. The same input gives the same bits, whatever the threads.
 func ScorePairs(ctx context.Context, m *encoder.Model, data, held Dataset, o Options) error {
 	var rec Record
@@ -39,6 +40,9 @@ func ScorePairs(ctx context.Context, m *encoder.Model, data, held Dataset, o Opt
 	e, err := encoder.NewEncoder(m, "", o.Threads)
 	if err != nil {
 		return err
+	}
+	if len(held.Pairs) > 0 && !graded(held.Pairs) {
+		return scoreGiven(ctx, m, &rec, e, held)
 	}
 	var items []int
 	for i, l := range held.Labels {
@@ -83,6 +87,48 @@ func ScorePairs(ctx context.Context, m *encoder.Model, data, held Dataset, o Opt
 		return nil
 	}
 	v := verify(drawn, nil, farOne)
+	p.EER, p.AUROC = v.EER, v.AUROC
+	rec.Pairs = &p
+	m.Record, err = json.Marshal(rec)
+	return err
+}
+
+// scoreGiven is ScorePairs of pairs that were given and kept aside: all of them, or pairScores of either kind, spread over all.
+func scoreGiven(ctx context.Context, m *encoder.Model, rec *Record, e *encoder.Encoder, held Dataset) error {
+	held, features, err := Decode(ctx, e.Decoder(), held, nil) // Run has told what it skips
+	if err != nil {
+		return err
+	}
+	emb, err := EncodeFeatures(ctx, e, features)
+	if err != nil {
+		return err
+	}
+	cosines, scores := pairCosines(emb, held.IDs, held.Pairs)
+	var kinds [2][]float64
+	for i, s := range scores {
+		kinds[int(s)] = append(kinds[int(s)], cosines[i])
+	}
+	if len(kinds[0]) == 0 || len(kinds[1]) == 0 {
+		return nil
+	}
+	p := PairScores{Unknown: true}
+	var all []scoredPair
+	for kind, of := range kinds {
+		n := min(pairScores, len(of))
+		some := make([]float64, n)
+		for i := range some {
+			some[i] = of[i*len(of)/n]
+			all = append(all, scoredPair{same: kind == 1, score: some[i]})
+		}
+		slices.Sort(some)
+		if kind == 1 {
+			p.Same = some
+		} else {
+			p.Different = some
+		}
+	}
+	sortPairs(all)
+	v := verify(all, nil, farOne)
 	p.EER, p.AUROC = v.EER, v.AUROC
 	rec.Pairs = &p
 	m.Record, err = json.Marshal(rec)

@@ -137,7 +137,7 @@ func TestVoicesDefaults(t *testing.T) {
 		"words": {short, leastVoices, "", false}, "without labels": {long, 0, "", false}, "views": {long, leastVoices, LossNTXent.String(), false},
 	} {
 		o := Options{Loss: c.loss}
-		if err := o.suitSounds(c.size); err != nil {
+		if err := o.suitSounds(encoder.Preprocessing{Size: c.size}); err != nil {
 			t.Fatal(err)
 		}
 		o.SetDefaults(100, c.classes, c.size)

@@ -40,8 +40,9 @@ func newEval(a *app) *cobra.Command {
 		Long: `Embed labelled images and measure what the embedding is good for: classifying by the nearest neighbours, by the nearest mean and by a linear
 probe, retrieval (recall@k, mAP@R), clustering by k-means and by density (NMI, ARI, silhouette), and telling whether two images are of one class (AUROC,
 equal error rate, share accepted at 1 % false accepts), with 95 % intervals, and beside it what is reached without any training, by pixels,
-statistics of MFCC or scaled features. A share of the images asks, the others answer; with --base all of --data asks, and
+statistics of MFCC, TF-IDF or scaled features. A share of the images asks, the others answer; with --base all of --data asks, and
 those of --base answer. Give data that the model was not trained on: on its own training data every model looks good.
+Of given pairs (a list with two columns of texts and a score) all are measured: how their cosines go with the scores, beside what TF-IDF says.
 Of a manifest with a split, the rows of split test ask, and the others answer where --base names it.
 
 --labels-per-class measures how few labels are enough: so many images of each class are drawn from those that answer, ten times, and all
@@ -50,6 +51,7 @@ queries are asked of them.`,
   akin eval --base photos/ --data test-photos/ --labels-per-class 1,5,10,100 --plot labels.svg
   akin eval --base mnist --data mnist-test
   akin eval --base list.csv --data list.csv       # path,label,split
+  akin eval --data test-pairs.csv                 # text_a,text_b,score
   akin eval --data test-photos/ --corrupt --severity 3
   akin eval --data t10k-images-idx3-ubyte.gz --labels t10k-labels-idx1-ubyte.gz`,
 		Args: noArgs,
@@ -83,8 +85,21 @@ queries are asked of them.`,
 		if err := corrupt.check(c); err != nil {
 			return err
 		}
-		queries, err := loadLabelled(a, from, train.RowsTest)
+		queries, err := from.load(a, train.RowsTest)
 		if err != nil {
+			return err
+		}
+		if len(queries.Pairs) > 0 {
+			if err := refuseFlags(c, "pairs", "base", "queries", "labels-per-class", "corrupt"); err != nil {
+				return err
+			}
+			e, err := w.encoder()
+			if err != nil {
+				return err
+			}
+			return a.evaluatePairs(c.Context(), e, queries, train.DownstreamOptions{Seed: seed, Threads: w.threads})
+		}
+		if queries, err = withLabel(queries); err != nil {
 			return err
 		}
 		var answers train.Dataset
@@ -150,6 +165,11 @@ func loadLabelled(a *app, from source, rows train.Rows) (train.Dataset, error) {
 	if err != nil {
 		return all, err
 	}
+	return withLabel(all)
+}
+
+// withLabel keeps the items that have a label.
+func withLabel(all train.Dataset) (train.Dataset, error) {
 	var labelled []int
 	for i, l := range all.Labels {
 		if l != train.Unlabelled {

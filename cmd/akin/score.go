@@ -81,11 +81,17 @@ Exit code: 0 when nothing is an anomaly, 3 when something is, 1 when something w
 		if asCSV && a.json {
 			return errors.New("--csv and --json are given: give one of them")
 		}
-		files, err := a.imageFiles(args)
+		e, err := w.encoder()
 		if err != nil {
 			return err
 		}
-		e, err := w.encoder()
+		var texts map[string][]byte
+		if ofTexts(e) {
+			if args, texts, err = a.givenTexts(e, args); err != nil {
+				return err
+			}
+		}
+		files, err := a.imageFiles(args)
 		if err != nil {
 			return err
 		}
@@ -134,7 +140,7 @@ Exit code: 0 when nothing is an anomaly, 3 when something is, 1 when something w
 				if det == nil {
 					return fmt.Errorf("%w: collection %q has no detector: run akin ingest with a --holdout above 0", index.ErrNotCalibrated, col.Name())
 				}
-				return judged(clusterJudge(e, det, maps), scorePart, det.MinAlpha(), det.Calibration())
+				return judged(clusterJudge(e, det, maps, texts), scorePart, det.MinAlpha(), det.Calibration())
 			})
 		}
 		if err != nil {

@@ -14,13 +14,15 @@ import (
 // judge gives the verdicts on files at an alpha, in their order; one that cannot be read or decoded has its error in place of a verdict.
 type judge func(ctx context.Context, files []string, alpha float64) ([]scored, error)
 
-// clusterJudge judges by the clusters of a collection, and draws heat maps of what covering a place does to the score.
-func clusterJudge(e *encoder.Encoder, det *index.Detector, maps *heatmaps) judge {
+// clusterJudge judges by the clusters of a collection, and draws heat maps of what covering a place does to the score. What texts
+// names is the text itself, and no file.
+func clusterJudge(e *encoder.Encoder, det *index.Detector, maps *heatmaps, texts map[string][]byte) judge {
 	return func(ctx context.Context, files []string, alpha float64) ([]scored, error) {
 		out, at := make([]scored, len(files)), map[string][]int{} // a file may be named twice
 		d := train.Dataset{IDs: files, Files: files, Raw: make([][]byte, len(files)), Labels: make([]int, len(files))}
 		for i, file := range files {
 			out[i].File, at[file] = file, append(at[file], i)
+			d.Raw[i] = texts[file]
 		}
 		kept, features, err := train.Decode(ctx, e.Decoder(), d, func(s train.Skipped) {
 			for _, i := range at[s.Path] {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -18,6 +17,7 @@ type found struct {
 	ID    string  `json:"id"`
 	Score float32 `json:"score"`
 	Label string  `json:"label,omitempty"`
+	Text  string  `json:"text,omitempty"` // of a model of texts
 }
 
 // defaultHits is how many points a search returns unless told.
@@ -31,10 +31,11 @@ func newSearch(a *app) *cobra.Command {
 	var threshold float32
 	var filter string
 	c := &cobra.Command{
-		Use:   "search [IMAGE]",
-		Short: "Find the points most like an image, or like a point",
+		Use:   "search [FILE|TEXT]",
+		Short: "Find the points most like an image, a sound or a text, or like a point",
 		Example: `  akin search picture.jpg
   akin search --id cats/0001.png --k 5 --json
+  akin search "where is my card"
   akin search picture.jpg --score-threshold 0.9 --k 1000
   akin search picture.jpg --filter '{"must":[{"key":"@label","match":{"any":["cats","dogs"]}}]}'`,
 		Args: cobra.MaximumNArgs(1),
@@ -50,7 +51,7 @@ func newSearch(a *app) *cobra.Command {
 	c.Flags().StringVar(&filter, "filter", "", "only points that pass this filter, JSON as in POST /search; the key @label is the label")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if (id == "") == (len(args) == 0) {
-			return errors.New("give an image file, or a point by --id, one of the two")
+			return errors.New("give an input, a file or a text, or a point by --id, one of the two")
 		}
 		if c.Flags().Changed("score-threshold") {
 			p.ScoreThreshold = &threshold
@@ -79,7 +80,7 @@ func newSearch(a *app) *cobra.Command {
 				}
 				q = points[0].Vector
 			} else {
-				raw, err := os.ReadFile(args[0])
+				raw, err := readInput(e, args[0])
 				if err != nil {
 					return err
 				}
@@ -104,22 +105,45 @@ func newSearch(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			hits, err = withLabels(col, got)
-			return err
+			if hits, err = withLabels(col, got); err != nil || !ofTexts(e) {
+				return err
+			}
+			return withTexts(col, hits)
 		})
 		if err != nil {
 			return err
 		}
 		return a.print(hits, func(wr io.Writer) error {
 			t := tabwriter.NewWriter(wr, 0, 0, 2, ' ', 0)
-			fmt.Fprintln(t, "score\tlabel\tid")
+			fmt.Fprint(t, "score\tlabel\tid")
+			if ofTexts(e) {
+				fmt.Fprint(t, "\ttext")
+			}
+			fmt.Fprintln(t)
 			for _, h := range hits {
-				fmt.Fprintf(t, "%.4f\t%s\t%s\n", h.Score, h.Label, h.ID)
+				fmt.Fprintf(t, "%.4f\t%s\t%s", h.Score, h.Label, h.ID)
+				if ofTexts(e) {
+					fmt.Fprintf(t, "\t%s", excerpt([]byte(h.Text)))
+				}
+				fmt.Fprintln(t)
 			}
 			return t.Flush()
 		})
 	}
 	return c
+}
+
+// withTexts adds the points' raw inputs to hits.
+func withTexts(col *index.Collection, hits []found) error {
+	ids := make([]string, len(hits))
+	for i, h := range hits {
+		ids[i] = h.ID
+	}
+	points, err := col.Look(index.FieldRaw, ids...)
+	for i, p := range points {
+		hits[i].Text = string(p.Raw)
+	}
+	return err
 }
 
 // withLabels adds the points' labels to hits.

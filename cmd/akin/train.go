@@ -37,7 +37,7 @@ func newTrain(a *app) *cobra.Command {
 	var robust, force, patches, oneClass bool
 	c := &cobra.Command{
 		Use:   "train --data DIR",
-		Short: "Train an encoder on your own images, sounds or rows",
+		Short: "Train an encoder on your own images, sounds, texts or rows",
 		Long: `Train a contrastive Siamese encoder and write it to a model file.
 
 The data is a folder with one sub-folder a class, or a flat folder without labels (the loss is then ntxent: two
@@ -52,6 +52,10 @@ data say. Pictures of any size are fitted into a small square (--size, --fit): w
 A folder of sounds (WAV, FLAC, MP3) is found to be one: of any rate and length, they are trained on in parts of up to a second, and the parts of a
 sound are summed up when it is embedded. Of many classes of one sound each, as of speakers, the share held out is of classes: it scores pairs
 for akin verify-pair.
+
+Texts are .txt files in folders, or the cells of a list: text,label or text_a,text_b,score, where a score is a grade or 1 and 0. What is looked at
+besides words, pairs of words or runs of characters, a short trial finds out. A model starts as TF-IDF and is never worse on what is held out: where
+training hurts, it stays what it was.
 
 A table is a file of rows: CSV (with a line of names or without), a JSON object or array a line (.jsonl), Parquet, NPY, NPZ (X, and y if there are labels),
 fvecs or bvecs; sensors, for example, or embeddings made by another model. Numbers, categories and missing values are told apart by what is there; a
@@ -82,6 +86,8 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
   akin train --data parts/ --pairs pairs.csv      # 0001.png,0007.png,1 and the like; no classes needed
   akin train --data list.csv --size 96 --fit crop # path,label,split
   akin train --data voices/                       # voices/SPEAKER/*.wav
+  akin train --data intents.csv                   # text,label
+  akin train --data questions.tsv                 # question1, question2, is_duplicate
   akin train --data sensors.csv                   # a row an item; --label-column state
   akin train --data images-idx3-ubyte.gz --labels labels-idx1-ubyte.gz --epochs 10
   akin train --data photos/ --labels few.csv      # lines of file,class; the other files have no label
@@ -148,7 +154,7 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 			return err
 		}
 		if pairs != "" {
-			if o.Pairs, err = readPairs(pairs, all); err != nil {
+			if all.Pairs, err = readPairs(pairs, all); err != nil {
 				return err
 			}
 		}
@@ -177,8 +183,8 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 				a.status("%s: back to the end of epoch %d, rate %.3g, temperature %.3g and margin %.3g where the loss has them", b.Reason, b.To, b.Rate, b.Temperature, b.Margin)
 			}
 		}
-		o.Tried = func(name string, accuracy float64) {
-			a.status("a short trial of augmentation %s: validation kNN %.4f", name, accuracy)
+		o.Tried = func(t train.Tried) {
+			a.status("a short trial of %s: validation %s %.4f", t.What, t.Measure, t.Value)
 		}
 		o.Begin = func(chosen train.Options) {
 			a.status("%d items of %s; %d kept aside; %s; network of %d layers; augmentation %v; %s loss, batch %d, %d epochs",
@@ -223,6 +229,9 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 		if patches {
 			next = fmt.Sprintf("score --dir %s --heatmaps heat/ FOLDER, or akin %s", w.dir, next)
 		}
+		if rec.Untrained {
+			a.status("training made it worse on the items held out: the model is TF-IDF as it was before, with a validation %s of %.4f", rec.MeasureName(), *rec.Before)
+		}
 		return a.print(out, func(wr io.Writer) error {
 			_, err := fmt.Fprintf(wr, "%s: trained on %d items of %d classes in %.1f s\nmodel %s\nnext: akin %s\n", out.Model, out.Items, out.Classes, out.TrainSeconds, id, next)
 			return err
@@ -241,6 +250,9 @@ func features(chosen train.Options) string {
 		}
 		kept := chosen.Network.Layers[0].Units
 		return fmt.Sprintf("rows of %d features, of which the embedding keeps %d directions beside %d components that are learned", in.Channels, kept-1, d-kept)
+	}
+	if chosen.Modality == encoder.ModalityText {
+		return fmt.Sprintf("texts as bags of %d known features, up to %d of a text at a time", chosen.Network.Layers[0].Rows, in.Width)
 	}
 	if chosen.Modality == encoder.ModalityAudio {
 		text := fmt.Sprintf("sounds as %d mel bands, looked at %.2f s at a time", in.Height, float64(in.Width)*encoder.SoundHop/encoder.SoundRate)
@@ -306,7 +318,7 @@ func augmentFlag(c *cobra.Command, a **train.Augmentation) {
 	c.Flags().Var(&choiceFlag{set: func(name string) (err error) {
 		*a, err = train.ParseAugmentation(name)
 		return err
-	}}, "augment", "how items are changed at random: "+train.AugmentationNames+"; auto, the default, tries digits (moved, turned, bent) and photos (mirrored, moved a little) for a short while, and takes mild (moved and bent a little) for one class, sounds (cut, noise, another microphone, bands blotted out) for sounds, and voices (the same without blotting out, and two views of a sound made of different pieces of it) for long ones")
+	}}, "augment", "how items are changed at random: "+train.AugmentationNames+"; auto, the default, tries digits (moved, turned, bent) and photos (mirrored, moved a little) for a short while, and takes mild (moved and bent a little) for one class, sounds (cut, noise, another microphone, bands blotted out) for sounds, and texts (a part of what is looked at left out) for texts, and voices (the same without blotting out, and two views of a sound made of different pieces of it) for long ones")
 }
 
 // classCounts lists the classes with their items, the first few by name.
@@ -351,8 +363,8 @@ func (a *app) trainProgress() func(train.Progress) {
 		line := fmt.Sprintf("epoch %d/%d  step %d/%d  loss %.4f  %.0f items/s  %s left", p.Epoch, p.Epochs, p.Step, p.Steps, p.Loss, p.ItemsPerSecond, p.Remaining.Round(time.Second))
 		switch {
 		case p.Step == p.Epoch*(p.Steps/p.Epochs):
-			if p.Validation >= 0 {
-				line += fmt.Sprintf("  validation kNN %.4f", p.Validation)
+			if p.Validation > -1 {
+				line += fmt.Sprintf("  validation %s %.4f", p.Measure, p.Validation)
 			}
 			h := p.Health
 			line += fmt.Sprintf("  variance %.2f, rank %.1f, alignment %.2f, uniformity %.2f", h.Variance, h.EffectiveRank, h.Alignment, h.Uniformity)

@@ -10,13 +10,16 @@ import (
 	"github.com/akin-search/akin/train"
 )
 
-// dataFound says what sounds, pictures or rows a data set has: those of its items that are held in memory.
+// dataFound says what texts, sounds, pictures or rows a data set has: those of its items that are held in memory.
 func dataFound(d train.Dataset) string {
 	if first, err := d.Item(0); err == nil && encoder.IsRow(first) {
 		text, err := train.DescribeTable(d)
 		if err == nil {
 			return text
 		}
+	}
+	if !slices.ContainsFunc(d.Raw, func(raw []byte) bool { return raw == nil || !encoder.IsText(raw) }) {
+		return textsFound(d)
 	}
 	if held := slices.IndexFunc(d.Raw, func(raw []byte) bool { return raw == nil }); held >= 0 {
 		return fmt.Sprintf("%d files, more than memory is to hold; the first %d are %s", d.Len(), held, foundIn(d.Raw[:held]))

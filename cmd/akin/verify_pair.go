@@ -37,18 +37,19 @@ func newVerifyPair(a *app) *cobra.Command {
 	var w workspace
 	var far float64
 	c := &cobra.Command{
-		Use:   "verify-pair FILE|DIR ... FILE",
+		Use:   "verify-pair FILE|DIR|TEXT ... FILE|TEXT",
 		Short: "Tell whether two items are of one class: one speaker, one person, one meaning",
 		Long: `Tell whether the last item named is of the class of those before it: one, or several that are enrolled, whose mean embedding is compared. A
-folder enrols all items in it. The class need not be one that the model knows.
+folder enrols all items in it; of a model of texts, what names no file is a text. The class need not be one that the model knows.
 
 The threshold keeps to a rate of false accepts: of pairs of two classes, at most the share --far is taken for one. It comes from the pairs that
 akin train scored among the items it kept aside (--holdout); of many classes of one sound each it keeps classes aside, and the threshold is
-that for voices never heard. Where classes were known to the model, strangers are accepted more often than --far says.
+that for voices never heard. Of pairs with scores 1 and 0 it keeps pairs aside. Where classes were known to the model, strangers are accepted more often than --far says.
 
 Exit code: 0 when both sides are of one class, 3 when not, 1 when something went wrong.`,
 		Example: `  akin verify-pair --model speakers.akin monday.wav tuesday.wav
   akin verify-pair --far 0.001 enrolled/ann/ door.wav
+  akin verify-pair "where is my card" "my card has not come"
   akin verify-pair ann-1.wav ann-2.wav ann-3.wav door.wav --json`,
 		Args: cobra.MinimumNArgs(2),
 	}
@@ -66,17 +67,17 @@ Exit code: 0 when both sides are of one class, 3 when not, 1 when something went
 		if err != nil {
 			return err
 		}
+		e, err := w.encoder()
+		if err != nil {
+			return err
+		}
 		var raw [][]byte
 		for _, f := range append(files, args[last]) {
-			b, err := os.ReadFile(f)
+			b, err := readInput(e, f)
 			if err != nil {
 				return err
 			}
 			raw = append(raw, b)
-		}
-		e, err := w.encoder()
-		if err != nil {
-			return err
 		}
 		p, err := pairScores(e)
 		if err != nil {

@@ -127,7 +127,7 @@ func (w *workspace) open(s *index.Store, model string) (*index.Collection, error
 }
 
 // dataHelp is the help of --data, which loadData reads.
-const dataHelp = `folder of images or sounds, manifest (.csv or .jsonl of path, label and split), table of rows (` + train.TableFormats + `), IDX file, "mnist" (its training images) or "mnist-test"`
+const dataHelp = `folder of images, sounds or texts (.txt), list (.csv, .tsv or .jsonl) of path, label and split, of text and label, or of text_a, text_b and score, table of rows (` + train.TableFormats + `), IDX file, "mnist" (its training images) or "mnist-test"`
 
 // labelsHelp is the help of --labels.
 const labelsHelp = "file of labels: .csv with lines of file,class, for some of the items or all, in place of sub-folders; or IDX, with an IDX file of images"
@@ -165,7 +165,7 @@ func (s source) load(a *app, rows train.Rows) (train.Dataset, error) {
 		return d.WithLabels(labels)
 	}
 	if data == "" {
-		return train.Dataset{}, errors.New("no data: name a folder of images or sounds, a manifest, a table, an IDX file or mnist by --data")
+		return train.Dataset{}, errors.New("no data: name a folder of images, sounds or texts, a list, a table, an IDX file or mnist by --data")
 	}
 	if labels != "" && (data == "mnist" || data == "mnist-test") {
 		return train.Dataset{}, fmt.Errorf("--labels %s: %s has its labels: leave it out, or give a .csv of those that count", labels, data)
@@ -269,6 +269,16 @@ func noArgs(c *cobra.Command, args []string) error {
 		return fmt.Errorf("%s takes no argument %q: did you mean --data %[2]q?", c.CommandPath(), args[0])
 	}
 	return fmt.Errorf("%s takes no argument %q: see %[1]s --help", c.CommandPath(), args[0])
+}
+
+// refuseFlags refuses flags that do not go with a kind of data.
+func refuseFlags(c *cobra.Command, with string, flags ...string) error {
+	for _, name := range flags {
+		if f := c.Flags().Lookup(name); f != nil && f.Changed {
+			return fmt.Errorf("--%s does not go with %s: leave it out", name, with)
+		}
+	}
+	return nil
 }
 
 // refuseZero refuses numbers that were typed as 0 or less: in the options of the packages below a zero means the default.

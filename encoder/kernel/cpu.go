@@ -134,6 +134,8 @@ func (d *cpuDevice) NewLayer(s Shape) (Layer, error) {
 		return cpuBands{s, sizesOf(s, s.Batch, s.Height*s.Width*s.Channels)}, nil
 	case StatisticsShape:
 		return newStatistics(d, s), nil
+	case BagShape:
+		return newBag(d, s), nil
 	case LinearShape:
 		return newLinear(d, s), nil
 	case FixedShape:

@@ -56,7 +56,7 @@ type Device interface {
 	Close() error
 }
 
-// Shape describes a layer bound to sizes: ConvShape, NormConvShape, ResidualShape, BandsShape, GlobalPoolShape, StatisticsShape, LinearShape,
+// Shape describes a layer bound to sizes: ConvShape, NormConvShape, ResidualShape, BandsShape, GlobalPoolShape, StatisticsShape, BagShape, LinearShape,
 // FixedShape, BesideShape or NormalizeShape.
 type Shape interface {
 	// Validate reports the first value that no kernel can serve.
@@ -80,13 +80,14 @@ const (
 	RoleWeight   Role = iota // trained, starts random
 	RoleBias                 // trained, starts at 0
 	RoleScale                // trained, starts at 1
+	RoleTable                // trained, rows of unit length at first; few of them have a gradient: see Sparse
 	RoleMean                 // running statistic of the batches, starts at 0
 	RoleVariance             // running statistic, starts at 1
 	RoleFixed                // not trained, starts random
 )
 
 // Trained reports whether Backward computes a gradient for the role.
-func (r Role) Trained() bool { return r <= RoleScale }
+func (r Role) Trained() bool { return r <= RoleTable }
 
 // Parameter is a Rows × Cols matrix that belongs to a layer.
 type Parameter struct {
@@ -106,6 +107,12 @@ type Layer interface {
 	// from the last Forward's x, params and y and the gradient dy of y. The values of a border of dy are ignored; a border of dx is
 	// not written.
 	Backward(n int, x Buffer, params []Buffer, y, dy, dx Buffer, grads []Buffer)
+}
+
+// Sparse is a Layer whose first parameter is a table (RoleTable): only few rows have a gradient.
+type Sparse interface {
+	// Touched returns the rows that the last Backward gave a gradient, each once, until the next one.
+	Touched() []int
 }
 
 // ConvShape is a 2-D convolution with bias, zero-padded by Kernel/2 on each side, then optionally ReLU and 2×2 max pooling. With Line the

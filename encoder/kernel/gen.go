@@ -61,6 +61,7 @@ func floatKernels() {
 		}
 		reluGrad(s)
 		addTo(s)
+		addScaled(s)
 		maxPool(s)
 		maxPoolGrad(s)
 		adam(s)
@@ -280,6 +281,13 @@ func reluGrad(s isa) {
 func addTo(s isa) {
 	n := elementwise(s, "addTo", "dst, src *float32, n int", []string{"dst", "src"}, nil)
 	o("\tVMOVUPS (DI), %[1]s0\n\tVADDPS (SI), %[1]s0, %[1]s0\n\tVMOVUPS %[1]s0, (DI)", s.reg)
+	closeLoop(s, n, "DI", "SI")
+}
+
+// addScaled: dst[i] += src[i]·scale, rounded twice
+func addScaled(s isa) {
+	n := elementwise(s, "addScaled", "dst, src, scale *float32, n int", []string{"dst", "src", "scale"}, func() { o("\tVBROADCASTSS (DX), %s1", s.reg) })
+	o("\tVMULPS (SI), %[1]s1, %[1]s0\n\tVADDPS (DI), %[1]s0, %[1]s0\n\tVMOVUPS %[1]s0, (DI)", s.reg)
 	closeLoop(s, n, "DI", "SI")
 }
 

@@ -247,6 +247,9 @@ func reluGrad512(dz, y, dy *float32, n int)
 func addTo512(dst, src *float32, n int)
 
 //go:noescape
+func addScaled512(dst, src, scale *float32, n int)
+
+//go:noescape
 func maxPool512(out *float32, idx *int32, p00, p01, p10, p11 *float32, skip, pixels, n int)
 
 //go:noescape
@@ -324,6 +327,9 @@ func reluGrad256(dz, y, dy *float32, n int)
 
 //go:noescape
 func addTo256(dst, src *float32, n int)
+
+//go:noescape
+func addScaled256(dst, src, scale *float32, n int)
 
 //go:noescape
 func maxPool256(out *float32, idx *int32, p00, p01, p10, p11 *float32, skip, pixels, n int)

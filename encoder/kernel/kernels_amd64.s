@@ -12719,6 +12719,24 @@ addTo512_loop:
 	VZEROUPPER
 	RET
 
+// func addScaled512(dst, src, scale *float32, n int)
+TEXT ·addScaled512(SB), NOSPLIT|NOFRAME, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ scale+16(FP), DX
+	MOVQ n+24(FP), CX
+	VBROADCASTSS (DX), Z1
+addScaled512_loop:
+	VMULPS (SI), Z1, Z0
+	VADDPS (DI), Z0, Z0
+	VMOVUPS Z0, (DI)
+	ADDQ $64, DI
+	ADDQ $64, SI
+	SUBQ $16, CX
+	JG addScaled512_loop
+	VZEROUPPER
+	RET
+
 // func maxPool512(out *float32, idx *int32, p00, p01, p10, p11 *float32, skip, pixels, n int)
 TEXT ·maxPool512(SB), NOSPLIT|NOFRAME, $0-72
 	MOVQ out+0(FP), DI
@@ -14320,6 +14338,24 @@ addTo256_loop:
 	ADDQ $32, SI
 	SUBQ $8, CX
 	JG addTo256_loop
+	VZEROUPPER
+	RET
+
+// func addScaled256(dst, src, scale *float32, n int)
+TEXT ·addScaled256(SB), NOSPLIT|NOFRAME, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ scale+16(FP), DX
+	MOVQ n+24(FP), CX
+	VBROADCASTSS (DX), Y1
+addScaled256_loop:
+	VMULPS (SI), Y1, Y0
+	VADDPS (DI), Y0, Y0
+	VMOVUPS Y0, (DI)
+	ADDQ $32, DI
+	ADDQ $32, SI
+	SUBQ $8, CX
+	JG addScaled256_loop
 	VZEROUPPER
 	RET
 

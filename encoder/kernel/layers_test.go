@@ -160,6 +160,20 @@ type layerCase struct {
 	naive   func(x []float32, params []Buffer) []float64
 }
 
+// items draws x: what the layer takes.
+func (c layerCase) items(rng *rand.Rand) []float32 {
+	x := random(rng, c.batch*c.in.values())
+	if s, ok := c.shape.(BagShape); ok {
+		for e := 0; e < len(x); e += s.Fields {
+			x[e] = float32(rng.IntN(s.Rows + 3)) // some of them are not stored
+			if rng.IntN(s.Entries) == 0 {
+				x[e+1] = 0 // the end
+			}
+		}
+	}
+	return x
+}
+
 func convCase(s ConvShape) layerCase {
 	h, w := s.Out()
 	return layerCase{s, s.Batch, image{s.Height, s.Width, s.Channels, s.InPad}, image{h, w, s.Filters, s.OutPad}, func(x []float32, params []Buffer) []float64 {
@@ -265,6 +279,30 @@ func statisticsCase(s StatisticsShape) layerCase {
 	}}
 }
 
+func bagCase(s BagShape) layerCase {
+	return layerCase{s, s.Batch, image{1, s.Entries, s.Fields, 0}, image{1, 1, s.Out, 0}, func(x []float32, params []Buffer) []float64 {
+		y, drawn := make([]float64, s.Batch*s.Out), make([]float32, s.Out)
+		for i := range s.Batch {
+			for e := range s.Entries {
+				at := x[(i*s.Entries+e)*s.Fields:]
+				if at[1] == 0 {
+					break
+				}
+				row := drawn
+				if int(at[0]) < s.Rows {
+					row = floats(params[0])[int(at[0])*s.Out:][:s.Out]
+				} else {
+					BagRow(drawn, int(at[0]))
+				}
+				for j, v := range row {
+					y[i*s.Out+j] += float64(at[1]) * float64(v)
+				}
+			}
+		}
+		return y
+	}}
+}
+
 func normalizeCase(s NormalizeShape) layerCase {
 	return layerCase{s, s.Batch, image{1, 1, s.Cols, 0}, image{1, 1, s.Cols, 0}, func(x []float32, _ []Buffer) []float64 {
 		y := widen(x)
@@ -345,7 +383,8 @@ func layerCases() (all []layerCase) {
 	all = append(all, fixedCase(FixedShape{Batch: 18, In: 70, Out: 33}))
 	return append(all, globalPoolCase(GlobalPoolShape{3, 4, 5, 19}), normalizeCase(NormalizeShape{Batch: 5, Cols: 19}),
 		bandsCase(BandsShape{Batch: 3, Height: 5, Width: 4, Channels: 3, OutPad: 2}), bandsCase(BandsShape{Batch: 2, Height: 3, Width: 7, Channels: 1}),
-		statisticsCase(StatisticsShape{3, 4, 5, 19}), statisticsCase(StatisticsShape{2, 1, 7, 33}))
+		statisticsCase(StatisticsShape{3, 4, 5, 19}), statisticsCase(StatisticsShape{2, 1, 7, 33}),
+		bagCase(BagShape{Batch: 3, Entries: 5, Fields: 2, Rows: 7, Out: 3}), bagCase(BagShape{Batch: 40, Entries: 9, Fields: 4, Rows: 20, Out: 70}))
 }
 
 // TestLayersForward compares each layer with its definition in float64, and sees that borders stay zero.
@@ -354,7 +393,7 @@ func TestLayersForward(t *testing.T) {
 		for _, c := range layerCases() {
 			dev := mustCPU(t, 2, tr)
 			rng := rand.New(rand.NewPCG(1, 2))
-			x, params := random(rng, c.batch*c.in.values()), randomParams(rng, c.shape)
+			x, params := c.items(rng), randomParams(rng, c.shape)
 			y := dev.Alloc(c.batch * c.shape.Output())
 			newLayer(t, dev, c.shape).Forward(c.batch, bordered(dev, x, c.batch, c.in), params, y)
 			got := inner(y, c.batch, c.out)
@@ -383,7 +422,7 @@ func TestLayersBackward(t *testing.T) {
 		for _, c := range layerCases() {
 			dev := mustCPU(t, 2, tr)
 			rng := rand.New(rand.NewPCG(7, 8))
-			x, params := random(rng, c.batch*c.in.values()), randomParams(rng, c.shape)
+			x, params := c.items(rng), randomParams(rng, c.shape)
 			dy := random(rng, c.batch*c.out.values())
 			objective := func() (sum float64) {
 				for i, v := range c.naive(x, params) {
@@ -479,7 +518,7 @@ func TestFold(t *testing.T) {
 				continue
 			}
 			rng := rand.New(rand.NewPCG(1, 2))
-			x, params := bordered(dev, random(rng, c.batch*c.in.values()), c.batch, c.in), randomParams(rng, c.shape)
+			x, params := bordered(dev, c.items(rng), c.batch, c.in), randomParams(rng, c.shape)
 			y := dev.Alloc(c.batch * c.shape.Output())
 			l.Forward(c.batch, x, params, y)
 			var host [][]float32
@@ -511,7 +550,7 @@ func TestThreadsGiveTheSameBits(t *testing.T) {
 			for threads := 1; threads <= 5; threads++ {
 				dev := mustCPU(t, threads, tr)
 				rng := rand.New(rand.NewPCG(4, 4))
-				x := bordered(dev, random(rng, c.batch*c.in.values()), c.batch, c.in)
+				x := bordered(dev, c.items(rng), c.batch, c.in)
 				dy := bordered(dev, random(rng, c.batch*c.out.values()), c.batch, c.out)
 				params, grads := randomParams(rng, c.shape), gradsOf(dev, c.shape)
 				y, dx := dev.Alloc(c.batch*c.shape.Output()), dev.Alloc(x.Len())
@@ -547,7 +586,7 @@ func TestPartialBatch(t *testing.T) {
 		}
 		dev := mustCPU(t, 2, best)
 		rng := rand.New(rand.NewPCG(4, 4))
-		x, params := bordered(dev, random(rng, c.batch*c.in.values()), c.batch, c.in), randomParams(rng, c.shape)
+		x, params := bordered(dev, c.items(rng), c.batch, c.in), randomParams(rng, c.shape)
 		l := newLayer(t, dev, c.shape)
 		all, some := dev.Alloc(c.batch*c.shape.Output()), dev.Alloc(c.batch*c.shape.Output())
 		l.Forward(c.batch, x, params, all)
@@ -583,6 +622,7 @@ func TestShapesAreValidated(t *testing.T) {
 	for _, s := range []Shape{
 		LinearShape{Batch: 1, In: 0, Out: 1}, NormalizeShape{}, GlobalPoolShape{}, StatisticsShape{}, FixedShape{Batch: 1, In: 1}, BesideShape{}, BesideShape{LinearShape{Batch: 1, In: 2, Out: 1}, 3}, BesideShape{LinearShape{Batch: 1, In: 2, Out: 1}, 0}, BandsShape{}, BandsShape{1, 2, 3, 4, -1}, ResidualShape{}, ResidualShape{Batch: 1, Height: 4, Width: 4, Channels: 1, Filters: 1, Stride: 1},
 		ResidualShape{Batch: 1, Height: 4, Width: 4, Channels: 1, Filters: 1, Stride: 1, InPad: 1, Folded: true, InputGrad: true}, unknownShape{},
+		BagShape{Batch: 1, Entries: 1, Fields: 1, Rows: 1, Out: 1}, BagShape{Batch: 1, Entries: 1, Fields: 2, Out: 1}, BagShape{Batch: 1, Entries: 1, Fields: 2, Rows: MaxBagRow + 1, Out: 1},
 	} {
 		if _, err := dev.NewLayer(s); err == nil {
 			t.Errorf("%T %+v was accepted", s, s)

@@ -16,6 +16,7 @@ type tier struct {
 
 	reluGrad    func(dz, y, dy *float32, n int)
 	addTo       func(dst, src *float32, n int)
+	addScaled   func(dst, src, scale *float32, n int)
 	maxPool     func(out *float32, idx *int32, p00, p01, p10, p11 *float32, skip, pixels, n int)
 	maxPoolGrad func(dy *float32, idx *int32, p00, p01, p10, p11 *float32, skip, pixels, n int)
 	adam        func(w, grad, m, v, k *float32, n int)

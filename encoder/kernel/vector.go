@@ -40,6 +40,17 @@ func (t *tier) add(dst, src []float32) {
 	}
 }
 
+// plus computes dst += src·scale, rounded twice.
+func (t *tier) plus(dst, src []float32, scale float32) {
+	n := t.whole(len(dst))
+	if n > 0 {
+		t.addScaled(&dst[0], &src[0], &scale, n)
+	}
+	for i := n; i < len(dst); i++ {
+		dst[i] += float32(src[i] * scale)
+	}
+}
+
 // poolRow takes the maximum of 2×2 pixels of f channels, for a row of len(out)/f output pixels, and its place: 0 to 3, the first of
 // equals, or 4 when it is not positive and so passes no gradient. r0 and r1 are the two input rows.
 func (t *tier) poolRow(out []float32, idx []int32, r0, r1 []float32, f int) {
@@ -92,6 +103,8 @@ func maxPoolGradReference(dy []float32, idx []int32, r0, r1 []float32, f int) {
 type AdamStep struct {
 	Rate, Beta1, Beta2, Epsilon, Decay float64
 	Step                               int
+	Rows                               []int // of Cols values each, that are updated alone; nil for all. The moments of the others stay as they are
+	Cols                               int
 }
 
 // coefficients are what the loop needs: {β1, 1-β1, β2, 1-β2, 1/(1-β2^t), ε, -rate/(1-β1^t), 1-rate·decay}, the smallest normal number
@@ -119,6 +132,15 @@ func (d *cpuDevice) Adam(w, g, m, v Buffer, s AdamStep) {
 			d.tier.adam(&wf[lo], &gf[lo], &mf[lo], &vf[lo], &k[0], n)
 		}
 		adamReference(wf[lo+n:hi], gf[lo+n:hi], mf[lo+n:hi], vf[lo+n:hi], &k)
+	}
+	if s.Rows != nil {
+		each := max(1, adamChunk/s.Cols)
+		d.parallel((len(s.Rows)+each-1)/each, func(i int) {
+			for _, row := range s.Rows[i*each : min((i+1)*each, len(s.Rows))] {
+				update(row*s.Cols, (row+1)*s.Cols)
+			}
+		})
+		return
 	}
 	if len(wf) <= adamChunk {
 		update(0, len(wf))

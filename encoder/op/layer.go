@@ -35,6 +35,16 @@ func Layer(dev kernel.Device, s kernel.Shape, batch int, x *gorgonia.Node, param
 	return gorgonia.ApplyOp(l, append(gorgonia.Nodes{x}, nodes...)...)
 }
 
+// Touched returns the rows of a layer's table that its last gradient has, and false where the layer of a node has none. See kernel.Sparse.
+func Touched(n *gorgonia.Node) (rows []int, sparse bool) {
+	if l, ok := n.Op().(*layer); ok {
+		if s, ok := l.kernel.(kernel.Sparse); ok {
+			return s.Touched(), true
+		}
+	}
+	return nil, false
+}
+
 func (l *layer) Do(in ...gorgonia.Value) (gorgonia.Value, error) {
 	x, err := l.buffer(in, 0)
 	if err != nil {

@@ -1,0 +1,430 @@
+package train
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// A list of texts has them in its cells, and a first line that names the columns:
+//
+//	text,label,split              {"text": "where is my card", "label": "card_arrival"}
+//	where is my card,card,train   {"text_a": "where is my card", "text_b": "my card is lost", "score": 0.4}
+//
+// on the left as CSV (RFC 4180; .tsv: between tabs, without quotes), on the right as JSON, a line each. A text may also be called sentence, utterance
+// or the like, a label intent, category or class; pairs have two columns, as text_a and text_b or question1 and question2, and a score: numbers
+// of any range, which becomes 0 to 1, or two values, as 0 and 1. A split is as in a manifest.
+
+// Names of columns, in small letters, with _ for blanks. The first is the usual one.
+var (
+	textNames  = []string{"text", "sentence", "utterance", "question", "query", "message", "content", "body", "document", "comment", "review"}
+	leftNames  = []string{"text_a", "sentence1", "question1", "text1", "sentence_a", "sentence_1", "question_a", "question_1", "text_1", "s1", "premise"}
+	rightNames = []string{"text_b", "sentence2", "question2", "text2", "sentence_b", "sentence_2", "question_b", "question_2", "text_2", "s2", "hypothesis"}
+	classNames = []string{"label", "intent", "category", "class", "topic"}
+	scoreNames = []string{"score", "similarity", "label", "duplicate", "is_duplicate", "paraphrase", "is_paraphrase", "relatedness_score", "gold_label"}
+	splitNames = []string{"split"}
+	idNames    = []string{"id"}
+)
+
+// textColumns are the columns of a list of texts: places, -1 for none.
+type textColumns struct {
+	text, first, other, label, score, split, id int
+}
+
+// columnNamed returns the place of the first of names that header has, -1 if none.
+func columnNamed(header, names []string) int {
+	for _, name := range names {
+		for i, h := range header {
+			if strings.ReplaceAll(strings.ToLower(strings.TrimSpace(h)), " ", "_") == name {
+				return i
+			}
+		}
+	}
+	return -1
+}
+
+// textColumnsOf finds the columns of a list of texts by their names. It is none where a column is called path, or none is a text.
+func textColumnsOf(header []string) (c textColumns, ok bool) {
+	if columnNamed(header, []string{"path"}) >= 0 {
+		return c, false
+	}
+	c = textColumns{text: columnNamed(header, textNames), first: columnNamed(header, leftNames), other: columnNamed(header, rightNames),
+		split: columnNamed(header, splitNames), id: columnNamed(header, idNames), label: -1, score: -1}
+	switch {
+	case c.first >= 0 && c.other >= 0:
+		c.text, c.score = -1, columnNamed(header, scoreNames)
+	case c.text >= 0:
+		c.first, c.other, c.label = -1, -1, columnNamed(header, classNames)
+	}
+	return c, c.first >= 0 && c.other >= 0 || c.text >= 0
+}
+
+// textRow is a row of a list of texts, as it stands there.
+type textRow struct {
+	line           int
+	id, split      string
+	text, other    string // other of a pair
+	label          string // or the score of a pair
+	score          float64
+	reason, column string // why it is left out, "" if it is not
+}
+
+// IsTextList reports whether a list, a manifest by its name, has texts in its cells: a column of texts by its name, or two of pairs. An unreadable
+// file is none.
+func IsTextList(file string) bool {
+	f, err := os.Open(file)
+	if err != nil {
+		return false
+	}
+	defer f.Close() // read only: nothing to lose in closing
+	r := bufio.NewReader(f)
+	header, _, err := listHeader(file, r)
+	if err != nil {
+		return false
+	}
+	_, ok := textColumnsOf(header)
+	return ok
+}
+
+// listHeader returns the names of a list's columns. Of CSV and TSV it reads the first line; of JSON it leaves all of it.
+func listHeader(file string, r *bufio.Reader) (header []string, lines int, err error) {
+	if mark, err := r.Peek(len(utf8Mark)); err == nil && string(mark) == utf8Mark {
+		if _, err := r.Discard(len(mark)); err != nil {
+			return nil, 0, err
+		}
+	}
+	switch strings.ToLower(filepath.Ext(file)) {
+	case ".csv":
+		c := csv.NewReader(r)
+		header, err = c.Read()
+	case ".tsv":
+		var line string
+		line, err = r.ReadString('\n')
+		if line != "" {
+			header, err = tabbed(line), nil
+		}
+	default:
+		start, _ := r.Peek(r.Size())
+		for _, line := range bytes.SplitAfter(start, []byte("\n")) {
+			if line = bytes.TrimSpace(line); len(line) == 0 {
+				continue
+			}
+			d := json.NewDecoder(bytes.NewReader(line))
+			return jsonNames(d), 0, nil
+		}
+	}
+	return header, 1, err
+}
+
+// utf8Mark is the byte order mark of UTF-8, which spreadsheets write.
+const utf8Mark = "\xef\xbb\xbf"
+
+// jsonNames returns the names of an object's fields, as far as it can be read.
+func jsonNames(d *json.Decoder) (names []string) {
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return nil
+	}
+	for d.More() {
+		t, err := d.Token()
+		name, ok := t.(string)
+		if err != nil || !ok {
+			break
+		}
+		names = append(names, name)
+		var skipped json.RawMessage
+		if d.Decode(&skipped) != nil {
+			break
+		}
+	}
+	return names
+}
+
+// tabbed returns the fields of a line of TSV. Quotes around a field, as spreadsheets write them, are taken off.
+func tabbed(line string) []string {
+	fields := strings.Split(strings.TrimRight(line, "\r\n"), "\t")
+	for i, f := range fields {
+		if len(f) > 1 && f[0] == '"' && f[len(f)-1] == '"' {
+			if inner := f[1 : len(f)-1]; !strings.Contains(strings.ReplaceAll(inner, `""`, ""), `"`) {
+				fields[i] = strings.ReplaceAll(inner, `""`, `"`)
+			}
+		}
+	}
+	return fields
+}
+
+// TextList reads the texts, or pairs of them, that a list has in its cells. The id of a text is what the column id says, or the number of its line,
+// with a or b for the two of a pair; a text that pairs have several times is one item. Rows that cannot be used are skipped and named. No text at all
+// is an error wrapping ErrDataset.
+func TextList(file string, part Rows) (out Listed, err error) {
+	bad := func(err error) (Listed, error) { return out, fmt.Errorf("%w: %s: %w", ErrDataset, file, err) }
+	rows, paired, err := readTextList(file)
+	if err != nil {
+		return bad(err)
+	}
+	if paired {
+		if err := rescale(rows); err != nil {
+			return bad(err)
+		}
+	}
+	kept := rows[:0:0]
+	var test []textRow
+	for _, r := range rows {
+		switch r.split {
+		case "", "train", "training", "validation", "val", "dev":
+			kept = append(kept, r)
+		case "test":
+			test = append(test, r)
+		default:
+			return bad(fmt.Errorf("line %d is of split %q: use train, validation, val, test or none", r.line, r.split))
+		}
+	}
+	if out.Left = len(test); part == RowsTest && len(test) > 0 {
+		kept, out.Left = test, len(kept)
+	}
+	l := textLister{Listed: &out, seen: map[string]bool{}, texts: map[string]string{}}
+	for _, r := range kept {
+		l.add(r, paired)
+	}
+	if out.Dataset.Len() == 0 {
+		return bad(fmt.Errorf("no text in %d rows%s", len(kept), firstOf(out.Skipped)))
+	}
+	out.Dataset.name(l.labels)
+	return out, nil
+}
+
+// textLister gathers the rows of a list.
+type textLister struct {
+	*Listed
+	seen   map[string]bool   // ids
+	texts  map[string]string // of pairs: the id of each
+	labels []string
+}
+
+func (l *textLister) add(r textRow, paired bool) {
+	skip := func(reason string) {
+		l.Skipped = append(l.Skipped, Skipped{Path: fmt.Sprintf("line %d", r.line), Reason: reason})
+	}
+	id := r.id
+	if id == "" {
+		id = strconv.Itoa(r.line)
+	}
+	switch {
+	case r.reason != "":
+		skip(r.reason)
+	case strings.TrimSpace(r.text) == "" || paired && strings.TrimSpace(r.other) == "":
+		skip("a text is empty")
+	case len(id) >= maxIDBytes:
+		skip(fmt.Sprintf("the id has %d bytes, it may have %d", len(id), maxIDBytes-1))
+	case l.seen[id]:
+		skip(fmt.Sprintf("the id %q is listed again: the first counts", id))
+	case paired:
+		l.seen[id] = true
+		a, b := l.item(id+"a", r.text), l.item(id+"b", r.other)
+		l.Dataset.Pairs = append(l.Dataset.Pairs, Pair{A: a, B: b, Score: r.score})
+	default:
+		l.seen[id] = true
+		l.append(id, r.text, r.label)
+	}
+}
+
+// item returns the id of a text of a pair, which it adds where it is new.
+func (l *textLister) item(id, text string) string {
+	if known, ok := l.texts[text]; ok {
+		return known
+	}
+	l.texts[text] = id
+	l.append(id, text, "")
+	return id
+}
+
+func (l *textLister) append(id, text, label string) {
+	d := &l.Dataset
+	d.IDs, d.Raw, l.labels = append(d.IDs, id), append(d.Raw, []byte(text)), append(l.labels, label)
+}
+
+// rescale reads the scores of pairs and brings them to 0 to 1, by the least and the largest. Rows without one are to be left out.
+func rescale(rows []textRow) error {
+	low, high := math.Inf(1), math.Inf(-1)
+	for i := range rows {
+		r := &rows[i]
+		if r.reason != "" {
+			continue
+		}
+		var err error
+		switch strings.ToLower(r.label) {
+		case "true", "yes", "duplicate", "paraphrase":
+			r.score = 1
+		case "false", "no", "not_duplicate", "not_paraphrase":
+			r.score = 0
+		default:
+			if r.score, err = strconv.ParseFloat(r.label, 64); err != nil || math.IsNaN(r.score) || math.IsInf(r.score, 0) {
+				r.reason = fmt.Sprintf("%s %q is no number: want a score, or 1 and 0 for pairs that are alike and not", r.column, r.label)
+				continue
+			}
+		}
+		low, high = min(low, r.score), max(high, r.score)
+	}
+	if !(low < high) {
+		return fmt.Errorf("of %d pairs none has another score than the others: want two kinds, or grades", len(rows))
+	}
+	for i := range rows {
+		rows[i].score = (rows[i].score - low) / (high - low)
+	}
+	return nil
+}
+
+// readTextList reads the rows of a list, and tells whether they are of pairs.
+func readTextList(file string) (rows []textRow, paired bool, err error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, false, err
+	}
+	defer f.Close() // read only: nothing to lose in closing
+	r := bufio.NewReader(f)
+	kind := strings.ToLower(filepath.Ext(file))
+	var cells func() ([]string, int, error) // of the next row, with its line; io.EOF at the end
+	var header []string
+	switch kind {
+	case ".csv":
+		cells, header, err = csvCells(r)
+	case ".tsv":
+		header, _, err = listHeader(file, r)
+		cells = tabCells(r)
+	default:
+		if header, _, err = listHeader(file, r); err == nil {
+			cells = jsonCells(r, header)
+		}
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	c, ok := textColumnsOf(header)
+	if !ok {
+		return nil, false, fmt.Errorf("the columns are %s, and none is a text: name one %s, or two %s and %s", quoteList(header), textNames[0], leftNames[0], rightNames[0])
+	}
+	if paired = c.text < 0; paired && c.score < 0 {
+		return nil, true, fmt.Errorf("the columns are %s: pairs need one of their scores: name it %s", quoteList(header), scoreNames[0])
+	}
+	for {
+		record, line, err := cells()
+		if err == io.EOF {
+			return rows, paired, nil
+		}
+		row := textRow{line: line}
+		if err != nil {
+			if row.reason = err.Error(); line == 0 {
+				return nil, paired, err
+			}
+			rows = append(rows, row)
+			continue
+		}
+		field := func(i int) string {
+			if i < 0 {
+				return ""
+			}
+			return strings.TrimSpace(record[i])
+		}
+		if len(record) != len(header) {
+			row.reason = fmt.Sprintf("it has %d columns, the first line has %d", len(record), len(header))
+		} else if row.id, row.split = field(c.id), strings.ToLower(field(c.split)); paired {
+			row.text, row.other, row.label, row.column = field(c.first), field(c.other), field(c.score), header[c.score]
+		} else {
+			row.text, row.label = field(c.text), field(c.label)
+		}
+		rows = append(rows, row)
+	}
+}
+
+func csvCells(r *bufio.Reader) (func() ([]string, int, error), []string, error) {
+	if mark, err := r.Peek(len(utf8Mark)); err == nil && string(mark) == utf8Mark {
+		if _, err := r.Discard(len(mark)); err != nil {
+			return nil, nil, err
+		}
+	}
+	c := csv.NewReader(r)
+	header, err := c.Read()
+	if err == io.EOF {
+		err = errors.New("it is empty: want a first line text,label")
+	}
+	return func() ([]string, int, error) {
+		record, err := c.Read()
+		if err == io.EOF {
+			return nil, 0, err
+		}
+		var parse *csv.ParseError
+		if errors.As(err, &parse) && errors.Is(err, csv.ErrFieldCount) {
+			return record, parse.Line, nil // who asks says it
+		}
+		if err != nil {
+			return nil, 0, err // a quote that does not end: what follows would be read wrongly
+		}
+		line, _ := c.FieldPos(0)
+		return record, line, nil
+	}, header, err
+}
+
+func tabCells(r *bufio.Reader) func() ([]string, int, error) {
+	line := 1
+	return func() ([]string, int, error) {
+		for {
+			text, err := r.ReadString('\n')
+			line++
+			if text == "" && err != nil {
+				return nil, 0, err
+			}
+			if strings.TrimSpace(text) != "" {
+				return tabbed(text), line, nil
+			}
+		}
+	}
+}
+
+func jsonCells(r *bufio.Reader, header []string) func() ([]string, int, error) {
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, maxManifestLine)
+	line := 0
+	return func() ([]string, int, error) {
+		for lines.Scan() {
+			line++
+			if len(bytes.TrimSpace(lines.Bytes())) == 0 {
+				continue
+			}
+			var o map[string]json.RawMessage
+			if err := json.Unmarshal(lines.Bytes(), &o); err != nil {
+				return nil, line, fmt.Errorf("it is no JSON object: %w", err)
+			}
+			record := make([]string, len(header))
+			for i, name := range header {
+				if raw, ok := o[name]; ok {
+					record[i] = jsonText(raw)
+				}
+			}
+			return record, line, nil
+		}
+		if errors.Is(lines.Err(), bufio.ErrTooLong) {
+			return nil, 0, fmt.Errorf("line %d has more than %d bytes", line+1, maxManifestLine)
+		}
+		if lines.Err() != nil {
+			return nil, 0, lines.Err()
+		}
+		return nil, 0, io.EOF
+	}
+}
+
+// jsonText returns a string, or a number or another value as it is written, "" for null.
+func jsonText(raw json.RawMessage) string {
+	var text string
+	if json.Unmarshal(raw, &text) == nil || string(raw) == "null" {
+		return text
+	}
+	return string(raw)
+}
