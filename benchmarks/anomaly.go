@@ -21,10 +21,10 @@ const (
 
 // AnomalyOptions say what Anomaly measures. Zero means the default.
 type AnomalyOptions struct {
-	Dataset  string        // mnist, fashion-mnist, or the name of Parts
-	Protocol string        // OneClass, LeaveClass or NormalDir; default OneClass, with Parts NormalDir
+	Dataset  string        // mnist, fashion-mnist, or the name of what Cases are
+	Protocol string        // OneClass, LeaveClass or NormalDir; default OneClass, with Cases NormalDir
 	Dir      string        // of the data set's files, as Source.Dir
-	Parts    *AnomalyParts // of NormalDir
+	Cases    []AnomalyCase // of NormalDir
 	Classes  []int         // of the data set, to be measured each; default all
 	Seeds    int           // runs of each class, of the seeds Seed, Seed+1, …; default 1
 	Seed     uint64
@@ -38,24 +38,19 @@ type AnomalyOptions struct {
 	Progress func(line string)
 }
 
-// AnomalyParts are the parts of one case.
-type AnomalyParts struct {
+// AnomalyCase is one question: are these anomalies told from these normal items by what is known?
+type AnomalyCase struct {
+	Name      string
 	Known     train.Dataset // to train on, index and calibrate with; normal
 	Normal    train.Dataset // to measure on
 	Anomalies train.Dataset
-}
-
-// anomalyCase is one question: are these anomalies told from these normal items by what is known?
-type anomalyCase struct {
-	name string
-	AnomalyParts
 }
 
 // SetDefaults fills the zero fields.
 func (o *AnomalyOptions) SetDefaults() {
 	if o.Protocol == "" {
 		o.Protocol = OneClass
-		if o.Parts != nil {
+		if len(o.Cases) > 0 {
 			o.Protocol = NormalDir
 		}
 	}
@@ -81,11 +76,11 @@ func (o AnomalyOptions) Validate() error {
 	switch {
 	case !slices.Contains([]string{OneClass, LeaveClass, NormalDir}, o.Protocol):
 		return fmt.Errorf("protocol %q: %w: use %s, %s or %s", o.Protocol, ErrInvalid, OneClass, LeaveClass, NormalDir)
-	case (o.Protocol == NormalDir) != (o.Parts != nil):
+	case (o.Protocol == NormalDir) != (len(o.Cases) > 0):
 		return fmt.Errorf("protocol %s on %s: %w: %s and %s are of mnist and fashion-mnist, %s of other data", o.Protocol, o.Dataset, ErrInvalid, OneClass, LeaveClass, NormalDir)
-	case o.Parts == nil && o.Dataset != MNIST && o.Dataset != Fashion:
+	case len(o.Cases) == 0 && o.Dataset != MNIST && o.Dataset != Fashion:
 		return fmt.Errorf("data set %q: %w: use %s or %s", o.Dataset, ErrInvalid, MNIST, Fashion)
-	case o.Parts != nil && (len(o.Classes) > 0 || o.Validation):
+	case len(o.Cases) > 0 && (len(o.Classes) > 0 || o.Validation):
 		return fmt.Errorf("%s with classes or validation: %w: these are of mnist and fashion-mnist; to choose, name a folder whose test part is kept aside", NormalDir, ErrInvalid)
 	case o.Seeds < 1 || o.Seeds > MaxSeeds:
 		return fmt.Errorf("%d seeds: %w: use 1 to %d", o.Seeds, ErrInvalid, MaxSeeds)
@@ -122,7 +117,7 @@ func Anomaly(ctx context.Context, o AnomalyOptions) (AnomalyReport, error) {
 			seed := o.Seed + uint64(i)
 			r, err := o.run(ctx, c, seed)
 			if err != nil {
-				return AnomalyReport{}, fmt.Errorf("%s, seed %d: %w", c.name, seed, err)
+				return AnomalyReport{}, fmt.Errorf("%s, seed %d: %w", c.Name, seed, err)
 			}
 			o.Progress(r.String())
 			runs = append(runs, r)
@@ -136,9 +131,9 @@ func Anomaly(ctx context.Context, o AnomalyOptions) (AnomalyReport, error) {
 }
 
 // cases parts the data.
-func (o AnomalyOptions) cases() ([]anomalyCase, error) {
-	if o.Parts != nil {
-		return []anomalyCase{{o.Dataset, *o.Parts}}, nil
+func (o AnomalyOptions) cases() ([]AnomalyCase, error) {
+	if len(o.Cases) > 0 {
+		return o.Cases, nil
 	}
 	l := LearnOptions{Dataset: o.Dataset, Dir: o.Dir, Validation: o.Validation}
 	t, err := l.load()
@@ -152,7 +147,7 @@ func (o AnomalyOptions) cases() ([]anomalyCase, error) {
 	if len(classes) == 0 {
 		classes = firstN(len(t.Train.Classes))
 	}
-	var cases []anomalyCase
+	var cases []AnomalyCase
 	for _, class := range classes {
 		if class < 0 || class >= len(t.Train.Classes) {
 			return nil, fmt.Errorf("class %d: %w: %s has 0 to %d", class, ErrInvalid, o.Dataset, len(t.Train.Classes)-1)
@@ -166,9 +161,9 @@ func (o AnomalyOptions) cases() ([]anomalyCase, error) {
 		if err != nil {
 			return nil, err
 		}
-		c := anomalyCase{name, AnomalyParts{own, ownTest, otherTest}}
+		c := AnomalyCase{name, own, ownTest, otherTest}
 		if o.Protocol == LeaveClass {
-			c.AnomalyParts = AnomalyParts{others, otherTest, ownTest}
+			c = AnomalyCase{name, others, otherTest, ownTest}
 		}
 		cases = append(cases, c)
 	}

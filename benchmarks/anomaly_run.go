@@ -53,8 +53,8 @@ type anomalyRun struct {
 type judgedItems struct{ scores, pValues []float64 }
 
 // run trains, fills a collection and judges.
-func (o AnomalyOptions) run(ctx context.Context, c anomalyCase, seed uint64) (r *anomalyRun, err error) {
-	r = &anomalyRun{AnomalyRun: AnomalyRun{Class: c.name, Seed: seed, Normal: c.Normal.Len(), Anomalies: c.Anomalies.Len()}}
+func (o AnomalyOptions) run(ctx context.Context, c AnomalyCase, seed uint64) (r *anomalyRun, err error) {
+	r = &anomalyRun{AnomalyRun: AnomalyRun{Class: c.Name, Seed: seed, Normal: c.Normal.Len(), Anomalies: c.Anomalies.Len()}}
 	t := o.Train
 	t.Seed = seed
 	rest, held, err := c.Known.Split(t.Holdout, seed)
@@ -91,7 +91,7 @@ func (o AnomalyOptions) run(ctx context.Context, c anomalyCase, seed uint64) (r 
 	if err != nil {
 		return nil, err
 	}
-	s, err := storedOf(index.Config{Dimension: e.Dimension(), ModelID: e.ModelID(), Seed: seed, Score: rec.Score(), Quantization: index.QuantizationAuto}, index.StoreOptions{Threads: t.Threads})
+	s, err := storedOf(index.Config{Dimension: e.Dimension(), ModelID: e.ModelID(), Seed: seed, Quantization: index.QuantizationAuto}, index.StoreOptions{Threads: t.Threads})
 	if err != nil {
 		return nil, err
 	}
@@ -171,7 +171,7 @@ func judge(ctx context.Context, e *encoder.Encoder, d *index.Detector, items tra
 }
 
 // anomalyBaseline measures the nearest neighbours in the features that the encoder is shown.
-func anomalyBaseline(ctx context.Context, e *encoder.Encoder, c anomalyCase) (b AnomalyBaseline, err error) {
+func anomalyBaseline(ctx context.Context, e *encoder.Encoder, c AnomalyCase) (b AnomalyBaseline, err error) {
 	var parts [3][]encoder.Features
 	for i, d := range []train.Dataset{c.Known, c.Normal, c.Anomalies} {
 		if _, parts[i], err = train.Decode(ctx, e.Decoder(), d, nil); err != nil {

@@ -102,7 +102,7 @@ func TestFalseAlarmIntervals(t *testing.T) {
 }
 
 // anomalyParts draws pictures: normal ones have an upright bar, anomalies one that lies.
-func anomalyParts(n int) AnomalyParts {
+func anomalyParts(n int) AnomalyCase {
 	rng := rand.New(rand.NewPCG(7, 8))
 	draw := func(name string, n int, lies bool) train.Dataset {
 		d := train.Dataset{Classes: []string{"bar"}}
@@ -123,14 +123,14 @@ func anomalyParts(n int) AnomalyParts {
 		}
 		return d
 	}
-	return AnomalyParts{draw("known-", n, false), draw("normal-", n/4, false), draw("strange-", n/4, true)}
+	return AnomalyCase{"bars", draw("known-", n, false), draw("normal-", n/4, false), draw("strange-", n/4, true)}
 }
 
 // TestAnomaly goes the whole way with one class of easy pictures, draws the plots, and gives the same figures again.
 func TestAnomaly(t *testing.T) {
 	parts := anomalyParts(240)
 	plot := filepath.Join(t.TempDir(), "a.svg")
-	o := AnomalyOptions{Dataset: "bars", Parts: &parts, Plot: plot, Train: train.Options{Epochs: 4, Holdout: 0.3, Threads: 1}}
+	o := AnomalyOptions{Dataset: "bars", Cases: []AnomalyCase{parts}, Plot: plot, Train: train.Options{Epochs: 4, Holdout: 0.3, Threads: 1}}
 	r, err := Anomaly(context.Background(), o)
 	if err != nil {
 		t.Fatal(err)
@@ -153,7 +153,7 @@ func TestAnomaly(t *testing.T) {
 		t.Errorf("again %+v, was %+v; %v", again.AnomalyFigures, r.AnomalyFigures, err)
 	}
 	for name, change := range map[string]func(*AnomalyOptions){
-		"protocol": func(o *AnomalyOptions) { o.Protocol = "two-class" }, "data set": func(o *AnomalyOptions) { o.Parts, o.Protocol = nil, OneClass },
+		"protocol": func(o *AnomalyOptions) { o.Protocol = "two-class" }, "data set": func(o *AnomalyOptions) { o.Cases, o.Protocol = nil, OneClass },
 		"class": func(o *AnomalyOptions) { o.Classes = []int{3} }, "seeds": func(o *AnomalyOptions) { o.Seeds = -1 },
 		"holdout": func(o *AnomalyOptions) { o.Train.Holdout = 0.9 }, "validation": func(o *AnomalyOptions) { o.Validation = true },
 	} {

@@ -52,7 +52,7 @@ func (c *Collection) fit(ctx context.Context, threads int) error {
 	why := fmt.Errorf("%d known points, %d of their classes kept aside: %w: keep some aside to calibrate with", len(known), len(heldOut), ErrNotCalibrated)
 	if len(known) > 0 && len(heldOut) > 0 {
 		why = nil
-		d, err = FitDetector(ctx, c.record.Config.Metric, known, heldOut, DetectorOptions{Score: c.record.Config.Score, Seed: c.record.Config.Seed, Threads: threads,
+		d, err = FitDetector(ctx, c.record.Config.Metric, known, heldOut, DetectorOptions{Seed: c.record.Config.Seed, Threads: threads,
 			ModelID: c.ModelID(), Nearest: c.nearest})
 		if err != nil {
 			return err

@@ -54,32 +54,6 @@ func recordOf(t testing.TB, d *Detector) []byte {
 	return b
 }
 
-// TestConfiguredScore: the detector measures as the collection's configuration says, after a restart too, whatever leaving classes out says.
-func TestConfiguredScore(t *testing.T) {
-	dir := t.TempDir()
-	s := openStore(t, dir)
-	if _, err := s.Create("bad", Config{Dimension: 16, Score: 99}); !errors.Is(err, ErrInvalid) {
-		t.Errorf("score 99: %v", err)
-	}
-	r := rand.New(rand.NewPCG(22, 1))
-	centers := clusters(r, 12, 16, 12, 0.5)
-	for kind := ScoreCluster; kind <= ScoreCombined; kind++ {
-		c, err := s.Create(kind.String(), Config{Dimension: 16, Seed: 3, Score: kind})
-		must(t, err)
-		must(t, c.Upsert(ctx, pointsOf("known ", labeled(r, centers, 4, 100, 0.4))))
-		must(t, c.SetAside(ctx, RoleCalibration, pointsOf("held ", labeled(r, centers, 4, 60, 0.4))))
-		must(t, c.Calibrate(ctx))
-	}
-	s = reopen(t, s, dir)
-	for kind := ScoreCluster; kind <= ScoreCombined; kind++ {
-		c := collectionOf(t, s, kind.String())
-		must(t, c.Calibrate(ctx))
-		if got := c.Detector().Score(); got != kind || c.Config().Score != kind {
-			t.Errorf("configured %v, measured by %v", kind, got)
-		}
-	}
-}
-
 func TestCollectionKeepsItsDetector(t *testing.T) {
 	dir := t.TempDir()
 	s := openStore(t, dir)

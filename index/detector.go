@@ -52,7 +52,7 @@ func (o *DetectorOptions) SetDefaults() {
 // Validate reports the first field outside its limits.
 func (o *DetectorOptions) Validate() error {
 	switch {
-	case !o.Score.valid():
+	case int(o.Score) >= len(scoreNames):
 		return fmt.Errorf("score %v: %w: use auto, cluster, mahalanobis, knn or combined", o.Score, ErrInvalid)
 	case o.ClustersPerClass < 0 || o.ClustersPerClass > MaxClusters:
 		return fmt.Errorf("%d clusters per class: %w: use 1 to %d, or 0 to have it chosen", o.ClustersPerClass, ErrInvalid, MaxClusters)
@@ -169,7 +169,10 @@ func (d *Detector) settle(asked ScoreKind) error {
 		d.own = d.best(ScoreCluster, ScoreMahalanobis)
 		kinds = []ScoreKind{ScoreCluster, ScoreMahalanobis, ScoreNeighbors, ScoreCombined}
 	}
-	if d.kind = asked; asked == ScoreAuto {
+	switch d.kind = asked; {
+	case asked == ScoreAuto && len(d.classes) == 1:
+		d.kind = ScoreNeighbors // clusters of a class that are left out are no strangers: what tells them says little
+	case asked == ScoreAuto:
 		d.kind = d.best(kinds...)
 	}
 	if !slices.Contains(kinds, d.kind) {

@@ -12,7 +12,7 @@ import (
 type ScoreKind uint8
 
 const (
-	// ScoreAuto lets FitDetector choose, by leaving classes out.
+	// ScoreAuto lets FitDetector choose, by leaving classes out; of one class it takes ScoreNeighbors.
 	ScoreAuto ScoreKind = iota
 	// ScoreCluster is the distance to the nearest cluster: 1−cos, or the Euclidean distance.
 	ScoreCluster
@@ -46,22 +46,6 @@ func ParseScoreKind(s string) (ScoreKind, error) {
 	}
 	return 0, fmt.Errorf("score %q: %w: use auto, cluster, mahalanobis, knn or combined", s, ErrInvalid)
 }
-
-// MarshalText writes the name.
-func (k ScoreKind) MarshalText() ([]byte, error) {
-	if !k.valid() {
-		return nil, fmt.Errorf("%v: %w: use auto, cluster, mahalanobis, knn or combined", k, ErrInvalid)
-	}
-	return []byte(k.String()), nil
-}
-
-// UnmarshalText reads what MarshalText wrote.
-func (k *ScoreKind) UnmarshalText(text []byte) (err error) {
-	*k, err = ParseScoreKind(string(text))
-	return err
-}
-
-func (k ScoreKind) valid() bool { return int(k) < len(scoreNames) }
 
 // clusterModel is the clusters of all classes, and the covariance about them.
 type clusterModel struct {

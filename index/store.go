@@ -29,8 +29,6 @@ type Config struct {
 	Seed           uint64 `json:"seed"`
 	// Quantization of EngineGraph; absent, as in collections of before, it is float32. Create writes down what auto picks.
 	Quantization Quantization `json:"quantization,omitempty"`
-	// Score is how the detector measures strangeness; absent, it chooses by leaving classes out.
-	Score ScoreKind `json:"score,omitempty"`
 }
 
 // StoreOptions tunes Open; zero means the default.
@@ -212,9 +210,6 @@ func (s *Store) Create(name string, c Config) (*Collection, error) {
 	}
 	if len(c.ModelID) > MaxLabel {
 		return nil, fmt.Errorf("model id of %d bytes: %w: use up to %d", len(c.ModelID), ErrInvalid, MaxLabel)
-	}
-	if _, err := c.Score.MarshalText(); err != nil {
-		return nil, fmt.Errorf("score: %w", err)
 	}
 	c.Engine, c.M, c.EfConstruction, c.Quantization = o.Engine, o.M, o.EfConstruction, o.Quantization
 	if err := s.gate.enter(); err != nil {

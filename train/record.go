@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/akin-search/akin/encoder"
-	"github.com/akin-search/akin/index"
 )
 
 // Epoch is one point of the training curve. An epoch that ended in a setback is followed by another of the same number.
@@ -34,15 +33,6 @@ type Record struct {
 	Best           int         `json:"best_epoch,omitempty"`         // whose weights the model has, with early stopping; without, the last one's
 	Stages         []Stage     `json:"stages,omitempty"`             // before the one that Options and Curve are of
 	Pairs          *PairScores `json:"pairs,omitempty"`              // of ScorePairs
-}
-
-// Score returns how a detector is to measure strangeness by the model's embeddings. Those of one-class training spread normal items evenly,
-// and what is strange lies off them or between them: then it is the distance to the nearest items. Else the detector chooses.
-func (r Record) Score() index.ScoreKind {
-	if r.Options.oneClass() {
-		return index.ScoreNeighbors
-	}
-	return index.ScoreAuto
 }
 
 // model measures and records the result of a finished run.

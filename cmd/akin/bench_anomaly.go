@@ -93,11 +93,11 @@ func (b *benchAnomaly) run(c *cobra.Command) error {
 		return fmt.Errorf("--items %d: it is of protocol %s", b.stream.Items, benchmarks.StreamOfItems)
 	}
 	if o.Dataset != benchmarks.MNIST && o.Dataset != benchmarks.Fashion {
-		parts, err := b.parts(o.Dataset)
+		own, err := b.own(o.Dataset)
 		if err != nil {
 			return err
 		}
-		o.Parts = &parts
+		o.Cases = []benchmarks.AnomalyCase{own}
 	}
 	o.Progress = progress
 	r, err := benchmarks.Anomaly(c.Context(), *o)
@@ -110,8 +110,9 @@ func (b *benchAnomaly) run(c *cobra.Command) error {
 // anomalyLabel is that of anomalies among the rows of a manifest of split test.
 const anomalyLabel = "anomaly"
 
-// parts reads a folder or a manifest of normal items and anomalies.
-func (b *benchAnomaly) parts(path string) (p benchmarks.AnomalyParts, err error) {
+// own reads a folder or a manifest of normal items and anomalies.
+func (b *benchAnomaly) own(path string) (p benchmarks.AnomalyCase, err error) {
+	p.Name = path
 	info, err := os.Stat(path)
 	if err != nil {
 		return p, fmt.Errorf("--dataset: %w: use mnist, fashion-mnist, or a folder or manifest that is there", err)

@@ -75,8 +75,8 @@ the same items, which the model never saw, are kept aside.`,
 		if err != nil {
 			return err
 		}
-		var rec train.Record
 		if b := e.Model().Record; len(b) > 0 { // keep aside what the model has not seen
+			var rec train.Record
 			if err := json.Unmarshal(b, &rec); err != nil {
 				return fmt.Errorf("the model's training record: %w", err)
 			}
@@ -105,7 +105,7 @@ the same items, which the model never saw, are kept aside.`,
 			}
 		}
 		if _, err := s.Collection(w.collection); errors.Is(err, index.ErrNotFound) {
-			if _, err := s.Create(w.collection, index.Config{Dimension: e.Dimension(), ModelID: e.ModelID(), Seed: seed, Quantization: quant, Score: rec.Score()}); err != nil {
+			if _, err := s.Create(w.collection, index.Config{Dimension: e.Dimension(), ModelID: e.ModelID(), Seed: seed, Quantization: quant}); err != nil {
 				return err
 			}
 		}
