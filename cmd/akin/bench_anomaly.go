@@ -1,9 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -32,7 +36,8 @@ in pixels or other features without any training.
 Protocols:
   one-class        each class of mnist or fashion-mnist alone is known, and all others are anomalies
   leave-class-out  all classes but one are known, and that one is the anomaly
-  normal-dir       a folder of your own, see below
+  normal-dir       a folder of your own, see below; or a set of ADBench, adbench:cardio, or all of them, adbench: the first half of the normal
+                   rows is known, the others and the anomalies are measured on
   stream           no training: drawn vectors in a collection, --items healthy ones watched in a row, then shifted ones; reports the false
                    drift alarms, and after how many items shifts of some sizes are noticed
 
@@ -49,13 +54,14 @@ leaves the test images alone: choose by it, and measure once without it.`,
   akin bench anomaly --dataset fashion-mnist --data fashion/ --classes 0,4,8 --validation --json
   akin bench anomaly --protocol leave-class-out --classes 9 --precision bf16
   akin bench anomaly --dataset parts/ --protocol normal-dir --plot parts.svg
+  akin bench anomaly --dataset adbench:cardio --data adbench/
   akin bench anomaly --protocol stream --items 100000 --seeds 3`,
 		Args: noArgs,
 	}
 	f := c.Flags()
-	f.StringVar(&o.Dataset, "dataset", benchmarks.MNIST, "mnist, fashion-mnist, or a folder or manifest of your own")
+	f.StringVar(&o.Dataset, "dataset", benchmarks.MNIST, "mnist, fashion-mnist, adbench:NAME, adbench, or a folder or manifest of your own")
 	f.StringVar(&o.Protocol, "protocol", "", "see above (default one-class; normal-dir with data of your own)")
-	f.StringVar(&o.Dir, "data", "", "folder with the four files of mnist or fashion-mnist (default: mnist in the module cache, fashion-mnist of Debian's package)")
+	f.StringVar(&o.Dir, "data", "", "folder with the four files of mnist or fashion-mnist (default: mnist in the module cache, fashion-mnist of Debian's package), or with the .npz files of adbench")
 	f.IntSliceVar(&o.Classes, "classes", nil, "only these, as in 0,4,8; none means all")
 	f.IntVar(&o.Seeds, "seeds", 1, "runs of each class, each with the next seed")
 	f.Uint64Var(&o.Seed, "seed", 0, "the first seed")
@@ -92,7 +98,12 @@ func (b *benchAnomaly) run(c *cobra.Command) error {
 	if c.Flags().Changed("items") {
 		return fmt.Errorf("--items %d: it is of protocol %s", b.stream.Items, benchmarks.StreamOfItems)
 	}
-	if o.Dataset != benchmarks.MNIST && o.Dataset != benchmarks.Fashion {
+	if set, is := strings.CutPrefix(o.Dataset, adbench); is && (set == "" || set[0] == ':') {
+		var err error
+		if o.Cases, err = adbenchCases(o.Dir, strings.TrimPrefix(set, ":")); err != nil {
+			return err
+		}
+	} else if o.Dataset != benchmarks.MNIST && o.Dataset != benchmarks.Fashion {
 		own, err := b.own(o.Dataset)
 		if err != nil {
 			return err
@@ -105,6 +116,39 @@ func (b *benchAnomaly) run(c *cobra.Command) error {
 		return err
 	}
 	return b.print(r, r.WriteTable)
+}
+
+// adbench is the data set of all sets of ADBench, and before a colon and a name of one.
+const adbench = "adbench"
+
+// adbenchCases reads a set of ADBench from a folder of them, or all.
+func adbenchCases(dir, set string) (cases []benchmarks.AnomalyCase, err error) {
+	if dir == "" {
+		return nil, errors.New("--dataset adbench: name the folder of its files, as in 6_cardio.npz, by --data")
+	}
+	files, err := train.ADBenchFiles(dir)
+	if err != nil {
+		return nil, err
+	}
+	names := slices.Sorted(maps.Keys(files))
+	if set != "" {
+		if files[set] == "" {
+			return nil, fmt.Errorf("--dataset %s:%s: %s has %s", adbench, set, dir, strings.Join(names, ", "))
+		}
+		names = []string{set}
+	}
+	for _, name := range names {
+		known, test, err := train.ADBench(files[name])
+		if err != nil {
+			return nil, err
+		}
+		c := benchmarks.AnomalyCase{Name: name, Known: known}
+		if c.Normal, c.Anomalies, err = test.Without(train.ADBenchAnomaly); err != nil {
+			return nil, err
+		}
+		cases = append(cases, c)
+	}
+	return cases, nil
 }
 
 // anomalyLabel is that of anomalies among the rows of a manifest of split test.
@@ -128,12 +172,15 @@ func (b *benchAnomaly) own(path string) (p benchmarks.AnomalyCase, err error) {
 		p.Normal, p.Anomalies, err = test.Without(anomalyLabel)
 		return p, err
 	}
-	for name, part := range map[string]*train.Dataset{"train": &p.Known, "test/normal": &p.Normal, "test/anomaly": &p.Anomalies} {
-		at, err := partOf(path, name)
+	for _, part := range []struct {
+		name string
+		to   *train.Dataset
+	}{{"train", &p.Known}, {"test/normal", &p.Normal}, {"test/anomaly", &p.Anomalies}} {
+		at, err := partOf(path, part.name)
 		if err != nil {
 			return p, err
 		}
-		if *part, err = (source{data: at}).load(b.app, train.RowsTraining); err != nil {
+		if *part.to, err = (source{data: at}).load(b.app, train.RowsTraining); err != nil {
 			return p, err
 		}
 	}
