@@ -15,6 +15,8 @@ import (
 	"github.com/akin-search/akin/train"
 )
 
+const baselineKnown = 10_000
+
 // anomalyAlphas are the rates at which alarms are counted.
 var anomalyAlphas = []float64{0.01, 0.05, 0.1}
 
@@ -36,7 +38,7 @@ type AnomalyRun struct {
 }
 
 // AnomalyBaseline is the mean distance to the 5 nearest known items, those that calibrate included, in what the network is shown: pixels, or other
-// features.
+// features. Of more than baselineKnown, so many are taken, spread over all.
 type AnomalyBaseline struct {
 	Name string `json:"name"`
 	AnomalyFigures
@@ -177,6 +179,13 @@ func anomalyBaseline(ctx context.Context, e *encoder.Encoder, c AnomalyCase) (b 
 		if _, parts[i], err = train.Decode(ctx, e.Decoder(), d, nil); err != nil {
 			return b, err
 		}
+	}
+	if n := len(parts[0]); n > baselineKnown {
+		some := make([]encoder.Features, baselineKnown)
+		for i := range some {
+			some[i] = parts[0][i*n/baselineKnown]
+		}
+		parts[0] = some
 	}
 	queries := slices.Concat(parts[1], parts[2])
 	var known, asked [][]float32

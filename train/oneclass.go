@@ -16,8 +16,10 @@ import (
 // the shifts by what comes before the embedding; here, every row that is spared so is one more normal one, and the shifts are told by the angle of
 // the embedding with a direction each.
 const (
-	shiftWeight      = 0.5    // of telling shifts
-	shiftTemperature = 0.0625 // of it
+	shiftWeight      = 6    // of telling shifts
+	shiftTemperature = 0.15 // of it
+
+	oneClassSteps = 650 // at least
 )
 
 // oneClass reports whether the loss takes shifted copies for anomalies.

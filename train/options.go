@@ -26,7 +26,7 @@ type Options struct {
 	Margin       float64          `json:"margin"`              // contrastive: distance of dissimilar pairs, default 1; triplet: squared distance, default 0.2; multi-similarity: similarity λ, default 0.5; arcface: radians, default 0.3
 	PairsHash    string           `json:"pairs,omitempty"`     // of the data's pairs; set by Run
 	Batch        int              `json:"batch"`               // rows; default 32 to 256, of ntxent and semi 512, more with more data, fewer with large pictures; fewer where the sampler can fill no more
-	Epochs       int              `json:"epochs"`              // default 5, of ntxent and semi 3, of photographs 8, more with little data: as many as make 600 steps, of ntxent and semi 300, at most 200
+	Epochs       int              `json:"epochs"`              // default 5, of ntxent and semi 3, of photographs 8, of one-class 1, more with little data: as many as make 600 steps, of ntxent and semi 300, at most 200
 	Rate         float64          `json:"rate"`                // peak learning rate; default 4e-3·√(batch/256), of sgd and nesterov 0.3·√(batch/256), of lars 5·√(batch/256)
 	Decay        float64          `json:"decay"`               // weight decay, decoupled; default 1e-4
 	Warmup       float64          `json:"warmup"`              // share of the steps; default 0.05
@@ -105,8 +105,8 @@ func (o *Options) SetDefaults(items, classes int, size encoder.Size) {
 			o.Loss = LossSupCon.String()
 		}
 	}
-	loss, unknown := ParseLoss(o.Loss)                                                          // Validate reports it
-	views := unknown == nil && (loss == LossNTXent || loss == LossSemi || loss == LossOneClass) // they live on many negatives, and see an item twice an epoch
+	loss, unknown := ParseLoss(o.Loss)                                  // Validate reports it
+	views := unknown == nil && (loss == LossNTXent || loss == LossSemi) // they live on many negatives, and see an item twice an epoch
 	if o.Augmentation == nil {
 		a := Digits()
 		o.Augmentation = &a
@@ -137,7 +137,7 @@ func (o *Options) SetDefaults(items, classes int, size encoder.Size) {
 	case o.Augmentation.Flip > 0:
 		least = 8
 	case o.oneClass():
-		least = 1
+		least, steps = 1, oneClassSteps
 	case views:
 		least = 3
 	}
