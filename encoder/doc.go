@@ -7,7 +7,8 @@
 //	                └──► runner: the same kernels without gorgonia, any number of items (Encoder)
 //	model file: magic, version, spec, training record, weights, SHA-256 ──► ModelID
 //
-// A sound becomes a mel spectrum as long as it is; its embedding is the mean of those of its crops, brought to unit length.
+// A sound becomes a mel spectrum as long as it is; its embedding is the mean of those of its crops, brought to unit length, or one of statistics over all
+// of it where the network says so.
 //
 // Caveats. An image is Height × Width × Channels, channels last. Embeddings of two models are not comparable even at equal
 // dimension: compare ModelIDs first. The last bits of an embedding depend on the CPU tier (package kernel).

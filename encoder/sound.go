@@ -23,7 +23,7 @@ const (
 	trimMargin = 10   // but for so many times 10 ms, so that soft beginnings and endings stay
 )
 
-// soundDecoder decodes WAV, FLAC and MP3: channels averaged, brought to SoundRate, quiet ends cut off, the level set to 1 (root mean square), then
+// soundDecoder decodes WAV, FLAC, MP3 and OGG: channels averaged, brought to SoundRate, quiet ends cut off, the level set to 1 (root mean square), then
 // the logarithms of a mel spectrum. The features are as long as the sound: filters × frames × 1.
 type soundDecoder struct {
 	Preprocessing
