@@ -6,11 +6,12 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"math"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/akin-search/akin/encoder"
+	"github.com/akin-search/akin/encoder/kernel"
 	"github.com/akin-search/akin/index"
 	"github.com/akin-search/akin/train"
 )
@@ -192,29 +193,56 @@ func anomalyBaseline(ctx context.Context, e *encoder.Encoder, c AnomalyCase) (b 
 	if b.Name, known, asked, err = baselineRows(e.Model().Preprocessing, parts[0], queries); err != nil {
 		return b, err
 	}
-	all, err := index.New(index.Options{Engine: index.EngineFlat, Metric: index.L2, Dimension: len(known[0])})
+	scores, err := neighborDistances(ctx, known, asked, index.DetectorNeighbors)
 	if err != nil {
 		return b, err
 	}
-	ids := make([]string, len(known))
-	for i := range ids {
-		ids[i] = strconv.Itoa(i)
-	}
-	if err := all.Upsert(ids, known); err != nil {
-		return b, err
-	}
-	scores := make([]float64, len(asked))
-	for i, v := range asked {
-		hits, err := all.Search(ctx, v, index.DetectorNeighbors, index.Params{})
-		if err != nil {
-			return b, err
-		}
-		for _, h := range hits {
-			scores[i] += float64(h.Distance) / float64(len(hits))
-		}
-	}
 	b.AnomalyFigures, err = anomalyFigures(scores[:len(parts[1])], scores[len(parts[1]):])
 	return b, err
+}
+
+// neighborDistances returns the mean Euclidean distance of each query to its k nearest rows of base, or to all where there are fewer. Distances come of
+// |q|² + |b|² − 2q·b, products of many queries at a time.
+func neighborDistances(ctx context.Context, base, queries [][]float32, k int) ([]float64, error) {
+	const block = 128
+	dim := len(base[0])
+	b := kernel.MatrixOf(base, dim)
+	square := func(v []float32) (sum float64) {
+		for _, x := range v {
+			sum += float64(x) * float64(x)
+		}
+		return sum
+	}
+	squares := make([]float64, len(base))
+	for i, v := range base {
+		squares[i] = square(v)
+	}
+	products := make([]float32, block*len(base))
+	scores := make([]float64, 0, len(queries))
+	for part := range slices.Chunk(queries, block) {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		q := kernel.MatrixOf(part, dim)
+		kernel.Gemm(false, true, q.Rows, b.Rows, dim, q.Data, dim, b.Data, dim, products, b.Rows, false)
+		for i, v := range part {
+			own, nearest := square(v), make([]float64, 0, k+1)
+			for j, p := range products[i*b.Rows : (i+1)*b.Rows] {
+				d := max(0, own+squares[j]-2*float64(p))
+				if len(nearest) == k && d >= nearest[k-1] {
+					continue
+				}
+				at, _ := slices.BinarySearch(nearest, d)
+				nearest = slices.Insert(nearest, at, d)[:min(k, len(nearest)+1)]
+			}
+			sum := 0.0
+			for _, d := range nearest {
+				sum += math.Sqrt(d)
+			}
+			scores = append(scores, sum/float64(len(nearest)))
+		}
+	}
+	return scores, nil
 }
 
 // baselineRows returns pixels as they are, and of other items what the modality's baseline takes.

@@ -101,6 +101,47 @@ func TestFalseAlarmIntervals(t *testing.T) {
 	}
 }
 
+// TestNeighborDistances compares with a loop over all pairs.
+func TestNeighborDistances(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 9))
+	draw := func(n int) (rows [][]float32) {
+		for range n {
+			row := make([]float32, 7)
+			for j := range row {
+				row[j] = float32(rng.NormFloat64())
+			}
+			rows = append(rows, row)
+		}
+		return rows
+	}
+	for _, n := range []int{1, 3, 200} {
+		base, queries := draw(n), draw(150)
+		got, err := neighborDistances(context.Background(), base, queries, 5)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, q := range queries {
+			var all []float64
+			for _, b := range base {
+				sum := 0.0
+				for j := range q {
+					sum += float64(q[j]-b[j]) * float64(q[j]-b[j])
+				}
+				all = append(all, math.Sqrt(sum))
+			}
+			slices.Sort(all)
+			all = all[:min(5, n)]
+			want := 0.0
+			for _, d := range all {
+				want += d / float64(len(all))
+			}
+			if math.Abs(got[i]-want) > 1e-4 {
+				t.Fatalf("%d rows, query %d: %g, want %g", n, i, got[i], want)
+			}
+		}
+	}
+}
+
 // anomalyParts draws pictures: normal ones have an upright bar, anomalies one that lies.
 func anomalyParts(n int) AnomalyCase {
 	rng := rand.New(rand.NewPCG(7, 8))
