@@ -39,6 +39,7 @@ const lossHelp = `Losses (--loss). The defaults of temperature and margin are go
   multi-similarity  classes; pairs weighed by how hard they are                 temperature 0.02 = 1/beta, margin 0.5 = lambda, a cosine
   arcface           classes; each has a direction, kept at an angle to others   temperature 0.0625 = 1/s, margin 0.3 radians
   contrastive       pairs; dissimilar ones at a distance                        margin 1, at most 2: the distance
+  pairs             pairs with a score each; cosines that go with the scores    neither
   ntxent            no labels; two views of a picture against all others        temperature 0.1
   moco              no labels; the same with a queue of past views              temperature 0.1
   vicreg            no labels and no negatives; views alike, components not     neither
