@@ -12,13 +12,11 @@ import (
 	"github.com/akin-search/akin/encoder"
 )
 
-// Labelled pictures, fewLarge at most, are fitted into a larger square where the median of their shorter sides is leastLarge pixels or more: of that
-// median, but mostLarge at most. What tells a few large pictures apart is often small, and with few there is time to look closely.
+// Labelled pictures, fewLarge at most, are fitted into a square of large pixels where the median of their shorter sides is as much or more. What
+// tells a few large pictures apart is often small, and with few there is time to look closely.
 const (
-	fewLarge   = 1500
-	leastLarge = 128
-	mostLarge  = 224
-	sideStep   = 32 // the network halves five times
+	fewLarge = 1500
+	large    = 128
 )
 
 // mostlyDrawn is the share of the pictures looked at that must be drawings for all to be trimmed.
@@ -60,9 +58,8 @@ func inspectPictures(d Dataset) (encoder.Preprocessing, error) {
 	if !same || p.Size.Height > largestSide || p.Size.Width > largestSide {
 		p.Size.Height, p.Size.Width = largestSide, largestSide
 		slices.Sort(sides)
-		if classes, _ := itemsByClass(d.Labels); len(classes) > 1 && d.Len() <= fewLarge && sides[len(sides)/2] >= leastLarge {
-			side := min(mostLarge, sides[len(sides)/2]/sideStep*sideStep)
-			p.Size.Height, p.Size.Width = side, side
+		if classes, _ := itemsByClass(d.Labels); len(classes) > 1 && d.Len() <= fewLarge && sides[len(sides)/2] >= large {
+			p.Size.Height, p.Size.Width = large, large
 		}
 		drawn, err := areDrawings(d, looked)
 		if err != nil {

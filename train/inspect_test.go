@@ -71,10 +71,10 @@ func TestDefaultBatch(t *testing.T) {
 	}
 }
 
-// TestLargePicturesAreFewOrSmall: few labelled pictures are looked at as large as they are, up to 224 pixels; the augmentation is then that of
+// TestLargePicturesAreFewOrSmall: few labelled pictures are looked at closer where they are large; the augmentation is then that of
 // photographs, and the network not the wide one.
 func TestLargePicturesAreFewOrSmall(t *testing.T) {
-	for _, c := range []struct{ classes, short, want int }{{2, 240, 224}, {2, 170, 160}, {2, 100, 64}, {1, 240, 64}} {
+	for _, c := range []struct{ classes, short, want int }{{2, 240, 128}, {2, 130, 128}, {2, 100, 64}, {1, 240, 64}} {
 		var d Dataset
 		for i := range 6 {
 			d.IDs, d.Raw, d.Labels = append(d.IDs, strconv.Itoa(i)), append(d.Raw, surfacePicture(t, c.short+10*i, c.short, 0, uint64(i))), append(d.Labels, i%c.classes)
@@ -87,8 +87,8 @@ func TestLargePicturesAreFewOrSmall(t *testing.T) {
 	}
 	photos := Photos()
 	o := Options{Augmentation: &photos}
-	size := encoder.Size{Height: 224, Width: 224, Channels: 3}
+	size := encoder.Size{Height: 128, Width: 128, Channels: 3}
 	if o.SetDefaults(600, 6, size); !reflect.DeepEqual(o.Network, encoder.Default(size, 64)) {
-		t.Error("224 pixels with the wide network")
+		t.Error("128 pixels with the wide network")
 	}
 }

@@ -16,7 +16,7 @@ var ErrOptions = errors.New("invalid training option")
 
 // Options say how a model is trained. The zero value of a field means its default.
 type Options struct {
-	Network      encoder.Network  `json:"network"`             // default: encoder.Default for the size of the images, encoder.Wide for photographs, whose augmentation mirrors, up to 128 pixels, encoder.ForSounds for sounds, encoder.ForVoices for long ones
+	Network      encoder.Network  `json:"network"`             // default: encoder.Default for the size of the images, encoder.Wide for photographs, whose augmentation mirrors, up to 96 pixels, encoder.ForSounds for sounds, encoder.ForVoices for long ones
 	Size         int              `json:"size"`                // side of the square that pictures are fitted into; default their own size where they are alike and at most 64 pixels, else 64
 	Fit          *encoder.Fit     `json:"fit,omitempty"`       // of pictures of another size or aspect; nil = as Base does, else trim for drawings and letterbox for others
 	Dimension    int              `json:"dimension"`           // of the embedding, for the default network; default 64
@@ -162,7 +162,7 @@ func (o *Options) SetDefaults(items, classes int, size encoder.Size) {
 }
 
 // widest is the longest side in pixels up to which photographs are looked at with the wide network: above, it takes too long.
-const widest = 128
+const widest = 96
 
 // maxRate is the largest peak learning rate.
 const maxRate = 10
