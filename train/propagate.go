@@ -45,6 +45,7 @@ func (o PropagateOptions) Validate() error {
 type Propagation struct {
 	Labels     []int     // the label that was given, else the likeliest; Unlabelled where no chain of neighbours leads to a label
 	Confidence []float64 // from 0, all classes alike, to 1, no doubt; 1 where the label was given
+	share      []float64 // of the likeliest label among all, 0 to 1
 }
 
 // Propagate gives every row of emb, which have unit length, a label, starting from the rows that have one: labels are classes, or Unlabelled.
@@ -58,6 +59,10 @@ type Propagation struct {
 // classes more often, are weak. The columns of F are scaled so that what they give to the rows without a label is in proportion to the labels given (class mass
 // normalisation, Zhu et al. 2003, section 4): give labels of each class as often as it occurs, or alike where you do not know. The label
 // is the largest of a row, the confidence 1 − entropy(row)/log(classes).
+//
+// A label that lies at the edge of its class reaches others first. So with fewer than fewSeeds labels a class the labels found are
+// spread again, at an α of growthAlpha if that is less: of each class those whose label has the largest share of their row, as many as the labels given
+// are in proportion, first of a part of the rows and at last of all (growth). Classes grow side by side, each from its middle.
 //
 // The neighbours come from the graph index, so a few may not be the true ones. Time grows as rows·(neighbours·classes + what a search
 // takes). The result depends on the input and the CPU tier alone. Without two classes among labels it is an error wrapping ErrDataset.
@@ -81,14 +86,51 @@ func Propagate(ctx context.Context, emb kernel.Matrix, labels []int, o Propagate
 	if err != nil {
 		return Propagation{}, err
 	}
+	p, err := g.propagate(ctx, seeds, seeds, unlabelled, labels, o.Alpha)
+	for _, part := range growth {
+		if err != nil || len(labels)-len(unlabelled) >= fewSeeds*len(seeds) {
+			break
+		}
+		p, err = g.propagate(ctx, p.middles(seeds, unlabelled, labels, part), seeds, unlabelled, labels, min(o.Alpha, growthAlpha))
+	}
+	return p, err
+}
+
+const fewSeeds = 5 // on average: one bad label among more matters less
+
+const growthAlpha = 0.95 // near enough that a row follows its neighbours, and not what is far
+
+// growth is the part of the rows whose labels are spread, a spreading after the other.
+var growth = []float64{0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1}
+
+// middles returns, of each class, the rows given and those others that were most surely found to be of it, so that they are as many as this part of
+// all rows, shared out as the labels given.
+func (p Propagation) middles(seeds [][]int, unlabelled, labels []int, part float64) [][]int {
+	found := map[int][]int{}
+	for _, i := range unlabelled {
+		found[p.Labels[i]] = append(found[p.Labels[i]], i)
+	}
+	given := len(labels) - len(unlabelled)
+	out := make([][]int, len(seeds))
+	for c, own := range seeds {
+		items := found[labels[own[0]]]
+		slices.SortStableFunc(items, func(a, b int) int { return cmp.Compare(p.share[b], p.share[a]) })
+		want := int(math.Ceil(part*float64(len(labels))*float64(len(own))/float64(given))) - len(own)
+		out[c] = slices.Concat(own, items[:max(0, min(want, len(items)))])
+	}
+	return out
+}
+
+// propagate spreads the labels of some rows of each class; those given are among them.
+func (g *links) propagate(ctx context.Context, from, seeds [][]int, unlabelled, labels []int, alpha float64) (Propagation, error) {
 	v := newVerdicts(len(labels))
 	for first := 0; first < len(seeds); first += spreadColumns { // so that the memory is that of a few classes
-		block := seeds[first:min(first+spreadColumns, len(seeds))]
-		f, err := g.spread(ctx, block, o.Alpha)
+		last := min(first+spreadColumns, len(seeds))
+		f, err := g.spread(ctx, from[first:last], alpha)
 		if err != nil {
 			return Propagation{}, err
 		}
-		v.add(f, block, first, unlabelled)
+		v.add(f, seeds[first:last], first, unlabelled)
 	}
 	return v.propagation(labels, seeds), nil
 }
@@ -104,7 +146,7 @@ func newVerdicts(rows int) *verdicts {
 	return &verdicts{best: make([]int, rows), largest: make([]float64, rows), sum: make([]float64, rows), log: make([]float64, rows)}
 }
 
-// add takes the columns of the classes first, first+1, …, given by their seeds.
+// add takes the columns of the classes first, first+1, …, of which block are the rows given.
 func (v *verdicts) add(f []float64, block [][]int, first int, unlabelled []int) {
 	n := len(block)
 	for c, seeds := range block {
@@ -131,13 +173,13 @@ func (v *verdicts) add(f []float64, block [][]int, first int, unlabelled []int) 
 }
 
 func (v *verdicts) propagation(labels []int, seeds [][]int) Propagation {
-	p := Propagation{Labels: slices.Clone(labels), Confidence: make([]float64, len(labels))}
+	p := Propagation{Labels: slices.Clone(labels), Confidence: make([]float64, len(labels)), share: make([]float64, len(labels))}
 	for i, l := range labels {
 		switch {
 		case l != Unlabelled:
 			p.Confidence[i] = 1
 		case v.sum[i] > 0:
-			p.Labels[i] = labels[seeds[v.best[i]][0]]
+			p.Labels[i], p.share[i] = labels[seeds[v.best[i]][0]], v.largest[i]/v.sum[i]
 			entropy := math.Log(v.sum[i]) - v.log[i]/v.sum[i] // of f/sum
 			p.Confidence[i] = min(1, max(0, 1-entropy/math.Log(float64(len(seeds)))))
 		}

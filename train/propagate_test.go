@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -87,15 +88,58 @@ func densePropagation(emb kernel.Matrix, labels []int, o PropagateOptions) (best
 		}
 	}
 	classes := slices.Max(labels) + 1
+	count := make([]float64, classes)
+	for _, l := range labels {
+		if l != Unlabelled {
+			count[l]++
+		}
+	}
+	var certain []float64
+	best, confidence, certain = denseSpread(w, degree, labels, labels, count, o.Alpha)
+	for _, part := range growth {
+		if sumOf(count) >= fewSeeds*float64(classes) {
+			break
+		}
+		from := slices.Clone(labels)
+		for c := range classes {
+			order := make([]int, 0, n)
+			for i := range n {
+				if labels[i] == Unlabelled && best[i] == c {
+					order = append(order, i)
+				}
+			}
+			slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(certain[b], certain[a]) })
+			given := sumOf(count)
+			for at := range order {
+				if float64(at)+count[c] < part*float64(n)*count[c]/given {
+					from[order[at]] = c
+				}
+			}
+		}
+		best, confidence, certain = denseSpread(w, degree, labels, from, count, min(o.Alpha, growthAlpha))
+	}
+	return best, confidence
+}
+
+func sumOf(v []float64) (sum float64) {
+	for _, x := range v {
+		sum += x
+	}
+	return sum
+}
+
+// denseSpread spreads the labels from, among which are those given, count of each class.
+func denseSpread(w [][]float64, degree []float64, labels, from []int, count []float64, alpha float64) (best []int, confidence, certain []float64) {
+	n, classes := len(w), len(count)
 	system := make([][]float64, n) // [I − αS | Y]
 	for i := range system {
 		system[i] = make([]float64, n+classes)
 		for j := range n {
-			system[i][j] = -o.Alpha * w[i][j] / math.Sqrt(degree[i]*degree[j])
+			system[i][j] = -alpha * w[i][j] / math.Sqrt(degree[i]*degree[j])
 		}
 		system[i][i]++
-		if labels[i] != Unlabelled {
-			system[i][n+labels[i]] = 1
+		if from[i] != Unlabelled {
+			system[i][n+from[i]] = 1
 		}
 	}
 	for p := range n { // Gauss–Jordan; the matrix is positive definite, so it needs no pivoting
@@ -109,17 +153,16 @@ func densePropagation(emb kernel.Matrix, labels []int, o PropagateOptions) (best
 			}
 		}
 	}
-	mass, count := make([]float64, classes), make([]float64, classes)
+	mass := make([]float64, classes)
 	for i, l := range labels {
 		if l != Unlabelled {
-			count[l]++
 			continue
 		}
 		for c := range classes {
 			mass[c] += system[i][n+c] / system[i][i]
 		}
 	}
-	best, confidence = slices.Clone(labels), make([]float64, n)
+	best, confidence, certain = slices.Clone(labels), make([]float64, n), make([]float64, n)
 	for i, l := range labels {
 		if confidence[i] = 1; l != Unlabelled {
 			continue
@@ -136,9 +179,9 @@ func densePropagation(emb kernel.Matrix, labels []int, o PropagateOptions) (best
 				best[i] = c
 			}
 		}
-		confidence[i] = 1 - entropy/math.Log(float64(classes))
+		confidence[i], certain[i] = 1-entropy/math.Log(float64(classes)), share[best[i]]/total
 	}
-	return best, confidence
+	return best, confidence, certain
 }
 
 // TestPropagateIsTheClosedForm: labels and confidences are those of (I − αS)⁻¹Y, for few classes and for more than are solved for together.
@@ -148,10 +191,11 @@ func TestPropagateIsTheClosedForm(t *testing.T) {
 		o                    PropagateOptions
 	}{
 		{90, 3, 1, PropagateOptions{}},
+		{90, 3, 5, PropagateOptions{}},
 		{120, 4, 2, PropagateOptions{Neighbours: 5, Alpha: 0.9, Sharpness: 1}},
 		{160, 40, 1, PropagateOptions{Neighbours: 12, Alpha: 0.99}},
 	} {
-		t.Run(fmt.Sprintf("%d of %d", test.classes, test.rows), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%d of %d, %d given", test.classes, test.rows, test.given), func(t *testing.T) {
 			emb, truth := clusters(test.rows, test.classes, 6, 0.8, 5)
 			given := keep(truth, test.given)
 			got, err := Propagate(t.Context(), emb, given, test.o)
