@@ -128,7 +128,7 @@ func TestSoundOptions(t *testing.T) {
 		says string
 	}{
 		"size": {Options{Size: 32}, "size 32"}, "variants": {Options{Variants: VariantsTurned}, "variants turned"}, "robust": {Options{Robust: DefaultRobust()}, "robust"},
-		"augmentation": {Options{Augmentation: &digits}, "augmentation digits is for pictures"}, "modality": {Options{Modality: "smell"}, `modality "smell"`},
+		"augmentation": {Options{Augmentation: &digits}, "augmentation digits is not for sounds"}, "modality": {Options{Modality: "smell"}, `modality "smell"`},
 		"too much": {Options{Augmentation: &Augmentation{Sound: Sound{Warp: 0.6}}}, "sound.warp"},
 	} {
 		if _, err := Run(t.Context(), chirps(4, 1), Dataset{}, c.o); !errors.Is(err, ErrOptions) || !strings.Contains(err.Error(), c.says) {
