@@ -210,7 +210,7 @@ func newRun(ctx context.Context, data, validation Dataset, pre encoder.Preproces
 		r.around = r.modality.around(r.pre, r.features)
 		standardize(r.pre, r.features)
 		standardize(r.pre, r.held)
-	} else {
+	} else if r.modality.around != nil {
 		r.around = r.modality.around(r.pre, r.features)
 	}
 	return r, nil
