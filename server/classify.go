@@ -6,6 +6,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/akin-search/akin/encoder"
 	"github.com/akin-search/akin/index"
 )
 
@@ -97,12 +98,13 @@ func (r *classifyResult) vote(nearest []index.Record) {
 }
 
 // explanation is what explain adds to a verdict: the distances to all classes and the nearest points, both nearest first, the
-// nearest points of the likeliest classes, and, where vectors are of no model, the components that deviate most.
+// nearest points of the likeliest classes, and what deviates most from the nearest: components, where vectors are of no model, columns of rows.
 type explanation struct {
-	ClassDistances []classDistance `json:"class_distances"`
-	Neighbors      []neighbor      `json:"neighbors"`
-	Examples       []examples      `json:"examples"`
-	Features       []feature       `json:"features,omitempty"`
+	ClassDistances []classDistance           `json:"class_distances"`
+	Neighbors      []neighbor                `json:"neighbors"`
+	Examples       []examples                `json:"examples"`
+	Features       []feature                 `json:"features,omitempty"`
+	Columns        []encoder.ColumnDeviation `json:"columns,omitempty"`
 }
 
 type examples struct {
@@ -148,6 +150,10 @@ func (s *Server) explained(ctx context.Context, col *index.Collection, vector []
 			some.Points = append(some.Points, example{h.ID, h.Score})
 		}
 		e.Examples = append(e.Examples, some)
+	}
+	if s.opt.Columns != nil {
+		e.Columns, err = s.columns(ctx, col, vector, req)
+		return e, err
 	}
 	if col.ModelID() != "" { // components of an embedding mean nothing by themselves
 		return e, nil

@@ -34,9 +34,9 @@ func (s *subject) read(field string, r *reader) (err error) {
 	case "id":
 		s.id, err = r.id()
 	case "input":
-		s.input, err = r.bytes()
+		s.input, err = r.item()
 		if err == nil && len(s.input) == 0 {
-			err = badf("it is empty: send the bytes of an image")
+			err = badf("it is empty: send the bytes of an image or a sound, or a row")
 		}
 	case "model_id":
 		s.model, err = r.text(maxModelID)

@@ -296,6 +296,21 @@ func (r *reader) integerID() (string, error) {
 	return string(n.text), nil
 }
 
+// item reads the bytes of an input: a row as the JSON array or object that it is, anything else as bytes does.
+func (r *reader) item() ([]byte, error) {
+	if c := r.peek(); r.form == formFile || c != '{' && c != '[' {
+		return r.bytes()
+	}
+	if r.form == formText {
+		return bytes.Clone(r.rest()), nil
+	}
+	from := r.pos
+	if _, err := r.value(maxDepth, false); err != nil {
+		return nil, err
+	}
+	return bytes.Clone(r.buf[from:r.pos]), nil
+}
+
 // bytes reads base64 (RFC 4648, section 4), or the bytes of a form's file.
 func (r *reader) bytes() ([]byte, error) {
 	var text []byte

@@ -55,7 +55,7 @@ func (p *newPoint) read(field string, r *reader) (err error) {
 	case "vector":
 		p.Vector, err = r.vector()
 	case "input":
-		p.Raw, err = r.bytes()
+		p.Raw, err = r.item()
 		if n := len(p.Raw); err == nil && (n == 0 || n > index.MaxRaw) {
 			err = badf("input of %d bytes: use 1 to %d", n, index.MaxRaw)
 		}

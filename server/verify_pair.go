@@ -41,7 +41,7 @@ func (q *verifyRequest) read(field string, r *reader) (err error) {
 
 // input reads the bytes of an input, which are not empty.
 func (r *reader) input() ([]byte, error) {
-	b, err := r.bytes()
+	b, err := r.item()
 	if err == nil && len(b) == 0 {
 		err = badf("it is empty: send the bytes of an input")
 	}

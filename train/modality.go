@@ -35,7 +35,7 @@ var (
 		viewer: soundViews, network: soundNetwork, dimension: 64,
 		baseline: baseline{"MFCC statistics", cepstrumVectors}}
 	rowsOf = &modality{name: encoder.ModalityTable, is: encoder.IsRow, inspect: inspectTable, around: otherRows, suit: (*Options).suitRows,
-		viewer: rowViews, network: rowNetwork, start: startRows, dimension: 64,
+		viewer: rowViews, network: rowNetwork, shifts: rowShifts, start: startRows, dimension: 64,
 		baseline: baseline{"scaled features", featureVectors}}
 )
 

@@ -2,6 +2,7 @@ package train
 
 import (
 	"math/rand/v2"
+	"slices"
 
 	"github.com/akin-search/akin/encoder"
 )
@@ -48,6 +49,24 @@ func (v *rowViewer) Apply(dst, src []float32, rng *rand.Rand) {
 			copy(dst[lo:hi], row[lo:hi])
 		}
 	}
+}
+
+// Share of the columns that a shifted row has from other rows.
+const leastReplaced, mostReplaced = 0.05, 0.5
+
+// rowShifts are rows of which some columns have the values of other rows: each is usual by itself, and what they have to do with each other is gone.
+func rowShifts(p encoder.Preprocessing, others []float32) []shift {
+	columns := p.Table.Offsets()
+	return []shift{{"replace", false, func(dst, src []float32, rng *rand.Rand) {
+		share := leastReplaced + (mostReplaced-leastReplaced)*rng.Float32()
+		v := rowViewer{share, columns, others}
+		v.Apply(dst, src, rng)
+		if slices.Equal(dst, src) { // one at least
+			c := rng.IntN(len(columns) - 1)
+			row := others[rng.IntN(len(others)/len(src))*len(src):]
+			copy(dst[columns[c]:columns[c+1]], row[columns[c]:])
+		}
+	}}}
 }
 
 // rowDimensions parts an embedding of so many components of rows of so many features: some keep directions of these, one is constant, the others

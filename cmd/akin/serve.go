@@ -82,6 +82,9 @@ func (a *app) serve(ctx context.Context, s *index.Store, collection string, e *e
 		case encoder.ModalityImage:
 			o.Places = e
 		}
+		if e.Model().Preprocessing.Modality == encoder.ModalityTable {
+			o.Columns = e
+		}
 		if p := e.Model().Patches; p != nil && len(p.Calibration) > 0 {
 			o.Surface, o.Normal = e, p.Calibration
 		}
