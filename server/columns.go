@@ -34,7 +34,8 @@ func (s *Server) columns(ctx context.Context, col *index.Collection, vector []fl
 		return nil, err
 	}
 	var others [][]byte
-	_, points, err := lookUp(col, without(hits, req.id), index.FieldRaw)
+	hits = without(hits, req.id)
+	_, points, err := lookUp(col, hits[:min(columnNeighbors, len(hits))], index.FieldRaw)
 	for _, p := range points {
 		if len(p.Raw) > 0 {
 			others = append(others, p.Raw)

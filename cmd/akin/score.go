@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/akin-search/akin/encoder"
 	"github.com/akin-search/akin/index"
 	"github.com/akin-search/akin/train"
 )
@@ -47,7 +48,7 @@ func newScore(a *app) *cobra.Command {
 	var w workspace
 	var alpha, fdr float64
 	var asCSV bool
-	var heat string
+	var heat, column string
 	c := &cobra.Command{
 		Use:   "score FILE|DIR ...",
 		Short: "Tell which images are unlike everything known",
@@ -60,9 +61,12 @@ With --heatmaps, a picture is drawn for each of the pictures: where it is unlike
 covered. A model trained with --patches is asked for small defects, and needs no collection: the score is that of the worst
 patches of a picture, and --heatmaps draws where they are.
 
+A model of rows scores the rows of tables, as akin train takes them, by their ids, and a row as JSON in a file of its own.
+
 Exit code: 0 when nothing is an anomaly, 3 when something is, 1 when something went wrong, a file that cannot be read included.`,
 		Example: `  akin score part-0815.png
   akin score --alpha 0.001 --json line3/
+  akin score --csv today.csv                      # the rows of a table
   akin score --heatmaps heat/ line3/
   akin score --fdr 0.05 --csv line3/ > verdicts.csv || test $? -eq 3`,
 		Args: cobra.MinimumNArgs(1),
@@ -73,6 +77,7 @@ Exit code: 0 when nothing is an anomaly, 3 when something is, 1 when something w
 	c.Flags().Float64Var(&fdr, "fdr", 0, "judge all files together: share of false alarms among the alarms, above 0 and below 1 (Benjamini-Hochberg), instead of --alpha")
 	c.Flags().BoolVar(&asCSV, "csv", false, "print a table of comma-separated values, with a line of names")
 	c.Flags().StringVar(&heat, "heatmaps", "", "folder for a heat map a picture, a grey PNG of its size, white where it differs")
+	c.Flags().StringVar(&column, "label-column", "", columnHelp)
 	c.MarkFlagsMutuallyExclusive("alpha", "fdr")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if err := refuseZero(c, "alpha", "fdr"); err != nil {
@@ -85,13 +90,7 @@ Exit code: 0 when nothing is an anomaly, 3 when something is, 1 when something w
 		if err != nil {
 			return err
 		}
-		var texts map[string][]byte
-		if ofTexts(e) {
-			if args, texts, err = a.givenTexts(e, args); err != nil {
-				return err
-			}
-		}
-		files, err := a.imageFiles(args)
+		items, err := a.scoredItems(args, column, e)
 		if err != nil {
 			return err
 		}
@@ -99,7 +98,7 @@ Exit code: 0 when nothing is an anomaly, 3 when something is, 1 when something w
 		if err != nil {
 			return err
 		}
-		out, failed := make([]scored, 0, len(files)), 0
+		out, failed := make([]scored, 0, items.Len()), 0
 		// judged scores all files by j, so many at once; its calibration of n items supports alphas from low up.
 		judged := func(j judge, part int, low float64, n int) error {
 			if !c.Flags().Changed("alpha") && alpha < low {
@@ -107,8 +106,12 @@ Exit code: 0 when nothing is an anomaly, 3 when something is, 1 when something w
 				alpha = low
 			}
 			shown := time.Now()
-			for files := range slices.Chunk(files, part) {
-				verdicts, err := j(c.Context(), files, alpha)
+			for lo := 0; lo < items.Len(); lo += part {
+				some := make([]int, min(part, items.Len()-lo))
+				for i := range some {
+					some[i] = lo + i
+				}
+				verdicts, err := j(c.Context(), items.Subset(some), alpha)
 				if err != nil {
 					return err
 				}
@@ -140,7 +143,7 @@ Exit code: 0 when nothing is an anomaly, 3 when something is, 1 when something w
 				if det == nil {
 					return fmt.Errorf("%w: collection %q has no detector: run akin ingest with a --holdout above 0", index.ErrNotCalibrated, col.Name())
 				}
-				return judged(clusterJudge(e, det, maps, texts), scorePart, det.MinAlpha(), det.Calibration())
+				return judged(clusterJudge(e, det, maps), scorePart, det.MinAlpha(), det.Calibration())
 			})
 		}
 		if err != nil {
@@ -166,7 +169,7 @@ Exit code: 0 when nothing is an anomaly, 3 when something is, 1 when something w
 			return t.Flush()
 		})
 		if failed > 0 {
-			err = errors.Join(err, fmt.Errorf("%d of %d files could not be scored", failed, len(files)))
+			err = errors.Join(err, fmt.Errorf("%d of %d files could not be scored", failed, items.Len()))
 		}
 		if err == nil && slices.ContainsFunc(out, func(s scored) bool { return s.verdict != nil && s.IsAnomaly }) {
 			return exitAnomalies
@@ -207,25 +210,49 @@ func writeCSV(w io.Writer, all []scored) error {
 	return out.WriteAll(lines)
 }
 
-// imageFiles lists the files named, and the pictures in the folders named.
-func (a *app) imageFiles(args []string) ([]string, error) {
-	var files []string
+// scoredItems lists the files named, what is in the folders named, and, for a model of rows, the rows of the tables named, for one of texts the texts
+// themselves and those of lists.
+func (a *app) scoredItems(args []string, column string, e *encoder.Encoder) (all train.Dataset, err error) {
+	add := func(id, file string, raw []byte) {
+		all.IDs, all.Files, all.Raw, all.Labels = append(all.IDs, id), append(all.Files, file), append(all.Raw, raw), append(all.Labels, train.Unlabelled)
+	}
+	var texts map[string][]byte
+	if ofTexts(e) {
+		if args, texts, err = a.givenTexts(e, args); err != nil {
+			return all, err
+		}
+	}
 	for _, arg := range args {
-		info, err := os.Stat(arg)
-		if err != nil || !info.IsDir() { // one that cannot be read is reported in its place
-			files = append(files, arg)
+		if text, ok := texts[arg]; ok {
+			add(arg, arg, text)
 			continue
 		}
-		d, skipped, err := train.Folder(arg)
-		for _, s := range skipped {
+		info, err := os.Stat(arg)
+		tabled := err == nil && !info.IsDir() && e.Model().Preprocessing.Modality == encoder.ModalityTable && train.IsTable(arg)
+		if !tabled && (err != nil || !info.IsDir()) { // one that cannot be read is reported in its place
+			add(arg, arg, nil)
+			continue
+		}
+		var l train.Listed
+		if tabled {
+			l, err = train.Table(arg, train.TableOptions{Label: column, Rows: train.RowsTest})
+		} else {
+			l.Dataset, l.Skipped, err = train.Folder(arg)
+		}
+		for _, s := range l.Skipped {
 			a.skip(s)
 		}
 		if err != nil {
-			return nil, err
+			return all, err
 		}
-		for _, id := range d.IDs {
-			files = append(files, filepath.Join(arg, filepath.FromSlash(id)))
+		for i, id := range l.Dataset.IDs {
+			if tabled {
+				add(id, arg, l.Dataset.Raw[i])
+			} else {
+				file := filepath.Join(arg, filepath.FromSlash(id))
+				add(file, file, nil)
+			}
 		}
 	}
-	return files, nil
+	return all, nil
 }

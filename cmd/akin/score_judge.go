@@ -11,18 +11,16 @@ import (
 	"github.com/akin-search/akin/train"
 )
 
-// judge gives the verdicts on files at an alpha, in their order; one that cannot be read or decoded has its error in place of a verdict.
-type judge func(ctx context.Context, files []string, alpha float64) ([]scored, error)
+// judge gives the verdicts on items at an alpha, in their order; one that cannot be read or decoded has its error in place of a verdict. The id of
+// an item is the file, or that of a row.
+type judge func(ctx context.Context, items train.Dataset, alpha float64) ([]scored, error)
 
-// clusterJudge judges by the clusters of a collection, and draws heat maps of what covering a place does to the score. What texts
-// names is the text itself, and no file.
-func clusterJudge(e *encoder.Encoder, det *index.Detector, maps *heatmaps, texts map[string][]byte) judge {
-	return func(ctx context.Context, files []string, alpha float64) ([]scored, error) {
-		out, at := make([]scored, len(files)), map[string][]int{} // a file may be named twice
-		d := train.Dataset{IDs: files, Files: files, Raw: make([][]byte, len(files)), Labels: make([]int, len(files))}
-		for i, file := range files {
+// clusterJudge judges by the clusters of a collection, and draws heat maps of what covering a place does to the score.
+func clusterJudge(e *encoder.Encoder, det *index.Detector, maps *heatmaps) judge {
+	return func(ctx context.Context, d train.Dataset, alpha float64) ([]scored, error) {
+		out, at := make([]scored, d.Len()), map[string][]int{} // a file may be named twice
+		for i, file := range d.IDs {
 			out[i].File, at[file] = file, append(at[file], i)
-			d.Raw[i] = texts[file]
 		}
 		kept, features, err := train.Decode(ctx, e.Decoder(), d, func(s train.Skipped) {
 			for _, i := range at[s.Path] {
@@ -102,9 +100,9 @@ type patchJudge struct {
 	maps *heatmaps
 }
 
-func (j patchJudge) judge(ctx context.Context, files []string, alpha float64) ([]scored, error) {
-	out := make([]scored, len(files))
-	for i, file := range files {
+func (j patchJudge) judge(ctx context.Context, items train.Dataset, alpha float64) ([]scored, error) {
+	out := make([]scored, items.Len())
+	for i, file := range items.IDs {
 		out[i].File = file
 		raw, err := os.ReadFile(file)
 		if err == nil {

@@ -63,31 +63,35 @@ Exit code: 0 when both sides are of one class, 3 when not, 1 when something went
 		if info, err := os.Stat(args[last]); err == nil && info.IsDir() {
 			return fmt.Errorf("%s is a folder: the last argument is the one item that is asked about", args[last])
 		}
-		files, err := a.imageFiles(args[:last])
-		if err != nil {
-			return err
-		}
 		e, err := w.encoder()
 		if err != nil {
 			return err
 		}
+		enrolled, err := a.scoredItems(args[:last], "", e)
+		if err != nil {
+			return err
+		}
 		var raw [][]byte
-		for _, f := range append(files, args[last]) {
-			b, err := readInput(e, f)
+		for i := range enrolled.Len() {
+			b, err := enrolled.Item(i)
 			if err != nil {
 				return err
 			}
 			raw = append(raw, b)
 		}
+		asked, err := readInput(e, args[last])
+		if err != nil {
+			return err
+		}
 		p, err := pairScores(e)
 		if err != nil {
 			return err
 		}
-		out := pairVerified{Enrolled: len(files), ModelID: e.ModelID()}
+		out := pairVerified{Enrolled: len(raw), ModelID: e.ModelID()}
 		if p == nil && c.Flags().Changed("far") {
 			return fmt.Errorf("--far %g: %w: %s was trained without pairs kept aside to compare with: train it with a --holdout above 0, or leave --far out for the score alone", far, index.ErrNotCalibrated, w.modelPath())
 		}
-		if out.Score, err = encoder.Similarity(c.Context(), e, raw[:len(files)], raw[len(files)]); err != nil {
+		if out.Score, err = encoder.Similarity(c.Context(), e, raw, asked); err != nil {
 			return err
 		}
 		if p != nil {

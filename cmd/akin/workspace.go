@@ -139,8 +139,11 @@ type source struct{ data, labels, column string }
 func (s *source) flags(c *cobra.Command) {
 	c.Flags().StringVar(&s.data, "data", "", dataHelp)
 	c.Flags().StringVar(&s.labels, "labels", "", labelsHelp)
-	c.Flags().StringVar(&s.column, "label-column", "", `column of a table that has the classes, by its name, or by its number from 1 where columns have none; "none" for none (default the first of label, class, target and y)`)
+	c.Flags().StringVar(&s.column, "label-column", "", columnHelp)
 }
+
+// columnHelp is the help of --label-column.
+const columnHelp = `column of a table that has the classes, by its name, or by its number from 1 where columns have none; "none" for none (default the first of label, class, target and y)`
 
 // more returns what names the same data besides --data.
 func (s source) more() (flags string) {
