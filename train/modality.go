@@ -22,6 +22,7 @@ type modality struct {
 	around    func(encoder.Preprocessing, []encoder.Features) []float32                                                             // what surrounds an item, a value a channel; of rows, other rows
 	shifts    func(encoder.Preprocessing, []float32) []shift                                                                        // of one-class training; nil: none is known
 	start     func(p encoder.Preprocessing, n encoder.Network, weights [][]float32, features []encoder.Features, seed uint64) error // sets weights by the items, before the first step; may be nil
+	finish    func(r *run, ctx context.Context, weights [][]float32) error                                                          // changes the weights of a run that is done; may be nil
 	floor     bool                                                                                                                  // what the weights at the start make is a baseline, which no model is to be worse than
 	dimension int                                                                                                                   // of the embedding, where none is given
 	baseline  baseline                                                                                                              // what its models are compared with
@@ -35,7 +36,7 @@ var (
 		viewer: soundViews, network: soundNetwork, dimension: 64,
 		baseline: baseline{"MFCC statistics", cepstrumVectors}}
 	rowsOf = &modality{name: encoder.ModalityTable, is: encoder.IsRow, inspect: inspectTable, around: otherRows, suit: (*Options).suitRows,
-		viewer: rowViews, network: rowNetwork, shifts: rowShifts, start: startRows, dimension: 64,
+		viewer: rowViews, network: rowNetwork, shifts: rowShifts, start: startRows, finish: (*run).finishRows, floor: true, dimension: 64,
 		baseline: baseline{"scaled features", featureVectors}}
 )
 

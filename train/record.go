@@ -55,6 +55,11 @@ func (r *run) model(ctx context.Context) (*encoder.Model, error) {
 	if r.validation.Len() > 0 {
 		rec.ValidationHash = held
 	}
+	if r.modality.finish != nil {
+		if err := r.modality.finish(r, ctx, weights); err != nil {
+			return nil, err
+		}
+	}
 	if rec.Metrics, err = r.measure(ctx, weights); err != nil {
 		return nil, err
 	}

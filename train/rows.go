@@ -33,7 +33,11 @@ type rowViewer struct {
 }
 
 func rowViews(o Options, p encoder.Preprocessing, others []float32) viewer {
-	return &rowViewer{o.Augmentation.Replace, p.Table.Offsets(), others}
+	replace := o.Augmentation.Replace
+	if o.oneClass() { // rows with replaced values are what is not normal: see rowShifts
+		replace = 0
+	}
+	return &rowViewer{replace, p.Table.Offsets(), others}
 }
 
 // Apply implements viewer.
@@ -63,6 +67,9 @@ func rowShifts(p encoder.Preprocessing, others []float32) []shift {
 		v.Apply(dst, src, rng)
 		if slices.Equal(dst, src) { // one at least
 			c := rng.IntN(len(columns) - 1)
+			for columns[c] == columns[c+1] {
+				c = rng.IntN(len(columns) - 1)
+			}
 			row := others[rng.IntN(len(others)/len(src))*len(src):]
 			copy(dst[columns[c]:columns[c+1]], row[columns[c]:])
 		}

@@ -2,6 +2,7 @@ package train
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -13,12 +14,13 @@ import (
 )
 
 const (
-	rowShrinkage   = 0.02 // of the covariance, towards that of features without any connection
-	rowBeside      = 0.1  // of the weights that what is learned begins with
-	rowConstant    = 3    // the component that makes directions of distances; a row is 1 long on average
-	covarianceRows = 8000 // rows that the covariance is measured on, at most
-	neighborRows   = 1500 // rows of which distances to the nearest are measured, at most
-	mostDirections = 1024 // features beyond which they are first projected at random
+	rowShrinkage   = 0.02  // of the covariance, towards that of features without any connection
+	rowBeside      = 0.1   // of the weights that what is learned begins with
+	rowUnlabelled  = 0.125 // of the distance of near rows by what is kept, by what is learned without labels
+	rowConstant    = 3     // the component that makes directions of distances; a row is 1 long on average
+	covarianceRows = 8000  // rows that the covariance is measured on, at most
+	neighborRows   = 1500  // rows of which distances to the nearest are measured, at most
+	mostDirections = 1024  // features beyond which they are first projected at random
 )
 
 // startRows sets the fixed first layer of a network of rows, from which the components that are kept come: a linear map under which the square of the distance of
@@ -96,6 +98,48 @@ func startRows(_ encoder.Preprocessing, n encoder.Network, weights [][]float32, 
 	b[kept] = rowConstant
 	for i := range weights[len(weights)-2] {
 		weights[len(weights)-2][i] *= rowBeside
+	}
+	return nil
+}
+
+// finishRows brings what was learned without labels down to a small part of the distance between rows: see rowUnlabelled. With
+// labels it keeps the weight that it was learned with.
+func (r *run) finishRows(ctx context.Context, weights [][]float32) error {
+	kind, err := ParseLoss(r.Loss)
+	layers := r.Network.Layers
+	last := lastLinear(r.Network)
+	if err != nil || kind.Labelled() || !layers[0].Fixed || layers[last].Keep == 0 {
+		return err
+	}
+	e, err := r.encoder(weights)
+	if err != nil {
+		return err
+	}
+	var some []encoder.Features
+	for i := 0; i < len(r.features); i += stride(len(r.features), neighborRows) {
+		some = append(some, r.features[i])
+	}
+	all, err := EncodeFeatures(ctx, e, some)
+	if err != nil {
+		return err
+	}
+	kept := layers[last].Keep
+	before, beside := mat.NewDense(all.Rows, kept, nil), mat.NewDense(all.Rows, all.Cols-kept, nil)
+	for i := range all.Rows {
+		for j, v := range all.Row(i) { // as it was before it was brought to unit length, by what is constant
+			if v /= all.Row(i)[kept-1]; j < kept {
+				before.Set(i, j, float64(v))
+			} else {
+				beside.Set(i, j-kept, float64(v))
+			}
+		}
+	}
+	distance := func(x *mat.Dense) float64 { return nearDistance(x, slices.Repeat([]float64{1}, x.RawMatrix().Cols)) }
+	factor := float32(rowUnlabelled * math.Sqrt(distance(before)/distance(beside)))
+	for _, w := range weights[len(weights)-2:] { // of the last linear layer: weights and biases
+		for i := range w {
+			w[i] *= factor
+		}
 	}
 	return nil
 }
