@@ -42,6 +42,10 @@
 // Learn trains with several seeds and says how good the embeddings are: medians with minimum and maximum, by a protocol (ProtocolNames). With
 // Validation it never looks at the test images: choose by that, and measure once without it.
 //
+// Anomaly trains on what is normal and says how well anomalies are told from it, on the way of the product, and whether alpha is kept: inside tells
+// whether alpha lies in the 99 % interval of the rate of false alarms on the items measured on, expected whether the alarms are what so many calibration
+// items make likely, which is the promise. Stream measures the watch for drift.
+//
 // Train, Encode and Gemm measure a training step, encoding and the matrix product; peers/ holds the same in PyTorch and OpenBLAS, and a
 // runner that takes turns with them. Their networks are those of NetworkOf.
 package benchmarks

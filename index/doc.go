@@ -56,7 +56,7 @@
 //
 // Collection.SetAside keeps points to calibrate with; Calibrate fits a Detector to the others and turns their scores into p-values
 // that bound false alarms. It follows the points by itself: half a second after the last write it is fitted again in the
-// background. Which score it takes is chosen by leaving classes out (docs/decisions/0015-verdicts.md). VerdictOf takes the hits
+// background. Which score it takes is chosen by leaving classes out, or neighbours where there is one class (docs/decisions/0015-verdicts.md). VerdictOf takes the hits
 // of a search that was made anyway. Watch counts alarms and notices when what is judged is no longer like what calibrated.
 //
 // # Caveats
