@@ -55,7 +55,7 @@ func IsTable(file string) bool {
 	return known && !(IsManifest(file) && (IsTextList(file) || slices.ContainsFunc(firstNames(file), func(name string) bool { return strings.EqualFold(name, "path") })))
 }
 
-// Table reads the rows of a table. Ids are those of a column "id" that has another one for each row, else the file's name up to its first dot and the
+// Table reads the rows of a table. Ids are those of a column "id", which is no feature, if it has another one for each row, else the file's name up to its first dot and the
 // number of the row from 0; the classes are in lexical order. Rows beyond a gigabyte lie in a file without a name, until the process ends. A
 // row that cannot be understood is skipped; a table without a row is an error wrapping ErrDataset.
 func Table(file string, o TableOptions) (Listed, error) {
@@ -92,7 +92,7 @@ func readTable(file string, o TableOptions) (out Listed, err error) {
 	}
 	err = s.each(func(number int, cells []encoder.Cell) error {
 		r := row{line: len(rows), path: fmt.Sprintf("%s-%05d", prefix, number), label: textAt(cells, is.label), split: textAt(cells, is.split)}
-		if is.id >= 0 {
+		if is.named {
 			r.path = textAt(cells, is.id)
 		}
 		features.Cells = features.Cells[:0]
@@ -130,8 +130,11 @@ func readTable(file string, o TableOptions) (out Listed, err error) {
 	return out, nil
 }
 
-// special are the columns that are no features, -1 where there is none.
-type special struct{ label, split, id int }
+// special are the columns that are no features, -1 where there is none, and whether that of ids has another one for each row.
+type special struct {
+	label, split, id int
+	named            bool
+}
 
 func (is special) feature(column int) bool {
 	return column != is.label && column != is.split && column != is.id
@@ -150,7 +153,7 @@ func (s *sheet) specials(label string) (special, error) {
 	at := func(name string) int {
 		return slices.IndexFunc(s.names, func(n string) bool { return strings.EqualFold(n, name) })
 	}
-	is := special{s.label, at("split"), at("id")}
+	is := special{label: s.label, split: at("split"), id: at("id")}
 	switch number, err := strconv.Atoi(label); {
 	case label == NoLabel:
 		is.label = -1
@@ -167,7 +170,7 @@ func (s *sheet) specials(label string) (special, error) {
 	default:
 		return is, fmt.Errorf("label column %q: the columns are %s", label, quoteList(s.names))
 	}
-	if is == (special{-1, -1, -1}) {
+	if is == (special{-1, -1, -1, false}) {
 		return is, nil
 	}
 	labels, ids, rows, split := map[string]bool{}, map[string]bool{}, 0, true
@@ -187,9 +190,7 @@ func (s *sheet) specials(label string) (special, error) {
 	if !split {
 		is.split = -1
 	}
-	if len(ids) < rows {
-		is.id = -1
-	}
+	is.named = is.id >= 0 && len(ids) == rows
 	if label == "" && is.label != s.label && len(labels) > max(fewClasses, rows/2) {
 		is.label = -1
 	}

@@ -95,7 +95,7 @@ func TestTableFormats(t *testing.T) {
 			raw: []string{`{"temp":1.5,"kind":"a"}`, `{"temp":null,"kind":"b, c"}`, `{"temp":2,"kind":"a"}`, `{"temp":3,"kind":null}`}, labels: []string{"x", "y", "x", ""}, ids: "a-00000"},
 		{name: "a.b.csv", content: []byte("\xef\xbb\xbfid;Temp;Class\nm1;1;x\nm2;2;x\n"), raw: []string{`{"Temp":1}`, `{"Temp":2}`}, labels: []string{"x", "x"}, ids: "m1"},
 		{name: "a.csv", content: []byte(",temp\n0,5\n1,6\n"), raw: []string{`{"temp":5}`, `{"temp":6}`}, ids: "0"}, // as data frames are written
-		{name: "a.csv", content: []byte("id,temp\nm,5\nm,6\n"), raw: []string{`{"id":"m","temp":5}`, `{"id":"m","temp":6}`}, ids: "a-00000"},
+		{name: "a.csv", content: []byte("id,temp\nm,5\nm,6\n"), raw: []string{`{"temp":5}`, `{"temp":6}`}, ids: "a-00000"},
 		{name: "a.tsv", content: []byte("1\t\tx\n2\t3\ty\n"), raw: []string{`[1,null,"x"]`, `[2,3,"y"]`}, ids: "a-00000"},
 		{name: "a.csv", content: []byte("1,x\n2,y\n3,x\n"), options: TableOptions{Label: "2"}, raw: []string{`[1]`, `[2]`, `[3]`}, labels: []string{"x", "y", "x"}, ids: "a-00000"},
 		{name: "a.csv", content: []byte("y,temp\n1,5\n1,6\n"), options: TableOptions{Label: NoLabel}, raw: []string{`{"y":1,"temp":5}`, `{"y":1,"temp":6}`}, ids: "a-00000"},
