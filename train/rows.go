@@ -1,6 +1,7 @@
 package train
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"slices"
 
@@ -90,13 +91,24 @@ func rowNetwork(o *Options, size encoder.Size) encoder.Network {
 	return encoder.ForRows(size, kept, rowHidden, learned)
 }
 
-// suitRows fills in what rows decide.
+// suitRows fills in what rows decide, and refuses what is for other data.
 func (o *Options) suitRows(p encoder.Preprocessing) error {
 	size := p.Size
 	o.Modality = encoder.ModalityTable
-	if o.Augmentation == nil {
+	switch {
+	case o.Size != 0 && o.Base == nil:
+		return fmt.Errorf("%w: size %d is for pictures: leave it out, rows have the columns that they have", ErrOptions, o.Size)
+	case o.Variants != "" && o.Variants != VariantsNone:
+		return fmt.Errorf("%w: variants %s are of pictures: leave them out", ErrOptions, o.Variants)
+	case o.Voices != nil:
+		return fmt.Errorf("%w: voices are for sounds: leave them out", ErrOptions)
+	case o.Robust != nil:
+		return fmt.Errorf("%w: robust is for pictures: leave it out, values are replaced in rows as it is", ErrOptions)
+	case o.Augmentation == nil:
 		a := Replaced()
 		o.Augmentation = &a
+	case *o.Augmentation != Augmentation{Replace: o.Augmentation.Replace}:
+		return fmt.Errorf("%w: augmentation %v is not for rows: use auto, rows or none", ErrOptions, o.Augmentation)
 	}
 	set(&o.Dimension, min(size.Channels, mostKept)+1+rowLearned)
 	return nil

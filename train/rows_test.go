@@ -3,10 +3,12 @@ package train
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/akin-search/akin/encoder"
@@ -221,5 +223,19 @@ func TestUnlabelledRowsCountLittle(t *testing.T) {
 	}
 	if !(beside > 0 && beside < 0.1*before) {
 		t.Errorf("squared distances of %g by what is kept, %g by what was learned", before, beside)
+	}
+}
+
+// TestRowsRefuse: options of other data are refused with what to do.
+func TestRowsRefuse(t *testing.T) {
+	yes := true
+	digits := Digits()
+	for want, o := range map[string]Options{
+		"size 32 is for pictures": {Size: 32}, "variants": {Variants: "turns"}, "voices are for sounds": {Voices: &yes},
+		"robust is for pictures": {Robust: DefaultRobust()}, "augmentation digits is not for rows": {Augmentation: &digits},
+	} {
+		if _, err := Run(context.Background(), connected(20, 1), Dataset{}, o); !errors.Is(err, ErrOptions) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want ErrOptions with %q", err, want)
+		}
 	}
 }
