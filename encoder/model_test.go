@@ -139,11 +139,13 @@ func TestNetworkErrorsNameTheLayer(t *testing.T) {
 		"filters of a pool": {conv, {Kind: KindGlobalPool, Filters: 3}, end}, "negative stride": {{Kind: KindResidual, Filters: 4, Stride: -1}, end},
 		"kernel of a residual": {{Kind: KindResidual, Filters: 4, Kernel: 5}, end}, "linear with stride": {{Kind: KindLinear, Units: 4, Stride: 2}, end},
 		"too many values": {{Kind: KindConv, Filters: MaxChannels, Kernel: 257}, {Kind: KindGlobalPool}, end}, "options of normalize": {conv, {Kind: KindNormalize, ReLU: true}}, "too wide": {{Kind: KindLinear, Units: MaxChannels + 1}, end},
+		"fixed behind what is trained": {{Kind: KindLinear, Units: 4}, {Kind: KindLinear, Units: 4, Fixed: true}, end}, "fixed with relu": {{Kind: KindLinear, Units: 4, Fixed: true, ReLU: true}, {Kind: KindLinear, Units: 4}, end},
+		"keeps more than there is": {{Kind: KindLinear, Units: 4}, {Kind: KindLinear, Units: 4, Keep: 5}, end}, "keeps less than nothing": {{Kind: KindLinear, Units: 4, Keep: -1}, end},
 	} {
 		err := Network{Input: Size{8, 8, 1}, Layers: layers}.Validate()
 		if !errors.Is(err, ErrSpec) {
 			t.Errorf("%s: %v", name, err)
-		} else if name == "unknown" && !strings.Contains(err.Error(), `layer 0 (dense): unknown kind "dense": use conv, residual, bands, globalpool, statistics, linear or normalize`) {
+		} else if name == "unknown" && !strings.Contains(err.Error(), `layer 0 (dense): unknown kind "dense": use conv, residual, bands, globalpool, statistics, bag, linear or normalize`) {
 			t.Errorf("%s: %v does not say what to use", name, err)
 		}
 	}

@@ -87,7 +87,7 @@ func TestBrokenManifests(t *testing.T) {
 		{"a.csv", "path,label\n\"a.png,x\n", "line"},
 		{"a.csv", "path,label\n,x\n", "line 2 has no path"},
 		{"a.csv", "path,label,split\na.png,x,holdout\n", `line 2 is of split "holdout": use train`},
-		{"a.csv", "path,label\ntext.txt,x\n", "no picture in the 1 rows"},
+		{"a.csv", "path,label\ngone.png,x\n", "no picture in the 1 rows"},
 		{"a.jsonl", "", "no picture in the 0 rows"},
 		{"a.jsonl", "[1]\n", "line 1"},
 		{"a.jsonl", "{\"label\": \"x\"}\n", "line 1 has no path"},
