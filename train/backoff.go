@@ -101,7 +101,7 @@ func (r *run) backOff(s setback) error {
 		b.Ends = r.learned()
 		b.Unhelped = !b.Ends && errors.Is(s.cause, ErrCollapsed) && s.health.Variance >= pointVariance && !r.unhelped()
 		if !b.Ends && !b.Unhelped {
-			return fmt.Errorf("%w: %s; going back %d times and lowering the rate from %g to %g did not help: choose a lower rate, another loss (supcon and ntxent hold out longest) or a larger batch, and check that the pictures differ and the labels are right",
+			return fmt.Errorf("%w: %s; going back %d times and lowering the rate from %g to %g did not help: choose a lower rate, another loss (supcon and ntxent hold out longest) or a larger batch, and check that the items differ and the labels are right",
 				s.cause, s.reason, inRow, r.Rate, o.Rate)
 		}
 	}

@@ -51,9 +51,9 @@ func newScore(a *app) *cobra.Command {
 	var heat, column string
 	c := &cobra.Command{
 		Use:   "score FILE|DIR ...",
-		Short: "Tell which images are unlike everything known",
-		Long: `Score images by their distance to the nearest class cluster of a calibrated collection. The p-value is conformal: among
-images like those that calibrated, at most the share alpha is called an anomaly. With --fdr the verdicts are made together:
+		Short: "Tell which items are unlike everything known",
+		Long: `Score images, sounds, texts or rows by their distance to the nearest class cluster of a calibrated collection. The p-value is conformal: among
+items like those that calibrated, at most the share alpha is called an anomaly. With --fdr the verdicts are made together:
 of those called anomalies, at most that share is expected to be normal. A file that cannot be read or decoded is reported in
 its place.
 

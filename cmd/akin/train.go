@@ -41,15 +41,19 @@ func newTrain(a *app) *cobra.Command {
 		Long: `Train a contrastive Siamese encoder and write it to a model file.
 
 The data is a folder with one sub-folder a class, or a flat folder without labels (the loss is then ntxent: two
-augmentations of one picture are alike). Where all pictures are of one class, or with --one-class, they are what is normal: training then
-takes copies that are turned, cut up, squeezed or bent for what is not, and verdicts go by the distance to the nearest items. Or a manifest, a CSV file of path,label or path,label,split, or a JSON object with these a line
-(.jsonl): paths are relative to it, an empty label is none, and rows of split test are left for akin eval. Or only a few pictures have a
-label, even one of each class: leave the others loose in the folder itself, or without a label in the manifest, or name the labels in a file,
---labels LIST.csv. Training then has two stages: it learns from all pictures, spreads the labels to those that lie close, and learns from these.
+augmentations of one item are alike). Or a manifest, a CSV file of path,label or path,label,split, or a JSON object with these a line
+(.jsonl): paths are relative to it, an empty label is none, and rows of split test are left for akin eval.
+
+Or only a few items have a label, even one of each class: leave the others loose in the folder itself, or without a label in the manifest, or
+name the labels in a file, --labels LIST.csv. Training then has two stages: it learns from all items, spreads the labels to those that lie
+close, and learns from these.
+
+Where all items are of one class, or with --one-class, they are what is normal: training then takes copies that are turned, cut up, squeezed or
+bent for what is not (of pictures; of rows, copies with values from other rows), and verdicts go by the distance to the nearest items.
 
 PNG, JPEG, GIF (the first frame), BMP, TIFF and WebP are known by their first bytes, whatever their names, and turned upright as their Exif
 data say. Pictures of any size are fitted into a small square (--size, --fit): what is smaller than about a pixel there cannot be seen.
-A folder of sounds (WAV, FLAC, MP3) is found to be one: of any rate and length, they are trained on in parts of up to a second, and the parts of a
+A folder of sounds (WAV, FLAC, MP3, OGG) is found to be one: of any rate and length, they are trained on in parts of up to a second, and the parts of a
 sound are summed up when it is embedded. Of many classes of one sound each, as of speakers, the share held out is of classes: it scores pairs
 for akin verify-pair.
 
@@ -176,7 +180,7 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 			case b.Ends:
 				a.status("%s: no lower rate helps, and training ends with what epoch %d has learned; another loss or a larger batch may go further", b.Reason, b.To)
 			case b.Unhelped:
-				a.status("%s: no lower rate helps: training goes on from the end of epoch %d as it was. The labels may say little about the pictures; are they right?", b.Reason, b.To)
+				a.status("%s: no lower rate helps: training goes on from the end of epoch %d as it was. The labels may say little about the items; are they right?", b.Reason, b.To)
 			case b.Negatives != "":
 				a.status("%s: back to the end of epoch %d, rate %.3g, margin %.3g and %s negatives", b.Reason, b.To, b.Rate, b.Margin, b.Negatives)
 			default:
