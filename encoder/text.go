@@ -65,7 +65,7 @@ func (g Grams) String() string {
 	return text
 }
 
-// IsText reports whether an item begins like a text: UTF-8 without control characters but those of layout.
+// IsText reports whether an item begins like a text: UTF-8 without a zero.
 func IsText(raw []byte) bool {
 	start := bytes.TrimPrefix(raw[:min(textBytes, len(raw))], byteOrderMark)
 	for len(start) > 0 {
@@ -73,7 +73,7 @@ func IsText(raw []byte) bool {
 		if r == utf8.RuneError && n == 1 {
 			return len(raw) > textBytes && len(start) < utf8.UTFMax && !utf8.FullRune(start) // cut in the middle of a character
 		}
-		if r < ' ' && r != '\t' && r != '\n' && r != '\r' && r != '\f' || r == 0x7f {
+		if r == 0 {
 			return false
 		}
 		start = start[n:]

@@ -19,7 +19,7 @@ type modality struct {
 	suit      func(*Options, encoder.Preprocessing) error                                                                           // fills in what the modality decides, and refuses what goes with another one
 	viewer    func(Options, encoder.Preprocessing, []float32) viewer                                                                // makes the views that are trained on; the last are the values around
 	network   func(*Options, encoder.Size) encoder.Network                                                                          // where none is given
-	around    func(encoder.Preprocessing, []encoder.Features) []float32                                                             // what surrounds an item, a value a channel; of rows, other rows
+	around    func(encoder.Preprocessing, []encoder.Features) []float32                                                             // what surrounds an item, a value a channel; of rows, other rows; nil: nothing does
 	shifts    func(encoder.Preprocessing, []float32) []shift                                                                        // of one-class training; nil: none is known
 	start     func(p encoder.Preprocessing, n encoder.Network, weights [][]float32, features []encoder.Features, seed uint64) error // sets weights by the items, before the first step; may be nil
 	finish    func(r *run, ctx context.Context, weights [][]float32) error                                                          // changes the weights of a run that is done; may be nil

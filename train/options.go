@@ -128,6 +128,8 @@ func (o *Options) SetDefaults(items, classes int, size encoder.Size) {
 		batch = max(batch, voiceBatch)
 	case o.variants() > 1:
 		batch, steps = max(batch, variantBatch), variantSteps
+	case kind == texts:
+		steps = textSteps
 	}
 	set(&o.Batch, batch)
 	if views {
@@ -140,6 +142,9 @@ func (o *Options) SetDefaults(items, classes int, size encoder.Size) {
 		least, steps = 1, oneClassSteps
 	case views:
 		least = 3
+	}
+	if kind == texts && o.Optimizer == "" {
+		set(&o.Rate, textRate*math.Sqrt(float64(o.Batch*o.batchesAStep())/256))
 	}
 	set(&o.Epochs, min(200, max(least, steps*o.Batch/max(1, items))))
 	set(&o.Rate, defaultRate(o.Optimizer, o.Batch*o.batchesAStep()))

@@ -89,13 +89,12 @@ func MeasurePairs(ctx context.Context, emb kernel.Matrix, ids []string, pairs []
 
 // MeasurePairsBaseline is MeasurePairs of what is reached without any training, by the modality's baseline, on features that a decoder of pre made.
 func MeasurePairsBaseline(ctx context.Context, pre encoder.Preprocessing, features []encoder.Features, ids []string, pairs []Pair, o DownstreamOptions) (name string, f PairFigures, err error) {
-	kind, err := modalityNamed(pre.Modality)
+	name, emb, _, err := BaselineVectors(pre, features, nil)
 	if err != nil {
 		return "", f, err
 	}
-	emb, _ := kind.baseline.vectors(pre, features, nil)
 	f, err = MeasurePairs(ctx, emb, ids, pairs, o)
-	return kind.baseline.name, f, err
+	return name, f, err
 }
 
 // pairCosines returns the cosines and the scores of the pairs among ids, whose embeddings are the rows of emb.

@@ -15,7 +15,9 @@ var texts = &modality{name: encoder.ModalityText, is: isText, inspect: inspectTe
 func init() { texts.choose = chooseGrams } // whose trials look modalities up
 
 const (
-	textDimension = 128
+	textDimension = 256  // at 128 the table's random directions are less alike TF-IDF, and classes are told apart less well
+	textSteps     = 400  // of all epochs, where these are more than 5: rows of words are learned sooner than networks
+	textRate      = 1e-2 // peak, at 256 rows a step: each row of the table moves in few of the steps
 	entryStep     = 32   // the network's input holds a multiple of so many entries,
 	leastEntries  = 64   // so many at least,
 	longTexts     = 0.98 // and this share of the texts whole, where that is not too much
