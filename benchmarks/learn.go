@@ -178,7 +178,7 @@ func tellEpochs(status func(string, ...any), prefix string) func(train.Progress)
 	return func(p train.Progress) {
 		if done := p.Step / max(1, p.Steps/p.Epochs); p.Step == done*(p.Steps/p.Epochs) && done != told {
 			told = done
-			status("%s: epoch %d/%d, loss %.4f, validation kNN %.4f, %.0f s", prefix, done, p.Epochs, p.Loss, p.Validation, p.Elapsed.Seconds())
+			status("%s: epoch %d/%d, loss %.4f, validation %s %.4f, %.0f s", prefix, done, p.Epochs, p.Loss, p.Measure, p.Validation, p.Elapsed.Seconds())
 		}
 	}
 }

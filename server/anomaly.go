@@ -19,7 +19,7 @@ type anomalyRequest struct {
 	explain bool
 }
 
-var anomalyFields = []string{"vector", "id", "input", "alpha", "explain", "model_id"}
+var anomalyFields = []string{"vector", "id", "input", "text", "alpha", "explain", "model_id"}
 
 func (*anomalyRequest) fields() []string { return anomalyFields }
 
@@ -61,6 +61,7 @@ type explainedResult struct {
 	explanation
 	*heatmap
 	*timeSpan
+	*wordsLeft
 }
 
 type classDistance struct {
@@ -131,7 +132,13 @@ func (s *Server) anomaly(ctx context.Context, c *fiber.Ctx) (any, error) {
 			return nil, err
 		}
 	}
-	return explainedResult{out, e, drawn, when}, nil
+	var words *wordsLeft
+	if req.input != nil && s.opt.Texts != nil {
+		if words, err = s.deviating(ctx, col, d, req.input, q.alpha); err != nil {
+			return nil, err
+		}
+	}
+	return explainedResult{out, e, drawn, when, words}, nil
 }
 
 // question is what a verdict is asked about.

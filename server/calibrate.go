@@ -89,7 +89,7 @@ type feedbackRequest struct {
 	model   string
 }
 
-var feedbackFields = []string{"id", "vector", "input", "label", "verdict", "into", "model_id"}
+var feedbackFields = []string{"id", "vector", "input", "text", "label", "verdict", "into", "model_id"}
 
 func (*feedbackRequest) fields() []string { return feedbackFields }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/akin-search/akin/encoder"
 	"github.com/akin-search/akin/index"
 )
 
@@ -23,7 +24,7 @@ type subject struct {
 const maxModelID = 1 << 10
 
 // subjectFields are the fields of an object that has a subject.
-var subjectFields = []string{"vector", "id", "input", "model_id"}
+var subjectFields = []string{"vector", "id", "input", "text", "model_id"}
 
 func (s *subject) fields() []string { return subjectFields }
 
@@ -38,6 +39,8 @@ func (s *subject) read(field string, r *reader) (err error) {
 		if err == nil && len(s.input) == 0 {
 			err = badf("it is empty: send the bytes of an image or a sound, or a row")
 		}
+	case "text":
+		s.input, err = r.plainText()
 	case "model_id":
 		s.model, err = r.text(maxModelID)
 		return err
@@ -46,11 +49,20 @@ func (s *subject) read(field string, r *reader) (err error) {
 	return err
 }
 
+// plainText reads an input that is given as text and not as base64; it is not empty.
+func (r *reader) plainText() ([]byte, error) {
+	text, err := r.text(encoder.MaxText)
+	if err == nil && text == "" {
+		err = badf("it is empty: send a text")
+	}
+	return []byte(text), err
+}
+
 // check refuses none or more than one of vector, id and input.
 func (s *subject) check() error {
 	switch len(s.given) {
 	case 0:
-		return badf("nothing to ask about: give one of vector, id and input (null counts as not given)")
+		return badf("nothing to ask about: give one of vector, id, input and text (null counts as not given)")
 	case 1:
 		return nil
 	}
@@ -60,7 +72,7 @@ func (s *subject) check() error {
 // asked is a subject in Qdrant's form, the value of "query": a bare vector, a bare id, or an object.
 type asked struct{ subject }
 
-var askedFields = []string{"vector", "id", "input"}
+var askedFields = []string{"vector", "id", "input", "text"}
 
 func (q *asked) fields() []string { return askedFields }
 
@@ -151,7 +163,7 @@ func (s *Server) encodeOne(ctx context.Context, input []byte) ([]float32, error)
 // embedRequest is the body of /embed.
 type embedRequest struct{ subject }
 
-var embedFields = []string{"input", "model_id"}
+var embedFields = []string{"input", "text", "model_id"}
 
 func (*embedRequest) fields() []string { return embedFields }
 
@@ -167,7 +179,7 @@ func (s *Server) embed(ctx context.Context, c *fiber.Ctx) (any, error) {
 		return nil, err
 	}
 	if req.input == nil {
-		return nil, badf("nothing to embed: give input (null counts as not given)")
+		return nil, badf("nothing to embed: give input or text (null counts as not given)")
 	}
 	if err := s.hasEncoder(); err != nil {
 		return nil, err

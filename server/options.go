@@ -45,6 +45,7 @@ type Options struct {
 	Places  Coverer   // draws by explain which places of a picture deviate, where no Surface does; nil: none
 	Sounds  Occluder  // tells by explain which stretch of a sound deviates; nil: none
 	Columns Columns   // tells by explain which columns of a row deviate; nil: none
+	Texts   Omitter   // tells by explain which words of a text deviate; nil: none
 	Pairs   []float64 // scores of pairs of two classes that /verify-pair compares with; nil: it tells the score alone
 	Alpha   float64   // highest false-alarm rate when a request names none; default index.DefaultAlpha
 

@@ -44,7 +44,7 @@ func (q *upsertRequest) read(field string, r *reader) (err error) {
 // newPoint is a point to be stored; its input, if it has one, is kept beside the vector.
 type newPoint struct{ index.Point }
 
-var pointFields = []string{"id", "vector", "input", "label", "payload"}
+var pointFields = []string{"id", "vector", "input", "text", "label", "payload"}
 
 func (*newPoint) fields() []string { return pointFields }
 
@@ -54,7 +54,14 @@ func (p *newPoint) read(field string, r *reader) (err error) {
 		p.ID, err = r.id()
 	case "vector":
 		p.Vector, err = r.vector()
-	case "input":
+	case "input", "text":
+		if p.Raw != nil {
+			return badf("input and text are given: give one of them")
+		}
+		if field == "text" {
+			p.Raw, err = r.plainText()
+			return err
+		}
 		p.Raw, err = r.item()
 		if n := len(p.Raw); err == nil && (n == 0 || n > index.MaxRaw) {
 			err = badf("input of %d bytes: use 1 to %d", n, index.MaxRaw)

@@ -24,7 +24,7 @@ type searchRequest struct {
 	alpha       *float64
 }
 
-var searchFields = []string{"query", "vector", "id", "input", "limit", "offset", "params", "score_threshold", "filter", "with_payload", "with_vector", "alpha", "model_id"}
+var searchFields = []string{"query", "vector", "id", "input", "text", "limit", "offset", "params", "score_threshold", "filter", "with_payload", "with_vector", "alpha", "model_id"}
 
 func newSearchRequest() searchRequest { return searchRequest{limit: defaultLimit, withPayload: true} }
 

@@ -13,7 +13,8 @@ import (
 // maxEnrolled is how many inputs a request may enrol.
 const maxEnrolled = 64
 
-// verifyRequest is the body of /verify-pair: an input, or a list of them that were enrolled, and the input asked about.
+// verifyRequest is the body of /verify-pair: an input, or a list of them that were enrolled, and the input asked about; of texts
+// also text_a and text_b, as they are.
 type verifyRequest struct {
 	a     [][]byte
 	b     []byte
@@ -21,16 +22,30 @@ type verifyRequest struct {
 	model string
 }
 
-var verifyFields = []string{"a", "b", "far", "model_id"}
+var verifyFields = []string{"a", "b", "text_a", "text_b", "far", "model_id"}
 
 func (*verifyRequest) fields() []string { return verifyFields }
 
 func (q *verifyRequest) read(field string, r *reader) (err error) {
 	switch field {
 	case "a":
-		q.a, err = r.inputs()
+		var all [][]byte
+		all, err = r.inputs()
+		q.a = append(q.a, all...)
 	case "b":
+		if q.b != nil {
+			return badf("b and text_b are given: give one of them")
+		}
 		q.b, err = r.input()
+	case "text_a":
+		var text []byte
+		text, err = r.plainText()
+		q.a = append(q.a, text)
+	case "text_b":
+		if q.b != nil {
+			return badf("b and text_b are given: give one of them")
+		}
+		q.b, err = r.plainText()
 	case "far":
 		q.far, err = r.optionalFloat()
 	case "model_id":

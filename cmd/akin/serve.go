@@ -81,6 +81,8 @@ func (a *app) serve(ctx context.Context, s *index.Store, collection string, e *e
 			o.Sounds = e
 		case encoder.ModalityImage:
 			o.Places = e
+		case encoder.ModalityText:
+			o.Texts = e
 		}
 		if e.Model().Preprocessing.Modality == encoder.ModalityTable {
 			o.Columns = e
