@@ -257,9 +257,12 @@ func (s *textScanner) splitASCII(b []byte) {
 		}
 		switch {
 		case 'a' <= c && c <= 'z' || '0' <= c && c <= '9':
-			s.letter(c)
+			s.word()
+			s.text = append(s.text, c)
 		case c == '$' || c == '+' || c == '<' || c == '=' || c == '>' || c == '|' || c == '~': // the symbols among them, as in splitUnicode
-			s.alone(c)
+			s.blank()
+			s.word()
+			s.text = append(s.text, c, ' ')
 		default:
 			s.blank()
 		}
@@ -271,9 +274,12 @@ func (s *textScanner) splitUnicode(b []byte) {
 		r, n := utf8.DecodeRune(b)
 		switch {
 		case unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar) || unicode.In(r, unicode.Sm, unicode.Sc, unicode.So):
-			s.alone(b[:n]...)
+			s.blank()
+			s.word()
+			s.text = append(append(s.text, b[:n]...), ' ')
 		case unicode.In(r, unicode.L, unicode.N, unicode.M):
-			s.letter(b[:n]...)
+			s.word()
+			s.text = append(s.text, b[:n]...)
 		default:
 			s.blank()
 		}
@@ -281,24 +287,17 @@ func (s *textScanner) splitUnicode(b []byte) {
 	}
 }
 
-// letter adds a character to a word, blank ends one, and alone adds a word of one character.
-func (s *textScanner) letter(c ...byte) {
+// word begins a word, unless one is in work; blank ends it.
+func (s *textScanner) word() {
 	if s.text[len(s.text)-1] == ' ' {
 		s.words = append(s.words, len(s.text))
 	}
-	s.text = append(s.text, c...)
 }
 
 func (s *textScanner) blank() {
 	if s.text[len(s.text)-1] != ' ' {
 		s.text = append(s.text, ' ')
 	}
-}
-
-func (s *textScanner) alone(c ...byte) {
-	s.blank()
-	s.letter(c...)
-	s.blank()
 }
 
 // textDecoder decodes UTF-8. The features are as long as the text: 1 × entries × TextFields. An entry that occurs n times has the weight 1/√n each

@@ -91,7 +91,7 @@ func newBag(d *cpuDevice, s BagShape) *cpuBag {
 		for i := chunk * bagChunk; i < min((chunk+1)*bagChunk, l.n); i++ {
 			out := l.y[i*l.Out:][:l.Out]
 			clear(out)
-			l.each(i, func(row int, weight float32) {
+			l.each(i, func(row int, weight *float32) {
 				if row < l.Rows {
 					l.dev.tier.plus(out, l.table[row*l.Out:][:l.Out], weight)
 					return
@@ -105,7 +105,7 @@ func newBag(d *cpuDevice, s BagShape) *cpuBag {
 		lo, hi := chunk(block, l.blocks, l.Out)
 		for i := range l.n {
 			g := l.y[i*l.Out:][lo:hi]
-			l.each(i, func(row int, weight float32) {
+			l.each(i, func(row int, weight *float32) {
 				if row < l.Rows {
 					l.dev.tier.plus(l.table[row*l.Out+lo:row*l.Out+hi], g, weight)
 				}
@@ -116,13 +116,13 @@ func newBag(d *cpuDevice, s BagShape) *cpuBag {
 }
 
 // each calls use with the entries of item i.
-func (l *cpuBag) each(i int, use func(row int, weight float32)) {
+func (l *cpuBag) each(i int, use func(row int, weight *float32)) {
 	item := l.x[i*l.Entries*l.Fields:][:l.Entries*l.Fields]
 	for e := 0; e < len(item); e += l.Fields {
 		if item[e+1] == 0 {
 			return
 		}
-		use(int(item[e]), item[e+1])
+		use(int(item[e]), &item[e+1])
 	}
 }
 
@@ -146,7 +146,7 @@ func (l *cpuBag) Backward(n int, x Buffer, params []Buffer, y, dy, dx Buffer, gr
 	}
 	l.touched = l.touched[:0]
 	for i := range n {
-		l.each(i, func(row int, _ float32) {
+		l.each(i, func(row int, _ *float32) {
 			if row < l.Rows && !l.marked[row] {
 				l.marked[row] = true
 				l.touched = append(l.touched, row)

@@ -192,7 +192,7 @@ func TestVectorLoops(t *testing.T) {
 			mustEqual(t, "add", n, sum, want)
 
 			scale := y[0]
-			tr.plus(sum, y, scale)
+			tr.plus(sum, y, &scale)
 			for i := range want {
 				want[i] += float32(y[i] * scale)
 			}

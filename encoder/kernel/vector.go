@@ -40,14 +40,14 @@ func (t *tier) add(dst, src []float32) {
 	}
 }
 
-// plus computes dst += src·scale, rounded twice.
-func (t *tier) plus(dst, src []float32, scale float32) {
+// plus computes dst += src·scale, rounded twice. The scale is taken where it lies: through a function of the tier, its address escapes.
+func (t *tier) plus(dst, src []float32, scale *float32) {
 	n := t.whole(len(dst))
 	if n > 0 {
-		t.addScaled(&dst[0], &src[0], &scale, n)
+		t.addScaled(&dst[0], &src[0], scale, n)
 	}
 	for i := n; i < len(dst); i++ {
-		dst[i] += float32(src[i] * scale)
+		dst[i] += float32(src[i] * *scale)
 	}
 }
 
