@@ -32,6 +32,9 @@ type TextOptions struct {
 // textValidation is the share of the training part that is kept aside to choose by, where there is no other part for it.
 const textValidation = 1.0 / 6
 
+// ownTest is the share that is the test part of a set without one. Pairs that share a text, which in PAWS most do with another one, are on one side.
+const ownTest = 0.2
+
 // TextSets are the data sets of Text.
 var TextSets = []string{"stsb", "paws", "clinc", "banking77"}
 
@@ -274,6 +277,11 @@ func (o TextOptions) load(name, lists string) (known, test, strange train.Datase
 		loaded[p.part] = l.Dataset
 	}
 	known, test, strange = loaded["train"], loaded["test"], loaded["strange"]
+	if all, has := loaded["all"]; has {
+		if known, test, err = all.Split(ownTest, 0x74657374); err != nil { // "test"
+			return known, test, strange, err
+		}
+	}
 	if !o.Validation {
 		return known, test, strange, nil
 	}

@@ -13,9 +13,6 @@ import (
 	"strings"
 )
 
-// pawsTest is the share of PAWS that is the test part: every fifth pair. It has no official split of its final development part.
-const pawsTest = 5
-
 // readGzip calls use with the content of a compressed file.
 func readGzip(file string, use func(io.Reader) error) (err error) {
 	f, err := os.Open(file)
@@ -65,24 +62,21 @@ func stsbLists(dir string) (lists []textList, err error) {
 	return lists, nil
 }
 
-// pawsLists are paraphrases and other pairs of the same words (Zhang, Baldridge & He 2019, "PAWS: paraphrase adversaries from word scrambling").
+// pawsLists are paraphrases and other pairs of the same words (Zhang, Baldridge & He 2019, "PAWS: paraphrase adversaries from word scrambling"). The part has no
+// test part: see ownTest.
 func pawsLists(dir string) ([]textList, error) {
 	lines, err := tabLines(filepath.Join(dir, "paws_wiki_final_dev.tsv.gz"), 4)
 	if err != nil {
 		return nil, err
 	}
-	parts := []textList{{part: "train", header: pairHeader}, {part: "test", header: pairHeader}}
-	for i, f := range lines {
+	all := textList{part: "all", header: pairHeader}
+	for _, f := range lines {
 		if f[3] != "0" && f[3] != "1" { // a line of names
 			continue
 		}
-		to := &parts[0]
-		if i%pawsTest == 0 {
-			to = &parts[1]
-		}
-		to.rows = append(to.rows, f[1:4])
+		all.rows = append(all.rows, f[1:4])
 	}
-	return parts, nil
+	return []textList{all}, nil
 }
 
 // clincLists are intents, and texts of none (Larson et al. 2019, "An evaluation dataset for intent classification and out-of-scope prediction"). The

@@ -14,7 +14,8 @@ func newBenchText(a *app) *cobra.Command {
 		Use:   "text --data DIR",
 		Short: "Measure what training on texts reaches",
 		Long: `Train on sets of texts as akin train does, with nothing set, and measure as akin eval and akin score do, beside TF-IDF: graded pairs (STS
-benchmark), paraphrases that have the words of other sentences (PAWS, every fifth pair is the test), intents with texts of none (CLINC150, whose
+benchmark), paraphrases that have the words of other sentences (PAWS, of which a fifth is the
+test, without a sentence that training has), intents with texts of none (CLINC150, whose
 validation part is the test), and intents of one domain (BANKING77).
 
 --data names a folder with text_stsb/sts-{train,dev,test}.csv.gz, text_paws/paws_wiki_final_dev.tsv.gz, text_clinc/clinc150_train_val.json.gz
