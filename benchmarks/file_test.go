@@ -14,64 +14,8 @@ import (
 	"testing"
 
 	"github.com/akin-search/akin/index"
+	"github.com/akin-search/akin/train/vectors/vectorstest"
 )
-
-var small = [][]float32{{1, -2.5, 3}, {4, 5, 1e-30}, {0, 255, 7}}
-
-func fvecs(rows [][]float32) []byte {
-	var b []byte
-	for _, r := range rows {
-		b = binary.LittleEndian.AppendUint32(b, uint32(len(r)))
-		for _, x := range r {
-			b = binary.LittleEndian.AppendUint32(b, math.Float32bits(x))
-		}
-	}
-	return b
-}
-
-func bvecs(rows ...[]byte) []byte {
-	var b []byte
-	for _, r := range rows {
-		b = append(binary.LittleEndian.AppendUint32(b, uint32(len(r))), r...)
-	}
-	return b
-}
-
-func ivecs(rows ...[]int32) []byte {
-	var b []byte
-	for _, r := range rows {
-		b = binary.LittleEndian.AppendUint32(b, uint32(len(r)))
-		for _, x := range r {
-			b = binary.LittleEndian.AppendUint32(b, uint32(x))
-		}
-	}
-	return b
-}
-
-// npy writes a header as NumPy does, padded to 64 bytes, and the values.
-func npy(version byte, header string, rows [][]float32) []byte {
-	b := []byte("\x93NUMPY" + string(version) + "\x00")
-	size := 2
-	if version > 1 {
-		size = 4
-	}
-	for (len(b)+size+len(header)+1)%64 != 0 {
-		header += " "
-	}
-	header += "\n"
-	if version > 1 {
-		b = binary.LittleEndian.AppendUint32(b, uint32(len(header)))
-	} else {
-		b = binary.LittleEndian.AppendUint16(b, uint16(len(header)))
-	}
-	b = append(b, header...)
-	for _, r := range rows {
-		for _, x := range r {
-			b = binary.LittleEndian.AppendUint32(b, math.Float32bits(x))
-		}
-	}
-	return b
-}
 
 const npyHeader = "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 3), }"
 
@@ -112,13 +56,13 @@ func TestReadFiles(t *testing.T) {
 		b    []byte
 		want [][]float32
 	}{
-		{"a.fvecs", fvecs(small), small},
-		{"A.FVECS", fvecs(small), small},
-		{"a.bvecs", bvecs([]byte{1, 2}, []byte{0, 255}, []byte{7, 8}), [][]float32{{1, 2}, {0, 255}, {7, 8}}},
-		{"a.npy", npy(1, npyHeader, small), small},
-		{"a.npy", npy(2, npyHeader, small), small},
-		{"a.npy", npy(1, strings.Replace(npyHeader, "False", "True", 1), small), [][]float32{{1, 4, 0}, {-2.5, 5, 255}, {3, 1e-30, 7}}},
-		{"a.npy", npy(3, `{"shape":(3,3),"fortran_order":False,"descr":"<f4"}`, small), small},
+		{"a.fvecs", vectorstest.Fvecs(vectorstest.Small), vectorstest.Small},
+		{"A.FVECS", vectorstest.Fvecs(vectorstest.Small), vectorstest.Small},
+		{"a.bvecs", vectorstest.Bvecs([]byte{1, 2}, []byte{0, 255}, []byte{7, 8}), [][]float32{{1, 2}, {0, 255}, {7, 8}}},
+		{"a.npy", vectorstest.Npy(1, npyHeader, vectorstest.Small), vectorstest.Small},
+		{"a.npy", vectorstest.Npy(2, npyHeader, vectorstest.Small), vectorstest.Small},
+		{"a.npy", vectorstest.Npy(1, strings.Replace(npyHeader, "False", "True", 1), vectorstest.Small), [][]float32{{1, 4, 0}, {-2.5, 5, 255}, {3, 1e-30, 7}}},
+		{"a.npy", vectorstest.Npy(3, `{"shape":(3,3),"fortran_order":False,"descr":"<f4"}`, vectorstest.Small), vectorstest.Small},
 		{"a.idx", idx(3, 1, 2), images},
 		{"a.idx.gz", zipped(idx(3, 1, 2)), images},
 		{"t10k-images-idx3-ubyte", idx(3, 1, 2), images},
@@ -139,7 +83,7 @@ func TestReadFiles(t *testing.T) {
 }
 
 func TestBrokenFiles(t *testing.T) {
-	header := func(h string) []byte { return npy(1, h, small) }
+	header := func(h string) []byte { return vectorstest.Npy(1, h, vectorstest.Small) }
 	cut := func(b []byte, n int) []byte { return b[:len(b)-n] }
 	for _, c := range []struct {
 		name string
@@ -148,20 +92,20 @@ func TestBrokenFiles(t *testing.T) {
 	}{
 		{"a.fvecs", nil, "no rows"},
 		{"a.fvecs", []byte{1, 0}, "row 0: the file ends within its dimension"},
-		{"a.fvecs", cut(fvecs(small), 1), "row 2: the file ends within its 3 values"},
-		{"a.fvecs", append(fvecs(small), 3, 0, 0, 0), "row 3: the file ends within its 3 values"},
-		{"a.fvecs", append(fvecs(small), fvecs([][]float32{{1}})...), "row 3 has a dimension of 1, row 0 of 3"},
+		{"a.fvecs", cut(vectorstest.Fvecs(vectorstest.Small), 1), "row 2: the file ends within its 3 values"},
+		{"a.fvecs", append(vectorstest.Fvecs(vectorstest.Small), 3, 0, 0, 0), "row 3: the file ends within its 3 values"},
+		{"a.fvecs", append(vectorstest.Fvecs(vectorstest.Small), vectorstest.Fvecs([][]float32{{1}})...), "row 3 has a dimension of 1, row 0 of 3"},
 		{"a.fvecs", []byte("a text file"), "row 0 has a dimension of 1702109281, want 1 to 4096"},
 		{"a.fvecs", []byte{0, 0, 0, 0}, "row 0 has a dimension of 0"},
-		{"a.bvecs", cut(bvecs([]byte{1, 2}), 1), "row 0: the file ends within its 2 values"},
+		{"a.bvecs", cut(vectorstest.Bvecs([]byte{1, 2}), 1), "row 0: the file ends within its 2 values"},
 		{"a.npy", nil, "no NumPy file"},
 		{"a.npy", []byte("PK\x03\x04 a zip file"), "no NumPy file"},
-		{"a.npy", npy(9, npyHeader, small), "version 9.0"},
+		{"a.npy", vectorstest.Npy(9, npyHeader, vectorstest.Small), "version 9.0"},
 		{"a.npy", cut(header(npyHeader), 1), "the file ends in row 2 of 3"},
 		{"a.npy", append(header(npyHeader), 0), "goes on after the 3 rows"},
 		{"a.npy", header(npyHeader)[:40], "ends within its header"},
 		{"a.npy", header(npyHeader)[:9], "no NumPy file"},
-		{"a.npy", npy(2, npyHeader, nil)[:11], "ends within its header"},
+		{"a.npy", vectorstest.Npy(2, npyHeader, nil)[:11], "ends within its header"},
 		{"a.npy", []byte("\x93NUMPY\x02\x00\xff\xff\xff\xff"), "a header of 4294967295 bytes"},
 		{"a.npy", header("{'descr': '<c8', 'fortran_order': False, 'shape': (3, 3), }"), `want one of the types ["<f2" "<f4" "<f8" "<i2" "<i4" "<i8" "<u2" "<u4" "<u8" "|b1" "|i1" "|u1"]: save a.astype("float32")`},
 		{"a.npy", header("{'descr': '>f4', 'fortran_order': False, 'shape': (3, 3), }"), `astype("float32")`},
@@ -191,17 +135,17 @@ func TestBrokenFiles(t *testing.T) {
 
 func TestLoadFiles(t *testing.T) {
 	ctx := context.Background()
-	base := put(t, "base.fvecs", fvecs(small))
-	queries := put(t, "queries.npy", npy(1, npyHeader, small))
+	base := put(t, "base.fvecs", vectorstest.Fvecs(vectorstest.Small))
+	queries := put(t, "queries.npy", vectorstest.Npy(1, npyHeader, vectorstest.Small))
 	for _, c := range []struct {
 		source        Source
 		base, queries [][]float32
 	}{
-		{Source{Name: base, Queries: 1}, small[:2], small[2:]},
-		{Source{Name: base, Queries: 2}, small[:1], small[1:]},
-		{Source{Name: base, Queries: 1, Limit: 1}, small[:1], small[1:2]},
-		{Source{Name: base, QueryFile: queries}, small, small},
-		{Source{Name: base, QueryFile: queries, Limit: 2, Queries: 1}, small[:2], small[:1]},
+		{Source{Name: base, Queries: 1}, vectorstest.Small[:2], vectorstest.Small[2:]},
+		{Source{Name: base, Queries: 2}, vectorstest.Small[:1], vectorstest.Small[1:]},
+		{Source{Name: base, Queries: 1, Limit: 1}, vectorstest.Small[:1], vectorstest.Small[1:2]},
+		{Source{Name: base, QueryFile: queries}, vectorstest.Small, vectorstest.Small},
+		{Source{Name: base, QueryFile: queries, Limit: 2, Queries: 1}, vectorstest.Small[:2], vectorstest.Small[:1]},
 	} {
 		d, err := Load(ctx, c.source)
 		want := Data{Name: "base.fvecs", Metric: index.L2, Base: c.base, Queries: c.queries}
@@ -212,7 +156,7 @@ func TestLoadFiles(t *testing.T) {
 	if _, err := Load(ctx, Source{Name: base}); !errors.Is(err, ErrData) || !strings.Contains(err.Error(), "3 rows, of which 1000 are to be held out") {
 		t.Error(err)
 	}
-	nan := put(t, "nan.fvecs", fvecs([][]float32{{1}, {float32(math.NaN())}}))
+	nan := put(t, "nan.fvecs", vectorstest.Fvecs([][]float32{{1}, {float32(math.NaN())}}))
 	if _, err := Load(ctx, Source{Name: nan, Queries: 1}); !errors.Is(err, ErrData) || !strings.Contains(err.Error(), "nan.fvecs") {
 		t.Error(err)
 	}
@@ -224,7 +168,7 @@ func TestLoadFiles(t *testing.T) {
 }
 
 func TestSourceValidate(t *testing.T) {
-	file := put(t, "a.fvecs", fvecs(small))
+	file := put(t, "a.fvecs", vectorstest.Fvecs(vectorstest.Small))
 	folder := filepath.Join(t.TempDir(), "b.npy")
 	if err := os.Mkdir(folder, 0o755); err != nil {
 		t.Fatal(err)
@@ -276,23 +220,23 @@ func TestFashionFolder(t *testing.T) {
 // A truth file takes the place of the scan, and is found out where it belongs to other data.
 func TestTruthFile(t *testing.T) {
 	ctx := context.Background()
-	base := put(t, "base.fvecs", fvecs([][]float32{{0, 1}, {0, 2}, {0, 4}, {0, 8}}))
-	queries := put(t, "queries.fvecs", fvecs([][]float32{{0, 0}, {0, 9}}))
+	base := put(t, "base.fvecs", vectorstest.Fvecs([][]float32{{0, 1}, {0, 2}, {0, 4}, {0, 8}}))
+	queries := put(t, "queries.fvecs", vectorstest.Fvecs([][]float32{{0, 0}, {0, 9}}))
 	cosine := index.Cosine
 	for _, c := range []struct {
 		rows   []byte
 		metric *index.Metric
 		want   string // in the error
 	}{
-		{ivecs([]int32{0, 1, 2}, []int32{3, 2, 1}), nil, ""},
-		{ivecs([]int32{1, 0, 3}, []int32{2, 3, 0}), nil, ""}, // k is 2: the same rows, the rest does not matter
-		{ivecs([]int32{0, 1}, []int32{3, 1}), nil, "neighbour 2 of query 1"},
-		{ivecs([]int32{0}, []int32{3}), nil, "names 1 rows, k is 2"},
-		{ivecs([]int32{0, 1}), nil, "a truth for 1 queries, there are 2"},
-		{ivecs([]int32{0, 4}, []int32{3, 1}), nil, "names row 4"},
-		{ivecs([]int32{0, -1}, []int32{3, 1}), nil, "names row -1"},
-		{ivecs([]int32{0, 0}, []int32{3, 1}), nil, "or twice"},
-		{ivecs([]int32{0, 1}, []int32{3, 2}), &cosine, "query 0 is zero, which has no cosine"},
+		{vectorstest.Ivecs([]int32{0, 1, 2}, []int32{3, 2, 1}), nil, ""},
+		{vectorstest.Ivecs([]int32{1, 0, 3}, []int32{2, 3, 0}), nil, ""}, // k is 2: the same rows, the rest does not matter
+		{vectorstest.Ivecs([]int32{0, 1}, []int32{3, 1}), nil, "neighbour 2 of query 1"},
+		{vectorstest.Ivecs([]int32{0}, []int32{3}), nil, "names 1 rows, k is 2"},
+		{vectorstest.Ivecs([]int32{0, 1}), nil, "a truth for 1 queries, there are 2"},
+		{vectorstest.Ivecs([]int32{0, 4}, []int32{3, 1}), nil, "names row 4"},
+		{vectorstest.Ivecs([]int32{0, -1}, []int32{3, 1}), nil, "names row -1"},
+		{vectorstest.Ivecs([]int32{0, 0}, []int32{3, 1}), nil, "or twice"},
+		{vectorstest.Ivecs([]int32{0, 1}, []int32{3, 2}), &cosine, "query 0 is zero, which has no cosine"},
 		{[]byte{2, 0, 0, 0, 1}, nil, "truth.ivecs: unusable data: row 0: the file ends within its 2 values"},
 	} {
 		d, err := Load(ctx, Source{Name: base, QueryFile: queries, TruthFile: put(t, "truth.ivecs", c.rows), Metric: c.metric})

@@ -17,64 +17,8 @@ import (
 	"testing"
 
 	"github.com/akin-search/akin/index"
+	"github.com/akin-search/akin/train/vectors/vectorstest"
 )
-
-var small = [][]float32{{1, -2.5, 3}, {4, 5, 1e-30}, {0, 255, 7}}
-
-func fvecs(rows [][]float32) []byte {
-	var b []byte
-	for _, r := range rows {
-		b = binary.LittleEndian.AppendUint32(b, uint32(len(r)))
-		for _, x := range r {
-			b = binary.LittleEndian.AppendUint32(b, math.Float32bits(x))
-		}
-	}
-	return b
-}
-
-func bvecs(rows ...[]byte) []byte {
-	var b []byte
-	for _, r := range rows {
-		b = append(binary.LittleEndian.AppendUint32(b, uint32(len(r))), r...)
-	}
-	return b
-}
-
-func ivecs(rows ...[]int32) []byte {
-	var b []byte
-	for _, r := range rows {
-		b = binary.LittleEndian.AppendUint32(b, uint32(len(r)))
-		for _, x := range r {
-			b = binary.LittleEndian.AppendUint32(b, uint32(x))
-		}
-	}
-	return b
-}
-
-// npy writes a header as NumPy does, padded to 64 bytes, and the values.
-func npy(version byte, header string, rows [][]float32) []byte {
-	b := []byte("\x93NUMPY" + string(version) + "\x00")
-	size := 2
-	if version > 1 {
-		size = 4
-	}
-	for (len(b)+size+len(header)+1)%64 != 0 {
-		header += " "
-	}
-	header += "\n"
-	if version > 1 {
-		b = binary.LittleEndian.AppendUint32(b, uint32(len(header)))
-	} else {
-		b = binary.LittleEndian.AppendUint16(b, uint16(len(header)))
-	}
-	b = append(b, header...)
-	for _, r := range rows {
-		for _, x := range r {
-			b = binary.LittleEndian.AppendUint32(b, math.Float32bits(x))
-		}
-	}
-	return b
-}
 
 const squareHeader = "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 3), }"
 
@@ -114,20 +58,20 @@ func fuzzFormat[T Value](f *testing.F, read Format[T], longest int, width func(f
 func wide(n int) func([]byte) int { return func([]byte) int { return n } }
 
 func FuzzFvecs(f *testing.F) {
-	fuzzFormat(f, Fvecs[float32], index.MaxDimension, wide(4), fvecs(small), nil, []byte{1, 0, 0, 0})
+	fuzzFormat(f, Fvecs[float32], index.MaxDimension, wide(4), vectorstest.Fvecs(vectorstest.Small), nil, []byte{1, 0, 0, 0})
 }
 func FuzzBvecs(f *testing.F) {
-	fuzzFormat(f, Bvecs[float32], index.MaxDimension, wide(1), bvecs([]byte{1, 2}, []byte{3, 4}))
+	fuzzFormat(f, Bvecs[float32], index.MaxDimension, wide(1), vectorstest.Bvecs([]byte{1, 2}, []byte{3, 4}))
 }
 func FuzzIvecs(f *testing.F) {
-	fuzzFormat(f, Ivecs, index.MaxK, wide(4), ivecs([]int32{1, 2}, []int32{3, -4}), []byte{255, 255, 255, 255})
+	fuzzFormat(f, Ivecs, index.MaxK, wide(4), vectorstest.Ivecs([]int32{1, 2}, []int32{3, -4}), []byte{255, 255, 255, 255})
 }
 
 // FuzzNpy: a value takes as many bytes as its type, which the header names somewhere, and so at least one.
 func FuzzNpy(f *testing.F) {
-	seeds := [][]byte{npy(2, squareHeader, small), npy(1, "{'descr': '<f4', 'fortran_order': False, 'shape': (9223372036854775807, 4096), }", small)}
+	seeds := [][]byte{vectorstest.Npy(2, squareHeader, vectorstest.Small), vectorstest.Npy(1, "{'descr': '<f4', 'fortran_order': False, 'shape': (9223372036854775807, 4096), }", vectorstest.Small)}
 	for kind := range numbers {
-		seeds = append(seeds, npy(1, strings.Replace(squareHeader, "<f4", kind, 1), small))
+		seeds = append(seeds, vectorstest.Npy(1, strings.Replace(squareHeader, "<f4", kind, 1), vectorstest.Small))
 	}
 	fuzzFormat(f, Npy[float32], index.MaxDimension, func(b []byte) int {
 		least := 8
@@ -167,7 +111,7 @@ func TestNpyTypes(t *testing.T) {
 		{"<f2", f2(0x0001, 0x03ff, 0x0400, 0xfc00), [][]float32{{0x1p-24, 1023 * 0x1p-24}, {0x1p-14, -inf}}},
 	} {
 		for version := byte(1); version <= 3; version++ {
-			b := append(npy(version, "{'descr': '"+c.kind+"', 'fortran_order': False, 'shape': (2, 2), }", nil), c.values...)
+			b := append(vectorstest.Npy(version, "{'descr': '"+c.kind+"', 'fortran_order': False, 'shape': (2, 2), }", nil), c.values...)
 			got, err := Npy[float32](context.Background(), bytes.NewReader(b), 0)
 			if err != nil || !reflect.DeepEqual(got, c.want) {
 				t.Errorf("%s, version %d: %v, %v, want %v", c.kind, version, got, err, c.want)
@@ -186,13 +130,15 @@ func TestNpyTypes(t *testing.T) {
 
 // A header that promises much costs nothing.
 func TestNpyTrustsNoHeader(t *testing.T) {
-	b := npy(1, fmt.Sprintf("{'descr': '<f4', 'fortran_order': False, 'shape': (%d, 4096), }", math.MaxInt), nil)
+	b := vectorstest.Npy(1, fmt.Sprintf("{'descr': '<f4', 'fortran_order': False, 'shape': (%d, 4096), }", math.MaxInt), nil)
 	if _, err := Npy[float32](context.Background(), bytes.NewReader(b), 0); !errors.Is(err, io.EOF) {
 		t.Error(err)
 	}
 }
 
-func names(header string, values ...byte) []byte { return append(npy(1, header, nil), values...) }
+func names(header string, values ...byte) []byte {
+	return append(vectorstest.Npy(1, header, nil), values...)
+}
 
 func TestNpyNames(t *testing.T) {
 	for _, c := range []struct {
@@ -220,7 +166,7 @@ func TestNpyNames(t *testing.T) {
 }
 
 func TestNpz(t *testing.T) {
-	x, y := npy(1, squareHeader, small), names("{'descr': '|u1', 'fortran_order': False, 'shape': (3,), }", 0, 1, 1)
+	x, y := vectorstest.Npy(1, squareHeader, vectorstest.Small), names("{'descr': '|u1', 'fortran_order': False, 'shape': (3,), }", 0, 1, 1)
 	for _, c := range []struct {
 		files map[string][]byte
 		names []string
