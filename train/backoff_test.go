@@ -72,7 +72,7 @@ func checkResumes(t *testing.T, d, v Dataset, o Options, want []byte, stride int
 	o.Checkpoint = filepath.Join(t.TempDir(), "run.ckpt")
 	interrupted, at, still := 0, "", 0
 	for try := 0; ; try++ {
-		checks := 2*runtime.GOMAXPROCS(0) + stride*(try+1) // the probe asks once a block, training once a batch; decoding asks a context of its own
+		checks := 2*runtime.GOMAXPROCS(0) + stride*(try+1) + 10*still // the probe asks once a block, training once a batch; decoding asks a context of its own
 		if still == 3 {
 			checks = math.MaxInt
 		}
