@@ -105,10 +105,11 @@ func (s scatter) shrunk(dim int) (*mat.SymDense, float64) {
 // covariance Σ = L·Lᵀ for all clusters: x becomes L⁻¹·(x−m). Subtracting m, about where the data lies, first keeps float32 exact
 // enough.
 type whitening struct {
-	to    space     // of the images: L2
-	mean  []float32 // m, a row
-	rows  []float32 // L⁻¹, dim rows
-	means []float32 // images of the clusters' means, a row each
+	to     space           // of the images: L2
+	mean   []float32       // m, a row
+	rows   []float32       // L⁻¹, dim rows
+	means  []float32       // images of the clusters' means, a row each
+	panels distance.Panels // the same
 }
 
 // whiten makes the map of a scatter; nil where there is none, because the rows do not vary, or hardly.
@@ -158,12 +159,8 @@ func (w *whitening) place(means []float32) {
 	w.means = make([]float32, len(means))
 	for i := 0; i < len(means); i += stride {
 		w.image(means[i:i+stride], centered, w.means[i:i+stride])
+		w.panels.Append(w.means[i : i+w.to.dim])
 	}
-}
-
-// distances fills out with the squared Mahalanobis distances of a row to count means, from the first on.
-func (w *whitening) distances(image []float32, first, count int, out []float32) {
-	w.to.distances(image, w.means[first*w.to.stride:], blockRows[:count], out, nil)
 }
 
 // check refuses what whiten does not make.

@@ -279,12 +279,15 @@ func (d *Detector) measure(v []float32, near []Hit, own bool) (m measured, err e
 		return m, err
 	}
 	var p parts
-	m.distances = d.toClasses(row, len(d.classes))
+	m.distances = make([]float64, len(d.classes))
+	room := d.room()
+	d.toClasses(row, room, m.distances)
 	m.own = m.distances
 	m.nearest = leastOf(m.distances)
 	p[partCluster] = m.distances[m.nearest]
 	if d.kind == ScoreMahalanobis || d.kind == ScoreCombined || own && d.own == ScoreMahalanobis {
-		distances := d.mahalanobisToClasses(row, len(d.classes))
+		distances := make([]float64, len(d.classes))
+		d.mahalanobisToClasses(row, room, distances)
 		p[partMahalanobis] = distances[leastOf(distances)]
 		if d.own == ScoreMahalanobis {
 			m.own = distances

@@ -130,12 +130,12 @@ func (s space) choose(ctx context.Context, rows []float32, classOf []int, classe
 				part.white.place(images)
 			}
 		}
-		out := make([]parts, len(aside))
+		out, room := make([]parts, len(aside)), part.room()
 		for i, row := range aside {
 			x := rows[row*s.stride : (row+1)*s.stride]
-			out[i][partCluster] = part.toClasses(x, 1)[0]
+			part.toClasses(x, room, out[i][partCluster:][:1])
 			if part.white != nil {
-				out[i][partMahalanobis] = part.mahalanobisToClasses(x, 1)[0]
+				part.mahalanobisToClasses(x, room, out[i][partMahalanobis:][:1])
 			}
 			out[i][partNeighbors] = near.score(i, left)
 		}

@@ -172,7 +172,9 @@ func (d *Detector) readCovariance(r *reader) error {
 		r.floats(w.rows[i*d.stride : i*d.stride+i+1])
 	}
 	for c := range d.classOf {
-		r.floats(w.means[c*d.stride : c*d.stride+d.dim])
+		image := w.means[c*d.stride : c*d.stride+d.dim]
+		r.floats(image)
+		w.panels.Append(image)
 	}
 	d.white = w
 	return w.check()

@@ -6,6 +6,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+
+	"github.com/akin-search/akin/index/distance"
 )
 
 // ScoreKind names how a detector measures strangeness.
@@ -50,8 +52,9 @@ func ParseScoreKind(s string) (ScoreKind, error) {
 // clusterModel is the clusters of all classes, and the covariance about them.
 type clusterModel struct {
 	space
-	centers []float32 // rows of all clusters, class after class
-	classOf []int     // of each cluster
+	centers []float32       // rows of all clusters, class after class
+	panels  distance.Panels // the same
+	classOf []int           // of each cluster
 	white   *whitening
 }
 
@@ -117,39 +120,37 @@ func neighborScore(near []Hit) float64 {
 	return sum / float64(len(near))
 }
 
-// toClasses returns the distance of a prepared row to the nearest cluster of each class.
-func (m *clusterModel) toClasses(row []float32, classes int) []float64 {
-	return m.nearestOf(classes, func(first, count int, out []float32) {
-		m.distances(row, m.centers[first*m.stride:], blockRows[:count], out, nil)
-	}, m.space)
+// toClasses writes the distance of a prepared row to the nearest cluster of each class. It needs room for the distances to all clusters.
+func (m *clusterModel) toClasses(row, room []float32, nearest []float64) {
+	m.panelDistances(row, &m.panels, room)
+	m.nearestOf(m.space, room, nearest)
 }
 
 // mahalanobisToClasses is toClasses with the Mahalanobis distance; the model has a covariance.
-func (m *clusterModel) mahalanobisToClasses(row []float32, classes int) []float64 {
-	room := make([]float32, 2*m.stride)
-	image := room[m.stride:]
-	m.white.image(row, room[:m.stride], image)
-	return m.nearestOf(classes, func(first, count int, out []float32) { m.white.distances(image, first, count, out) }, m.white.to)
+func (m *clusterModel) mahalanobisToClasses(row, room []float32, nearest []float64) {
+	rows := make([]float32, 2*m.stride)
+	centered, image := rows[:m.stride], rows[m.stride:]
+	m.white.image(row, centered, image)
+	m.white.to.panelDistances(image, &m.white.panels, room)
+	m.nearestOf(m.white.to, room, nearest)
 }
 
-// nearestOf returns, of distances to all clusters in blocks, the least of each class.
-func (m *clusterModel) nearestOf(classes int, distances func(first, count int, out []float32), s space) []float64 {
-	least := slices.Repeat([]float32{math.MaxFloat32}, classes)
-	var out [scanBlock]float32
-	for first := 0; first < len(m.classOf); first += scanBlock {
-		of := m.classOf[first:min(first+scanBlock, len(m.classOf))]
-		distances(first, len(of), out[:])
-		for i, class := range of {
-			if out[i] < least[class] { // not where far vectors make it infinite, or undefined
-				least[class] = out[i]
-			}
+// room returns what distances to all clusters need.
+func (m *clusterModel) room() []float32 { return make([]float32, m.panels.Room()) }
+
+// nearestOf writes, of distances to all clusters, class after class, the least of each class. Of a class without clusters it is the largest
+// distance that there is.
+func (m *clusterModel) nearestOf(s space, distances []float32, nearest []float64) {
+	of := 0
+	for class := range nearest {
+		// The bits of distances, which are not negative, sort like the distances, and are compared without a jump. What far vectors make infinite,
+		// or undefined, comes last.
+		least := math.Float32bits(math.MaxFloat32)
+		for ; of < len(m.classOf) && m.classOf[of] == class; of++ {
+			least = min(least, math.Float32bits(distances[of]))
 		}
+		nearest[class] = float64(s.hit("", math.Float32frombits(least)).Distance)
 	}
-	nearest := make([]float64, classes)
-	for class, x := range least {
-		nearest[class] = float64(s.hit("", x).Distance)
-	}
-	return nearest
 }
 
 // fitClusters clusters prepared rows class by class; rowsOf is by class and may have classes without rows.
@@ -180,7 +181,8 @@ func (s space) fitClusters(ctx context.Context, rowsOf [][]float32, o DetectorOp
 
 func (m *clusterModel) addClass(class int, centers []float32) {
 	m.centers = append(m.centers, centers...)
-	for range len(centers) / m.stride {
+	for i := 0; i < len(centers); i += m.stride {
+		m.panels.Append(centers[i : i+m.dim])
 		m.classOf = append(m.classOf, class)
 	}
 }

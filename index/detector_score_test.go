@@ -101,7 +101,9 @@ func TestMahalanobisIsTheDenseInverse(t *testing.T) {
 			x[j] = 100 + float32(r.NormFloat64()*60)
 		}
 		must(t, s.prepare(row, x))
-		for class, got := range m.mahalanobisToClasses(row, 3) {
+		nearest := make([]float64, 3)
+		m.mahalanobisToClasses(row, m.room(), nearest)
+		for class, got := range nearest {
 			d := mat.NewVecDense(dim, nil)
 			for j := range x {
 				d.SetVec(j, float64(x[j])-centers[class][j])

@@ -92,19 +92,34 @@ func (s space) distances(q, arena []float32, rows []uint32, out []float32, next 
 		return
 	}
 	distance.DotRows(q, arena, s.stride, rows, out, next)
+	s.fromDot(out[:len(rows)])
+}
+
+// fromDot makes distances of inner products.
+func (s space) fromDot(out []float32) {
 	if s.metric == Dot {
-		for i, x := range out[:len(rows)] {
+		for i, x := range out {
 			out[i] = 0 - x
 		}
 		return
 	}
-	for i, x := range out[:len(rows)] {
+	for i, x := range out {
 		d := 1 - x
 		if d < 0 { // rounding
 			d = 0
 		}
 		out[i] = d
 	}
+}
+
+// panelDistances is distances to all rows of panels; out has room for full ones.
+func (s space) panelDistances(q []float32, p *distance.Panels, out []float32) {
+	if s.metric == L2 {
+		p.SquaredL2(q[:s.dim], out)
+		return
+	}
+	p.Dot(q[:s.dim], out)
+	s.fromDot(out[:p.Len()])
 }
 
 // hit makes the result for an inner distance.

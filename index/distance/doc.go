@@ -8,6 +8,7 @@
 //
 // Caveats. A row's distance does not depend on the rows beside it, bit for bit, and is the same with q and row exchanged;
 // it does depend on the tier, and a single Dot may differ from a DotRows in the last bits: sums are ordered differently.
+// Panels sum one row a lane, in the order of the components, and so differ from both in the last bits.
 // CodeRows gives the same bits on every tier: its sums are of integers.
 // Products beyond float32 give infinities and, for inner products, NaN: callers bound the length of their vectors.
 // Lengths that do not fit together and rows outside the arena are a programmer's error and panic.

@@ -71,6 +71,7 @@ func main() {
 			pair(s, m)
 			rows(s, m)
 		}
+		panels(s)
 		codeRows(s)
 		scan(s)
 	}
@@ -278,6 +279,60 @@ func rows(s isa, m metric) {
 	o("last:\n\tVMOVSS X0, (R8)\n\tCMPQ R14, $-2\n\tJLT done\n\tVEXTRACTPS $1, X0, 4(R8)\n\tJEQ done\n\tVEXTRACTPS $2, X0, 8(R8)")
 	o("done:\n\tMOVB $1, ok+72(FP)\n\tVZEROUPPER\n\tRET")
 	o("bad:\n\tMOVB $0, ok+72(FP)\n\tVZEROUPPER\n\tRET\n")
+}
+
+// panels writes the kernels of one query against panels of 16 rows, which lie component after component: no sum goes across a register. Four sums
+// a row overlap.
+//
+//	DI q   SI panels   R10 components   R9 panels left   R8 out   BX place in q   CX components left
+func panels(s isa) {
+	const width, sums = 16, 4
+	parts := width / s.lanes
+	for _, m := range metrics {
+		name := m.name + "Panels" + s.tag
+		comment(fmt.Sprintf(`
+%s equals, up to the order of the sums:
+
+	for p := range n {
+		for i := range dim {
+			for j := range 16 {
+				a, b := q, panels[16*(p*dim+i)+j]
+				out[16*p+j] += %s // from 0
+			}
+		}
+	}`, name, strings.ReplaceAll(m.formula, "b[i]", "b")))
+		sig := "q, panels *float32, dim, n int, out *float32"
+		g("//\n//go:noescape\nfunc %s(%s)\n", name, sig)
+		o("//\n// func %s(%s)", name, sig)
+		o("TEXT ·%s(SB), NOSPLIT|NOFRAME, $0-40", name)
+		o("\tMOVQ q+0(FP), DI\n\tMOVQ panels+8(FP), SI\n\tMOVQ dim+16(FP), R10\n\tMOVQ n+24(FP), R9\n\tMOVQ out+32(FP), R8")
+		step := func(sum int) {
+			o("\tVBROADCASTSS %d(BX), %s", 4*sum, s.r(8+sum))
+			for part := range parts {
+				mem := fmt.Sprintf("%d(SI)", (sum*parts+part)*s.bytes())
+				accumulate(s, m, mem, s.r(8+sum), s.r(12+part), s.r(sum*parts+part))
+			}
+		}
+		o("panel:\n\tMOVQ DI, BX\n\tMOVQ R10, CX")
+		zero(s, sums*parts)
+		o("\tSUBQ $%d, CX\n\tJL rest", sums)
+		o("four:")
+		for sum := range sums {
+			step(sum)
+		}
+		o("\tADDQ $%d, BX\n\tADDQ $%d, SI\n\tSUBQ $%d, CX\n\tJGE four", 4*sums, 4*sums*width, sums)
+		o("rest:\n\tADDQ $%d, CX\n\tJZ total", sums)
+		o("one:")
+		step(0)
+		o("\tADDQ $4, BX\n\tADDQ $%d, SI\n\tDECQ CX\n\tJNZ one", 4*width)
+		o("total:")
+		for part := range parts {
+			r := func(sum int) string { return s.r(sum*parts + part) }
+			o("\tVADDPS %s, %s, %s\n\tVADDPS %s, %s, %s\n\tVADDPS %s, %s, %s", r(1), r(0), r(0), r(3), r(2), r(2), r(2), r(0), r(0))
+			o("\tVMOVUPS %s, %d(R8)", r(0), part*s.bytes())
+		}
+		o("\tADDQ $%d, R8\n\tDECQ R9\n\tJNZ panel\n\tVZEROUPPER\n\tRET\n", 4*width)
+	}
 }
 
 // unseen writes the filter of neighbours.

@@ -57,3 +57,27 @@ func l2RowsGeneric(q, arena []float32, stride, limit int, rows []uint32, out []f
 	}
 	return true
 }
+
+func dotPanelsGeneric(q, panels, out []float32) {
+	for first := 0; first < len(out); first += PanelRows {
+		sums := (*[PanelRows]float32)(out[first:])
+		*sums = [PanelRows]float32{}
+		for i, x := range q {
+			for j, y := range panels[first*len(q)+i*PanelRows:][:PanelRows] {
+				sums[j] += x * y
+			}
+		}
+	}
+}
+
+func l2PanelsGeneric(q, panels, out []float32) {
+	for first := 0; first < len(out); first += PanelRows {
+		sums := (*[PanelRows]float32)(out[first:])
+		*sums = [PanelRows]float32{}
+		for i, x := range q {
+			for j, y := range panels[first*len(q)+i*PanelRows:][:PanelRows] {
+				sums[j] += (x - y) * (x - y)
+			}
+		}
+	}
+}

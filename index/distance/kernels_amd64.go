@@ -56,6 +56,34 @@ func l2x512(a, b *float32, n int) (ret float32)
 //go:noescape
 func l2Rows512(q, arena *float32, dim, stride, limit int, rows *uint32, n int, out *float32, next *uint32) (ok bool)
 
+// dotPanels512 equals, up to the order of the sums:
+//
+//	for p := range n {
+//		for i := range dim {
+//			for j := range 16 {
+//				a, b := q, panels[16*(p*dim+i)+j]
+//				out[16*p+j] += a[i] * b // from 0
+//			}
+//		}
+//	}
+//
+//go:noescape
+func dotPanels512(q, panels *float32, dim, n int, out *float32)
+
+// l2Panels512 equals, up to the order of the sums:
+//
+//	for p := range n {
+//		for i := range dim {
+//			for j := range 16 {
+//				a, b := q, panels[16*(p*dim+i)+j]
+//				out[16*p+j] += (a[i] - b) * (a[i] - b) // from 0
+//			}
+//		}
+//	}
+//
+//go:noescape
+func l2Panels512(q, panels *float32, dim, n int, out *float32)
+
 // codeRows512 equals, bit for bit:
 //
 //	prefetch(next[:48])
@@ -145,6 +173,34 @@ func l2x256(a, b *float32, n int) (ret float32)
 //
 //go:noescape
 func l2Rows256(q, arena *float32, dim, stride, limit int, rows *uint32, n int, out *float32, next *uint32) (ok bool)
+
+// dotPanels256 equals, up to the order of the sums:
+//
+//	for p := range n {
+//		for i := range dim {
+//			for j := range 16 {
+//				a, b := q, panels[16*(p*dim+i)+j]
+//				out[16*p+j] += a[i] * b // from 0
+//			}
+//		}
+//	}
+//
+//go:noescape
+func dotPanels256(q, panels *float32, dim, n int, out *float32)
+
+// l2Panels256 equals, up to the order of the sums:
+//
+//	for p := range n {
+//		for i := range dim {
+//			for j := range 16 {
+//				a, b := q, panels[16*(p*dim+i)+j]
+//				out[16*p+j] += (a[i] - b) * (a[i] - b) // from 0
+//			}
+//		}
+//	}
+//
+//go:noescape
+func l2Panels256(q, panels *float32, dim, n int, out *float32)
 
 // codeRows256 equals, bit for bit:
 //

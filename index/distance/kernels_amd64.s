@@ -544,6 +544,133 @@ bad:
 	VZEROUPPER
 	RET
 
+// dotPanels512 equals, up to the order of the sums:
+//
+// 	for p := range n {
+// 		for i := range dim {
+// 			for j := range 16 {
+// 				a, b := q, panels[16*(p*dim+i)+j]
+// 				out[16*p+j] += a[i] * b // from 0
+// 			}
+// 		}
+// 	}
+//
+// func dotPanels512(q, panels *float32, dim, n int, out *float32)
+TEXT ·dotPanels512(SB), NOSPLIT|NOFRAME, $0-40
+	MOVQ q+0(FP), DI
+	MOVQ panels+8(FP), SI
+	MOVQ dim+16(FP), R10
+	MOVQ n+24(FP), R9
+	MOVQ out+32(FP), R8
+panel:
+	MOVQ DI, BX
+	MOVQ R10, CX
+	VPXORQ Z0, Z0, Z0
+	VPXORQ Z1, Z1, Z1
+	VPXORQ Z2, Z2, Z2
+	VPXORQ Z3, Z3, Z3
+	SUBQ $4, CX
+	JL rest
+four:
+	VBROADCASTSS 0(BX), Z8
+	VFMADD231PS 0(SI), Z8, Z0
+	VBROADCASTSS 4(BX), Z9
+	VFMADD231PS 64(SI), Z9, Z1
+	VBROADCASTSS 8(BX), Z10
+	VFMADD231PS 128(SI), Z10, Z2
+	VBROADCASTSS 12(BX), Z11
+	VFMADD231PS 192(SI), Z11, Z3
+	ADDQ $16, BX
+	ADDQ $256, SI
+	SUBQ $4, CX
+	JGE four
+rest:
+	ADDQ $4, CX
+	JZ total
+one:
+	VBROADCASTSS 0(BX), Z8
+	VFMADD231PS 0(SI), Z8, Z0
+	ADDQ $4, BX
+	ADDQ $64, SI
+	DECQ CX
+	JNZ one
+total:
+	VADDPS Z1, Z0, Z0
+	VADDPS Z3, Z2, Z2
+	VADDPS Z2, Z0, Z0
+	VMOVUPS Z0, 0(R8)
+	ADDQ $64, R8
+	DECQ R9
+	JNZ panel
+	VZEROUPPER
+	RET
+
+// l2Panels512 equals, up to the order of the sums:
+//
+// 	for p := range n {
+// 		for i := range dim {
+// 			for j := range 16 {
+// 				a, b := q, panels[16*(p*dim+i)+j]
+// 				out[16*p+j] += (a[i] - b) * (a[i] - b) // from 0
+// 			}
+// 		}
+// 	}
+//
+// func l2Panels512(q, panels *float32, dim, n int, out *float32)
+TEXT ·l2Panels512(SB), NOSPLIT|NOFRAME, $0-40
+	MOVQ q+0(FP), DI
+	MOVQ panels+8(FP), SI
+	MOVQ dim+16(FP), R10
+	MOVQ n+24(FP), R9
+	MOVQ out+32(FP), R8
+panel:
+	MOVQ DI, BX
+	MOVQ R10, CX
+	VPXORQ Z0, Z0, Z0
+	VPXORQ Z1, Z1, Z1
+	VPXORQ Z2, Z2, Z2
+	VPXORQ Z3, Z3, Z3
+	SUBQ $4, CX
+	JL rest
+four:
+	VBROADCASTSS 0(BX), Z8
+	VSUBPS 0(SI), Z8, Z12
+	VFMADD231PS Z12, Z12, Z0
+	VBROADCASTSS 4(BX), Z9
+	VSUBPS 64(SI), Z9, Z12
+	VFMADD231PS Z12, Z12, Z1
+	VBROADCASTSS 8(BX), Z10
+	VSUBPS 128(SI), Z10, Z12
+	VFMADD231PS Z12, Z12, Z2
+	VBROADCASTSS 12(BX), Z11
+	VSUBPS 192(SI), Z11, Z12
+	VFMADD231PS Z12, Z12, Z3
+	ADDQ $16, BX
+	ADDQ $256, SI
+	SUBQ $4, CX
+	JGE four
+rest:
+	ADDQ $4, CX
+	JZ total
+one:
+	VBROADCASTSS 0(BX), Z8
+	VSUBPS 0(SI), Z8, Z12
+	VFMADD231PS Z12, Z12, Z0
+	ADDQ $4, BX
+	ADDQ $64, SI
+	DECQ CX
+	JNZ one
+total:
+	VADDPS Z1, Z0, Z0
+	VADDPS Z3, Z2, Z2
+	VADDPS Z2, Z0, Z0
+	VMOVUPS Z0, 0(R8)
+	ADDQ $64, R8
+	DECQ R9
+	JNZ panel
+	VZEROUPPER
+	RET
+
 // codeRows512 equals, bit for bit:
 // 	prefetch(next[:48])
 // 	for j, r := range rows[:n] {
@@ -1398,6 +1525,164 @@ done:
 	RET
 bad:
 	MOVB $0, ok+72(FP)
+	VZEROUPPER
+	RET
+
+// dotPanels256 equals, up to the order of the sums:
+//
+// 	for p := range n {
+// 		for i := range dim {
+// 			for j := range 16 {
+// 				a, b := q, panels[16*(p*dim+i)+j]
+// 				out[16*p+j] += a[i] * b // from 0
+// 			}
+// 		}
+// 	}
+//
+// func dotPanels256(q, panels *float32, dim, n int, out *float32)
+TEXT ·dotPanels256(SB), NOSPLIT|NOFRAME, $0-40
+	MOVQ q+0(FP), DI
+	MOVQ panels+8(FP), SI
+	MOVQ dim+16(FP), R10
+	MOVQ n+24(FP), R9
+	MOVQ out+32(FP), R8
+panel:
+	MOVQ DI, BX
+	MOVQ R10, CX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	SUBQ $4, CX
+	JL rest
+four:
+	VBROADCASTSS 0(BX), Y8
+	VFMADD231PS 0(SI), Y8, Y0
+	VFMADD231PS 32(SI), Y8, Y1
+	VBROADCASTSS 4(BX), Y9
+	VFMADD231PS 64(SI), Y9, Y2
+	VFMADD231PS 96(SI), Y9, Y3
+	VBROADCASTSS 8(BX), Y10
+	VFMADD231PS 128(SI), Y10, Y4
+	VFMADD231PS 160(SI), Y10, Y5
+	VBROADCASTSS 12(BX), Y11
+	VFMADD231PS 192(SI), Y11, Y6
+	VFMADD231PS 224(SI), Y11, Y7
+	ADDQ $16, BX
+	ADDQ $256, SI
+	SUBQ $4, CX
+	JGE four
+rest:
+	ADDQ $4, CX
+	JZ total
+one:
+	VBROADCASTSS 0(BX), Y8
+	VFMADD231PS 0(SI), Y8, Y0
+	VFMADD231PS 32(SI), Y8, Y1
+	ADDQ $4, BX
+	ADDQ $64, SI
+	DECQ CX
+	JNZ one
+total:
+	VADDPS Y2, Y0, Y0
+	VADDPS Y6, Y4, Y4
+	VADDPS Y4, Y0, Y0
+	VMOVUPS Y0, 0(R8)
+	VADDPS Y3, Y1, Y1
+	VADDPS Y7, Y5, Y5
+	VADDPS Y5, Y1, Y1
+	VMOVUPS Y1, 32(R8)
+	ADDQ $64, R8
+	DECQ R9
+	JNZ panel
+	VZEROUPPER
+	RET
+
+// l2Panels256 equals, up to the order of the sums:
+//
+// 	for p := range n {
+// 		for i := range dim {
+// 			for j := range 16 {
+// 				a, b := q, panels[16*(p*dim+i)+j]
+// 				out[16*p+j] += (a[i] - b) * (a[i] - b) // from 0
+// 			}
+// 		}
+// 	}
+//
+// func l2Panels256(q, panels *float32, dim, n int, out *float32)
+TEXT ·l2Panels256(SB), NOSPLIT|NOFRAME, $0-40
+	MOVQ q+0(FP), DI
+	MOVQ panels+8(FP), SI
+	MOVQ dim+16(FP), R10
+	MOVQ n+24(FP), R9
+	MOVQ out+32(FP), R8
+panel:
+	MOVQ DI, BX
+	MOVQ R10, CX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	SUBQ $4, CX
+	JL rest
+four:
+	VBROADCASTSS 0(BX), Y8
+	VSUBPS 0(SI), Y8, Y12
+	VFMADD231PS Y12, Y12, Y0
+	VSUBPS 32(SI), Y8, Y13
+	VFMADD231PS Y13, Y13, Y1
+	VBROADCASTSS 4(BX), Y9
+	VSUBPS 64(SI), Y9, Y12
+	VFMADD231PS Y12, Y12, Y2
+	VSUBPS 96(SI), Y9, Y13
+	VFMADD231PS Y13, Y13, Y3
+	VBROADCASTSS 8(BX), Y10
+	VSUBPS 128(SI), Y10, Y12
+	VFMADD231PS Y12, Y12, Y4
+	VSUBPS 160(SI), Y10, Y13
+	VFMADD231PS Y13, Y13, Y5
+	VBROADCASTSS 12(BX), Y11
+	VSUBPS 192(SI), Y11, Y12
+	VFMADD231PS Y12, Y12, Y6
+	VSUBPS 224(SI), Y11, Y13
+	VFMADD231PS Y13, Y13, Y7
+	ADDQ $16, BX
+	ADDQ $256, SI
+	SUBQ $4, CX
+	JGE four
+rest:
+	ADDQ $4, CX
+	JZ total
+one:
+	VBROADCASTSS 0(BX), Y8
+	VSUBPS 0(SI), Y8, Y12
+	VFMADD231PS Y12, Y12, Y0
+	VSUBPS 32(SI), Y8, Y13
+	VFMADD231PS Y13, Y13, Y1
+	ADDQ $4, BX
+	ADDQ $64, SI
+	DECQ CX
+	JNZ one
+total:
+	VADDPS Y2, Y0, Y0
+	VADDPS Y6, Y4, Y4
+	VADDPS Y4, Y0, Y0
+	VMOVUPS Y0, 0(R8)
+	VADDPS Y3, Y1, Y1
+	VADDPS Y7, Y5, Y5
+	VADDPS Y5, Y1, Y1
+	VMOVUPS Y1, 32(R8)
+	ADDQ $64, R8
+	DECQ R9
+	JNZ panel
 	VZEROUPPER
 	RET
 

@@ -67,6 +67,28 @@ func (t tier) l2Rows(q, arena []float32, stride, limit int, rows []uint32, out [
 	return l2RowsGeneric(q, arena, stride, limit, rows, out)
 }
 
+func (t tier) dotPanels(q, panels, out []float32) {
+	switch n := len(out) / PanelRows; t {
+	case avx512:
+		dotPanels512(unsafe.SliceData(q), unsafe.SliceData(panels), len(q), n, &out[0])
+	case avx2:
+		dotPanels256(unsafe.SliceData(q), unsafe.SliceData(panels), len(q), n, &out[0])
+	default:
+		dotPanelsGeneric(q, panels, out)
+	}
+}
+
+func (t tier) l2Panels(q, panels, out []float32) {
+	switch n := len(out) / PanelRows; t {
+	case avx512:
+		l2Panels512(unsafe.SliceData(q), unsafe.SliceData(panels), len(q), n, &out[0])
+	case avx2:
+		l2Panels256(unsafe.SliceData(q), unsafe.SliceData(panels), len(q), n, &out[0])
+	default:
+		l2PanelsGeneric(q, panels, out)
+	}
+}
+
 func (t tier) insert(keys []uint64, n, ef int, rows []uint32, dist []float32) (length, low int) {
 	if t == avx512 {
 		return insert512(unsafe.SliceData(keys), n, ef, &rows[0], &dist[0], len(rows))

@@ -15,6 +15,9 @@ func (tier) l2Rows(q, arena []float32, stride, limit int, rows []uint32, out []f
 	return l2RowsGeneric(q, arena, stride, limit, rows, out)
 }
 
+func (tier) dotPanels(q, panels, out []float32) { dotPanelsGeneric(q, panels, out) }
+func (tier) l2Panels(q, panels, out []float32)  { l2PanelsGeneric(q, panels, out) }
+
 func (tier) insert(keys []uint64, n, ef int, rows []uint32, dist []float32) (length, low int) {
 	return insertGeneric(keys, n, ef, rows, dist)
 }
