@@ -2,6 +2,7 @@ package train
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -37,11 +38,12 @@ const (
 
 // ADBench reads a set of ADBench, a file of arrays X and y, and splits it as its one-class protocol here goes: training is the first half of the normal
 // rows in file order, all of class ADBenchNormal (label 0), test the other normal rows and then all anomalies, which are of class ADBenchAnomaly (label
-// 1). The items are rows of modality encoder.ModalityTable. No anomaly is in training, and nothing may be chosen by test.
+// 1). With shuffle it is any half of them: in some files the second half is unlike the first, and what is then unlike the known may be no
+// anomaly. The items are rows of modality encoder.ModalityTable. No anomaly is in training, and nothing may be chosen by test.
 //
-//	training, test, err := train.ADBench("adbench/6_cardio.npz")
+//	training, test, err := train.ADBench("adbench/6_cardio.npz", nil)
 //	m, err := train.Run(ctx, training, train.Dataset{}, train.Options{Seed: 1})
-func ADBench(file string) (training, test Dataset, err error) {
+func ADBench(file string, shuffle *rand.Rand) (training, test Dataset, err error) {
 	l, err := Table(file, TableOptions{})
 	if err != nil {
 		return training, test, err
@@ -60,6 +62,9 @@ func ADBench(file string) (training, test Dataset, err error) {
 	}
 	if len(normal) < 2 || len(anomalies) == 0 {
 		return training, test, fmt.Errorf("%w: %s: %d normal rows and %d anomalies: want two and one at least", ErrDataset, file, len(normal), len(anomalies))
+	}
+	if shuffle != nil {
+		shuffle.Shuffle(len(normal), func(i, j int) { normal[i], normal[j] = normal[j], normal[i] })
 	}
 	half := len(normal) / 2
 	classed := func(items []int) Dataset {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -282,7 +283,7 @@ func TestADBench(t *testing.T) {
 	if err != nil || len(files) != 1 {
 		t.Fatalf("%v, %v", files, err)
 	}
-	training, test, err := ADBench(files["cardio"])
+	training, test, err := ADBench(files["cardio"], nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -298,7 +299,22 @@ func TestADBench(t *testing.T) {
 	if got := text(test); got != "[3]normal [4]normal [1]anomaly " {
 		t.Errorf("test is %s", got)
 	}
-	if _, _, err := ADBench(writeTable(t, "1_a.npz", npzOf(t, map[string][]byte{"X.npy": npyOf("<f4", "(2, 1)", []float32{0, 1}), "y.npy": npyOf("<i8", "(2,)", []int64{0, 2})}))); !errors.Is(err, ErrDataset) || !strings.Contains(err.Error(), `row 1 has y "2"`) {
+	first := map[string]int{}
+	for seed := range uint64(60) {
+		training, test, err := ADBench(files["cardio"], rand.New(rand.NewPCG(seed, 1)))
+		if err != nil || training.Len() != 2 || test.Len() != 3 || test.Label(2) != ADBenchAnomaly {
+			t.Fatalf("%s and %s, %v", text(training), text(test), err)
+		}
+		for _, raw := range training.Raw {
+			first[string(raw)]++
+		}
+	}
+	for _, raw := range []string{"[0]", "[2]", "[3]", "[4]"} { // each in about half of the 60
+		if n := first[raw]; n < 15 || n > 45 {
+			t.Errorf("%s is in the first half %d of 60 times", raw, n)
+		}
+	}
+	if _, _, err := ADBench(writeTable(t, "1_a.npz", npzOf(t, map[string][]byte{"X.npy": npyOf("<f4", "(2, 1)", []float32{0, 1}), "y.npy": npyOf("<i8", "(2,)", []int64{0, 2})})), nil); !errors.Is(err, ErrDataset) || !strings.Contains(err.Error(), `row 1 has y "2"`) {
 		t.Error(err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,8 +20,9 @@ import (
 // benchAnomaly is one run of akin bench anomaly.
 type benchAnomaly struct {
 	*app
-	options benchmarks.AnomalyOptions
-	stream  benchmarks.StreamOptions
+	options  benchmarks.AnomalyOptions
+	stream   benchmarks.StreamOptions
+	shuffled bool
 }
 
 func newBenchAnomaly(a *app) *cobra.Command {
@@ -75,6 +77,7 @@ leaves the test images alone: choose by it, and measure once without it.`,
 	augmentFlag(c, &o.Train.Augmentation)
 	modalityFlag(c, &o.Train.Modality)
 	f.StringVar(&o.Plot, "plot", "", ".svg or .png file: plots of ROC, scores and p-values get its name with -roc, -scores and -pvalues; none by default")
+	f.BoolVar(&b.shuffled, "shuffle", false, "of adbench: known is a half of the normal rows that is drawn at random, so that both halves are alike, as alpha supposes")
 	f.IntVar(&b.stream.Items, "items", 100_000, "of protocol stream: healthy items in a row")
 	c.RunE = func(c *cobra.Command, _ []string) error { return b.run(c) }
 	return c
@@ -100,9 +103,11 @@ func (b *benchAnomaly) run(c *cobra.Command) error {
 	}
 	if set, is := strings.CutPrefix(o.Dataset, adbench); is && (set == "" || set[0] == ':') {
 		var err error
-		if o.Cases, err = adbenchCases(o.Dir, strings.TrimPrefix(set, ":")); err != nil {
+		if o.Cases, err = adbenchCases(o.Dir, strings.TrimPrefix(set, ":"), b.shuffle()); err != nil {
 			return err
 		}
+	} else if b.shuffled {
+		return fmt.Errorf("--shuffle: it is of --dataset %s, not of %s", adbench, o.Dataset)
 	} else if o.Dataset != benchmarks.MNIST && o.Dataset != benchmarks.Fashion {
 		own, err := b.own(o.Dataset)
 		if err != nil {
@@ -118,11 +123,19 @@ func (b *benchAnomaly) run(c *cobra.Command) error {
 	return b.print(r, r.WriteTable)
 }
 
+// shuffle returns what draws the halves of ADBench's normal rows, nil for those of the files' order.
+func (b *benchAnomaly) shuffle() *rand.Rand {
+	if !b.shuffled {
+		return nil
+	}
+	return rand.New(rand.NewPCG(b.options.Seed, 0x68616c76)) // "halv"
+}
+
 // adbench is the data set of all sets of ADBench, and before a colon and a name of one.
 const adbench = "adbench"
 
 // adbenchCases reads a set of ADBench from a folder of them, or all.
-func adbenchCases(dir, set string) (cases []benchmarks.AnomalyCase, err error) {
+func adbenchCases(dir, set string, shuffle *rand.Rand) (cases []benchmarks.AnomalyCase, err error) {
 	if dir == "" {
 		return nil, errors.New("--dataset adbench: name the folder of its files, as in 6_cardio.npz, by --data")
 	}
@@ -138,7 +151,7 @@ func adbenchCases(dir, set string) (cases []benchmarks.AnomalyCase, err error) {
 		names = []string{set}
 	}
 	for _, name := range names {
-		known, test, err := train.ADBench(files[name])
+		known, test, err := train.ADBench(files[name], shuffle)
 		if err != nil {
 			return nil, err
 		}
