@@ -199,7 +199,7 @@ func DescribeTable(d Dataset) (string, error) {
 		text += fmt.Sprintf("; %d missing values", missing)
 	}
 	if len(unused) > 0 {
-		text += fmt.Sprintf("; %d left out, without a value or with another text in nearly every row (%s)", len(unused), some(unused))
+		text += fmt.Sprintf("; %d left out, without a value or with another text in nearly every row (%s); to learn from a column of sentences, call it text", len(unused), some(unused))
 	}
 	return text, nil
 }

@@ -265,7 +265,7 @@ func TestInspectTable(t *testing.T) {
 		t.Errorf("values %q and %q", columns[3].Values, columns[4].Values)
 	}
 	text, err := DescribeTable(l.Dataset)
-	if want := "100 rows of 8 columns: 4 of numbers, 1 of them with heavy tails; 2 of categories (kind 3, code 4); 10 missing values; 2 left out, without a value or with another text in nearly every row (note, empty)"; text != want || err != nil {
+	if want := "100 rows of 8 columns: 4 of numbers, 1 of them with heavy tails; 2 of categories (kind 3, code 4); 10 missing values; 2 left out, without a value or with another text in nearly every row (note, empty); to learn from a column of sentences, call it text"; text != want || err != nil {
 		t.Errorf("%s, %v, want %s", text, err, want)
 	}
 	if name, err := modalityOf(l.Dataset); name != encoder.ModalityTable || err != nil {

@@ -22,7 +22,8 @@ import (
 //
 // on the left as CSV (RFC 4180; .tsv: between tabs, without quotes), on the right as JSON, a line each. A text may also be called sentence, utterance
 // or the like, a label intent, category or class; pairs have two columns, as text_a and text_b or question1 and question2, and a score: numbers
-// of any range, which becomes 0 to 1, or two values, as 0 and 1. A split is as in a manifest.
+// of any range, which becomes 0 to 1, or two values, as 0 and 1. A split is as in a manifest. Where no column has such a name, the one whose cells are
+// mostly different sentences is the text, and the only other one, if it repeats itself, the label.
 
 // Names of columns, in small letters, with _ for blanks. The first is the usual one.
 var (
@@ -50,6 +51,45 @@ func columnNamed(header, names []string) int {
 		}
 	}
 	return -1
+}
+
+// Cells tell a column of texts without a name by which it is known, by the first textSample rows: a sentence has sentenceWords or more.
+const (
+	textSample    = 200
+	sentenceWords = 3
+)
+
+// textColumnsIn finds the columns of a list of texts by what is in the cells: one column has sentences in more than half of them, nine of ten
+// different from the others, and of the rest one at most is not called label, split or id: with more it is a table.
+func textColumnsIn(header []string, rows [][]string) (c textColumns, ok bool) {
+	c = textColumns{text: -1, first: -1, other: -1, label: columnNamed(header, classNames), score: -1, split: columnNamed(header, splitNames), id: columnNamed(header, idNames)}
+	var rest []int // that repeat themselves, of others
+	others := 0
+	for i := range header {
+		if i == c.label || i == c.split || i == c.id {
+			continue
+		}
+		sentences, seen := 0, map[string]bool{}
+		for _, row := range rows {
+			if seen[row[i]] = true; len(strings.Fields(row[i])) >= sentenceWords {
+				sentences++
+			}
+		}
+		switch {
+		case 2*sentences <= len(rows) || 10*len(seen) < 9*len(rows):
+			if others++; 2*len(seen) <= len(rows) {
+				rest = append(rest, i)
+			}
+		case c.text >= 0:
+			return c, false
+		default:
+			c.text = i
+		}
+	}
+	if c.label < 0 && len(rest) == 1 {
+		c.label = rest[0]
+	}
+	return c, c.text >= 0 && others <= 1
 }
 
 // textColumnsOf finds the columns of a list of texts by their names. It is none where a column is called path, or none is a text.
@@ -81,18 +121,82 @@ type textRow struct {
 // IsTextList reports whether a list, a manifest by its name, has texts in its cells: a column of texts by its name, or two of pairs. An unreadable
 // file is none.
 func IsTextList(file string) bool {
+	l, err := openTextList(file)
+	if err != nil {
+		return false
+	}
+	defer l.Close() // read only: nothing to lose in closing
+	_, ok := l.columns()
+	return ok
+}
+
+// textList is an open list of texts.
+type textList struct {
+	*os.File
+	header []string
+	next   func() ([]string, int, error) // the cells of the next row, with its line; io.EOF at the end
+	ahead  []listedCells                 // rows that were looked at
+}
+
+type listedCells struct {
+	record []string
+	line   int
+	err    error
+}
+
+// openTextList reads the names of the columns.
+func openTextList(file string) (l *textList, err error) {
 	f, err := os.Open(file)
 	if err != nil {
-		return false
+		return nil, err
 	}
-	defer f.Close() // read only: nothing to lose in closing
+	l = &textList{File: f}
 	r := bufio.NewReader(f)
-	header, _, err := listHeader(file, r)
-	if err != nil {
-		return false
+	switch strings.ToLower(filepath.Ext(file)) {
+	case ".csv":
+		l.next, l.header, err = csvCells(r)
+	case ".tsv":
+		l.header, _, err = listHeader(file, r)
+		l.next = tabCells(r)
+	default:
+		if l.header, _, err = listHeader(file, r); err == nil {
+			l.next = jsonCells(r, l.header)
+		}
 	}
-	_, ok := textColumnsOf(header)
-	return ok
+	if err != nil {
+		f.Close() // read only, and it is err that says what is wrong
+		return nil, err
+	}
+	return l, nil
+}
+
+// columns finds the columns by their names, or by the first rows.
+func (l *textList) columns() (c textColumns, ok bool) {
+	if c, ok = textColumnsOf(l.header); ok || columnNamed(l.header, []string{"path"}) >= 0 {
+		return c, ok
+	}
+	var whole [][]string
+	for len(l.ahead) < textSample {
+		record, line, err := l.next()
+		l.ahead = append(l.ahead, listedCells{record, line, err})
+		if err != nil && line == 0 { // the end, or nothing can be read behind
+			break
+		}
+		if err == nil && len(record) == len(l.header) {
+			whole = append(whole, record)
+		}
+	}
+	return textColumnsIn(l.header, whole)
+}
+
+// cells returns those of the next row, with its line; io.EOF at the end.
+func (l *textList) cells() ([]string, int, error) {
+	if len(l.ahead) == 0 {
+		return l.next()
+	}
+	c := l.ahead[0]
+	l.ahead = l.ahead[1:]
+	return c.record, c.line, c.err
 }
 
 // listHeader returns the names of a list's columns. Of CSV and TSV it reads the first line; of JSON it leaves all of it.
@@ -284,30 +388,13 @@ func rescale(rows []textRow) error {
 
 // readTextList reads the rows of a list, and tells whether they are of pairs.
 func readTextList(file string) (rows []textRow, paired bool, err error) {
-	f, err := os.Open(file)
+	l, err := openTextList(file)
 	if err != nil {
 		return nil, false, err
 	}
-	defer f.Close() // read only: nothing to lose in closing
-	r := bufio.NewReader(f)
-	kind := strings.ToLower(filepath.Ext(file))
-	var cells func() ([]string, int, error) // of the next row, with its line; io.EOF at the end
-	var header []string
-	switch kind {
-	case ".csv":
-		cells, header, err = csvCells(r)
-	case ".tsv":
-		header, _, err = listHeader(file, r)
-		cells = tabCells(r)
-	default:
-		if header, _, err = listHeader(file, r); err == nil {
-			cells = jsonCells(r, header)
-		}
-	}
-	if err != nil {
-		return nil, false, err
-	}
-	c, ok := textColumnsOf(header)
+	defer l.Close() // read only: nothing to lose in closing
+	header := l.header
+	c, ok := l.columns()
 	if !ok {
 		return nil, false, fmt.Errorf("the columns are %s, and none is a text: name one %s, or two %s and %s", quoteList(header), textNames[0], leftNames[0], rightNames[0])
 	}
@@ -315,7 +402,7 @@ func readTextList(file string) (rows []textRow, paired bool, err error) {
 		return nil, true, fmt.Errorf("the columns are %s: pairs need one of their scores: name it %s", quoteList(header), scoreNames[0])
 	}
 	for {
-		record, line, err := cells()
+		record, line, err := l.cells()
 		if err == io.EOF {
 			return rows, paired, nil
 		}

@@ -66,6 +66,42 @@ func TestTextList(t *testing.T) {
 	}
 }
 
+// TestTextListByItsCells: where no column has a known name, sentences tell which is the text, and what repeats itself is the label; with more columns, or
+// sentences in two, it is a table.
+func TestTextListByItsCells(t *testing.T) {
+	rows := func(header string, cells func(i int) string) string {
+		for i := range 300 {
+			header += cells(i)
+		}
+		return header
+	}
+	queues := []string{"billing", "parcels", "returns"}
+	for name, content := range map[string]string{
+		"a.csv": rows("queue,ticket\n", func(i int) string { return fmt.Sprintf("%s,\"my order %d, is late\"\n", queues[i%3], i) }),
+		"b.tsv": rows("ticket\tqueue\n", func(i int) string { return fmt.Sprintf("my order %d, is late\t%s\n", i, queues[(i+2)%3]) }),
+		"c.jsonl": rows("", func(i int) string {
+			return fmt.Sprintf("{\"ticket\":\"my order %d, is late\",\"label\":\"%s\",\"id\":%d}\n", i, queues[i%3], i)
+		}),
+	} {
+		file := listFile(t, name, content)
+		l, err := Manifest(file, RowsTraining)
+		if err != nil || IsTable(file) || l.Dataset.Len() != 300 || len(l.Dataset.Classes) != 3 || !strings.HasSuffix(string(l.Dataset.Raw[299]), ", is late") {
+			t.Errorf("%s: %d texts of %v, %v", name, l.Dataset.Len(), l.Dataset.Classes, err)
+		}
+	}
+	for name, content := range map[string]string{
+		"more columns": rows("what,price,weight\n", func(i int) string { return fmt.Sprintf("a fine chair %d,%d,%d\n", i, i, 2*i) }),
+		"two":          rows("a,b\n", func(i int) string { return fmt.Sprintf("a fine chair %d,a fine table %d\n", i, i) }),
+		"repeated":     rows("a,b\n", func(i int) string { return fmt.Sprintf("a fine chair %d,%d\n", i%3, i) }),
+		"files":        rows("path,b\n", func(i int) string { return fmt.Sprintf("%d.png,a fine table %d\n", i, i) }),
+		"empty":        "a,b\n",
+	} {
+		if IsTextList(listFile(t, "d.csv", content)) {
+			t.Errorf("%s: a table is taken for texts", name)
+		}
+	}
+}
+
 // TestPairList reads pairs: grades of any range become 0 to 1, words are scores too, a text of several pairs is one item, and rows without a score
 // are skipped.
 func TestPairList(t *testing.T) {
@@ -91,6 +127,7 @@ func FuzzTextList(f *testing.F) {
 	f.Add("text,label\na b,c\n", ".csv")
 	f.Add("s1\ts2\tscore\na\tb\t0.5\nc\td\t1\n", ".tsv")
 	f.Add("{\"text\":\"a\"}\n{\"text\":1}\n", ".jsonl")
+	f.Add("a,b\none two three,x\nfour five six,x\n", ".csv")
 	f.Fuzz(func(t *testing.T, content, ext string) {
 		if !slices.Contains([]string{".csv", ".tsv", ".jsonl"}, ext) {
 			return

@@ -57,7 +57,8 @@ A folder of sounds (WAV, FLAC, MP3, OGG) is found to be one: of any rate and len
 sound are summed up when it is embedded. Of many classes of one sound each, as of speakers, the share held out is of classes: it scores pairs
 for akin verify-pair.
 
-Texts are .txt files in folders, or the cells of a list: text,label or text_a,text_b,score, where a score is a grade or 1 and 0. What is looked at
+Texts are .txt files in folders, or the cells of a list: text,label or text_a,text_b,score, where a score is a grade or 1 and 0. Columns of other
+names do too, if one has sentences and no more than one beside it is there, the label. What is looked at
 besides words, pairs of words or runs of characters, a short trial finds out. A model starts as TF-IDF and is never worse on what is held out: where
 training hurts, it stays what it was.
 
