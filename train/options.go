@@ -22,12 +22,12 @@ type Options struct {
 	Dimension    int              `json:"dimension"`           // of the embedding, for the default network; default 64
 	Loss         string           `json:"loss"`                // as ParseLoss takes it, or LossPropagate, the default where fewer items have a label than have none; else supcon, or ntxent with fewer than two classes
 	Negatives    string           `json:"negatives,omitempty"` // as ParseNegatives takes it; default the first of LossKind.Negatives
-	Temperature  float64          `json:"temperature"`         // of supcon, ntxent and moco, default 0.1, of semi 0.2, of one-class 0.5; multi-similarity: 1/β, default 0.02; arcface: 1/s, default 1/16
+	Temperature  float64          `json:"temperature"`         // of supcon, ntxent and moco, default 0.1, of supcon and texts 0.05, of semi 0.2, of one-class 0.5; multi-similarity: 1/β, default 0.02; arcface: 1/s, default 1/16
 	Margin       float64          `json:"margin"`              // contrastive: distance of dissimilar pairs, default 1; triplet: squared distance, default 0.2; multi-similarity: similarity λ, default 0.5; arcface: radians, default 0.3
 	PairsHash    string           `json:"pairs,omitempty"`     // of the data's pairs; set by Run
 	Batch        int              `json:"batch"`               // rows; default 32 to 256, of ntxent and semi 512, more with more data, fewer with large pictures; fewer where the sampler can fill no more
 	Epochs       int              `json:"epochs"`              // default 5, of ntxent and semi 3, of photographs 8, of one-class 1, more with little data: as many as make 600 steps, of ntxent and semi 300, at most 200
-	Rate         float64          `json:"rate"`                // peak learning rate; default 4e-3·√(batch/256), of sgd and nesterov 0.3·√(batch/256), of lars 5·√(batch/256)
+	Rate         float64          `json:"rate"`                // peak learning rate; default 4e-3·√(batch/256), of texts 1e-2 and with supcon 3e-2 in place of 4e-3, of sgd and nesterov 0.3·√(batch/256), of lars 5·√(batch/256)
 	Decay        float64          `json:"decay"`               // weight decay, decoupled; default 1e-4
 	Warmup       float64          `json:"warmup"`              // share of the steps; default 0.05
 	Augmentation *Augmentation    `json:"augmentation"`        // nil = what a trial finds better with enough labels, Mild() for one-class, else Digits()
@@ -143,8 +143,8 @@ func (o *Options) SetDefaults(items, classes int, size encoder.Size) {
 	case views:
 		least = 3
 	}
-	if kind == texts && o.Optimizer == "" {
-		set(&o.Rate, textRate*math.Sqrt(float64(o.Batch*o.batchesAStep())/256))
+	if kind == texts {
+		o.suitTextLoss(loss == LossSupCon && unknown == nil)
 	}
 	set(&o.Epochs, min(200, max(least, steps*o.Batch/max(1, items))))
 	set(&o.Rate, defaultRate(o.Optimizer, o.Batch*o.batchesAStep()))

@@ -2,6 +2,7 @@ package train
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 
@@ -18,6 +19,8 @@ const (
 	textDimension = 256  // at 128 the table's random directions are less alike TF-IDF, and classes are told apart less well
 	textSteps     = 400  // of all epochs, where these are more than 5: rows of words are learned sooner than networks
 	textRate      = 1e-2 // peak, at 256 rows a step: each row of the table moves in few of the steps
+	classRate     = 3e-2 // the same of supcon, with
+	classWarmth   = 0.05 // its temperature: docs/decisions/0020-texts.md
 	entryStep     = 32   // the network's input holds a multiple of so many entries,
 	leastEntries  = 64   // so many at least,
 	longTexts     = 0.98 // and this share of the texts whole, where that is not too much
@@ -116,6 +119,18 @@ func (o *Options) suitTexts(p encoder.Preprocessing) error {
 		o.Network = encoder.ForTexts(p, o.Dimension)
 	}
 	return nil
+}
+
+// suitTextLoss sets the rate, and the temperature of supcon.
+func (o *Options) suitTextLoss(supcon bool) {
+	rate := textRate
+	if supcon {
+		rate = classRate
+		set(&o.Temperature, classWarmth)
+	}
+	if o.Optimizer == "" {
+		set(&o.Rate, rate*math.Sqrt(float64(o.Batch*o.batchesAStep())/256))
+	}
 }
 
 // startTexts makes the network one of TF-IDF, see encoder.Vocabulary.Table.
