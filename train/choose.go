@@ -29,7 +29,7 @@ type preset struct {
 // presets in the order of preference, where a trial finds no difference. Those of sounds and texts are not tried.
 var (
 	presets      = []preset{{"digits", Digits}, {"photos", Photos}}
-	namedPresets = append(slices.Clone(presets), preset{"mild", Mild}, preset{"sounds", Sounds}, preset{"voices", Voices}, preset{"texts", Texts}, preset{"rows", Replaced})
+	namedPresets = append(slices.Clone(presets), preset{"views", Views}, preset{"mild", Mild}, preset{"sounds", Sounds}, preset{"voices", Voices}, preset{"texts", Texts}, preset{"rows", Replaced})
 )
 
 // Names of augmentations besides those of the presets.
@@ -41,6 +41,14 @@ const (
 // Photos returns amounts that suit pictures of things: mirrored left to right half of the time, and moved a little.
 func Photos() Augmentation { return Augmentation{Flip: 0.5, Shift: 0.05} }
 
+// Views returns the amounts of Digits and a light that is hardly ever right, for training on views alone: a stroke gets thinner or thicker by it, and cloth
+// lighter or darker, which such training would otherwise tell items by. docs/decisions/0026-views-alone.md.
+func Views() Augmentation {
+	a := Digits()
+	a.Gamma = 2
+	return a
+}
+
 // Mild returns amounts that hardly change a picture, for one-class training: what is changed more is no longer normal.
 func Mild() Augmentation {
 	a := Augmentation{Shift: 0.05, Rotate: 5, Scale: 0.08, Elastic: 0.05}
@@ -48,7 +56,7 @@ func Mild() Augmentation {
 	return a
 }
 
-// ParseAugmentation returns the augmentation of a name: digits, photos, mild, sounds, voices, texts, rows, none, or auto, which is nil: Options chooses.
+// ParseAugmentation returns the augmentation of a name: digits, photos, views, mild, sounds, voices, texts, rows, none, or auto, which is nil: Options chooses.
 func ParseAugmentation(name string) (*Augmentation, error) {
 	switch name {
 	case augmentAuto:
@@ -66,7 +74,7 @@ func ParseAugmentation(name string) (*Augmentation, error) {
 }
 
 // AugmentationNames are what ParseAugmentation takes.
-const AugmentationNames = "auto, digits, photos, mild, sounds, voices, texts, rows or none"
+const AugmentationNames = "auto, digits, photos, views, mild, sounds, voices, texts, rows or none"
 
 // String is the name of a, or "custom".
 func (a Augmentation) String() string {
@@ -83,15 +91,22 @@ func (a Augmentation) String() string {
 	return "custom"
 }
 
-// chooseAugmentation returns the preset that a short trial on the training items finds better; where there is nothing to try by, photos of pictures
-// looked at with more than 64 pixels, mild for one-class training, and else the first: without labels, with few, or where the loss does not take them. It is as deterministic as the run.
+// chooseAugmentation returns the preset that a short trial on the training items finds better. Where there is nothing to try by, it is mild for one-class
+// training, photos of pictures looked at with more than 64 pixels, views for what learns from these alone, and else the first of those tried. It is
+// as deterministic as the run.
 func (r *run) chooseAugmentation(ctx context.Context) (*Augmentation, error) {
 	first := presets[0].make()
-	if in := r.Network.Input; max(in.Height, in.Width) > largestSide { // ink needs no more
-		first = Photos()
+	kind, _, err := r.choice()
+	if err != nil {
+		return nil, err
 	}
-	if r.oneClass() {
+	switch in := r.Network.Input; {
+	case kind == LossOneClass:
 		first = Mild()
+	case max(in.Height, in.Width) > largestSide: // ink needs no more
+		first = Photos()
+	case kind.views():
+		first = Views()
 	}
 	data, held, ok := r.trialSplit()
 	if !ok {

@@ -10,7 +10,7 @@ import (
 )
 
 func TestParseAugmentation(t *testing.T) {
-	for _, name := range []string{"digits", "photos", "none"} {
+	for _, name := range []string{"digits", "photos", "views", "none"} {
 		a, err := ParseAugmentation(name)
 		if err != nil || a.String() != name || a.Validate() != nil {
 			t.Errorf("%s: %v, %v", name, a, err)
@@ -87,8 +87,10 @@ func TestChooseAugmentation(t *testing.T) {
 	if chosen, tried := choose(sides.Subset(integers(2*leastTrial-1)), "", 1); len(tried) != 0 || chosen != "digits" {
 		t.Errorf("too few items: %v, chosen %s", tried, chosen)
 	}
-	if chosen, tried := choose(sides, LossNTXent.String(), 1); len(tried) != 0 || chosen != "digits" {
-		t.Errorf("a loss without labels: %v, chosen %s", tried, chosen)
+	for loss, want := range map[LossKind]string{LossNTXent: "views", LossVICReg: "views", LossMoCo: "views", LossOneClass: "mild"} {
+		if chosen, tried := choose(sides, loss.String(), 1); len(tried) != 0 || chosen != want {
+			t.Errorf("loss %v takes no labels: %v, chosen %s", loss, tried, chosen)
+		}
 	}
 }
 

@@ -81,6 +81,9 @@ func (k LossKind) Labelled() bool {
 	return k != LossNTXent && k != LossVICReg && k != LossMoCo && k != LossPairs && k != LossOneClass
 }
 
+// views tells whether the loss learns from views of single items and nothing else.
+func (k LossKind) views() bool { return k == LossNTXent || k == LossVICReg || k == LossMoCo }
+
 // String returns the name that ParseLoss takes.
 func (k LossKind) String() string {
 	if k < 0 || int(k) >= len(lossNames) {

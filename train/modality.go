@@ -30,7 +30,7 @@ type modality struct {
 
 var (
 	pictures = &modality{name: encoder.ModalityImage, inspect: inspectPictures, measured: true, around: aroundPictures, suit: (*Options).suitPictures,
-		viewer: pictureViews, shifts: pictureShifts, network: pictureNetwork, dimension: 64,
+		viewer: pictureViews, shifts: pictureShifts, network: pictureNetwork, finish: (*run).finishPictures, dimension: 64,
 		baseline: baseline{"pixels", pixelVectors}}
 	sounds = &modality{name: encoder.ModalityAudio, is: isSound, inspect: inspectSounds, measured: true, around: aroundSounds, suit: (*Options).suitSounds,
 		viewer: soundViews, network: soundNetwork, dimension: 64,
@@ -146,7 +146,7 @@ func (o *Options) suitPictures(encoder.Preprocessing) error {
 		return fmt.Errorf("%w: voices are for sounds: leave them out", ErrOptions)
 	}
 	if o.Augmentation != nil && (o.Augmentation.Sound != (Sound{}) || o.Augmentation.Words != (Words{}) || o.Augmentation.Replace != 0) {
-		return fmt.Errorf("%w: augmentation %v is not for pictures, which these are: use auto, digits, photos or none", ErrOptions, o.Augmentation)
+		return fmt.Errorf("%w: augmentation %v is not for pictures, which these are: use auto, digits, photos, views, mild or none", ErrOptions, o.Augmentation)
 	}
 	return nil
 }

@@ -30,7 +30,7 @@ type Options struct {
 	Rate         float64          `json:"rate"`                // peak learning rate; default 4e-3·√(batch/256), of texts 1e-2 and with supcon 3e-2 in place of 4e-3, of sgd and nesterov 0.3·√(batch/256), of lars 5·√(batch/256)
 	Decay        float64          `json:"decay"`               // weight decay, decoupled; default 1e-4
 	Warmup       float64          `json:"warmup"`              // share of the steps; default 0.05
-	Augmentation *Augmentation    `json:"augmentation"`        // nil = what a trial finds better with enough labels, Mild() for one-class, else Digits()
+	Augmentation *Augmentation    `json:"augmentation"`        // nil = what a trial finds better with enough labels, Mild() for one-class, Views() for ntxent, vicreg and moco, else Digits()
 	Robust       *Robust          `json:"robust,omitempty"`    // corrupts a share of the views; nil for none
 	Variants     string           `json:"variants,omitempty"`  // changed pictures that are classes of their own: see VariantsTurned; default joined where leastVariants classes or more are of few drawings each, else none
 	Voices       *bool            `json:"voices,omitempty"`    // sounds with all frequencies moved down and up are classes of their own; default where leastVoices classes or more are of long sounds

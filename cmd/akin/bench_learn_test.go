@@ -12,7 +12,7 @@ func TestBenchLearnRefuses(t *testing.T) {
 		"--dataset gmm":                           `data set "gmm": invalid option: protocol supervised measures on mnist, fashion-mnist`,
 		"--seeds 0":                               "--seeds 0: use 1 or more",
 		"--epochs 0":                              "--epochs 0: use 1 or more",
-		"--augment heavy":                         `augmentation "heavy": use auto, digits, photos, mild, sounds, voices, texts, rows or none`,
+		"--augment heavy":                         `augmentation "heavy": use auto, digits, photos, views, mild, sounds, voices, texts, rows or none`,
 		"--dataset omniglot --protocol one-shot":  "pass --data DIR with images_background_small1.zip",
 		"--dataset fashion-mnist --data /nowhere": "no train-images",
 	} {

@@ -323,7 +323,7 @@ func augmentFlag(c *cobra.Command, a **train.Augmentation) {
 	c.Flags().Var(&choiceFlag{set: func(name string) (err error) {
 		*a, err = train.ParseAugmentation(name)
 		return err
-	}}, "augment", "how items are changed at random: "+train.AugmentationNames+"; auto, the default, tries digits (moved, turned, bent) and photos (mirrored, moved a little) for a short while, and takes mild (moved and bent a little) for one class, sounds (cut, noise, another microphone, bands blotted out) for sounds, and texts (a part of what is looked at left out) for texts, and voices (the same without blotting out, and two views of a sound made of different pieces of it) for long ones")
+	}}, "augment", "how items are changed at random: "+train.AugmentationNames+"; auto, the default, tries digits (moved, turned, bent) and photos (mirrored, moved a little) for a short while, and takes views (digits, and light from far too little to far too much) without labels, mild (moved and bent a little) for one class, sounds (cut, noise, another microphone, bands blotted out) for sounds, and texts (a part of what is looked at left out) for texts, and voices (the same without blotting out, and two views of a sound made of different pieces of it) for long ones")
 }
 
 // classCounts lists the classes with their items, the first few by name.
