@@ -29,7 +29,8 @@ func (r *run) finishPictures(ctx context.Context, weights [][]float32) error {
 		return err
 	}
 	units := r.Network.Layers[last].Units
-	if plain := (encoder.Layer{Kind: encoder.KindLinear, Units: units}); r.Network.Layers[last] != plain || min(len(r.features), evenItems) < evenLeast*units {
+	plain := encoder.Layer{Kind: encoder.KindLinear, Units: units}
+	if r.Network.Layers[last] != plain || min(len(r.features), evenItems) < evenLeast*units {
 		return nil
 	}
 	x, err := r.lengthy(ctx, weights)
@@ -75,8 +76,8 @@ func (r *run) lengthy(ctx context.Context, weights [][]float32) (kernel.Matrix, 
 	return x, nil
 }
 
-// evenOut changes a linear layer with weights w (inputs × outputs) and biases b, which has made x, so that it makes Σ^(−1/4)·(x − mean), where Σ is the
-// covariance of x: half of the way to whitening, of which the form that turns nothing is taken (ZCA; Bell & Sejnowski 1997).
+// evenOut changes a linear layer with weights w (inputs × outputs) and biases b, which has made x, so that it makes Σ^(−1/4)·(x − mean), where Σ is
+// the covariance of x: half of the way to whitening, of which the form that turns nothing is taken (ZCA; Bell & Sejnowski 1997).
 func evenOut(x kernel.Matrix, w, b []float32) error {
 	d := x.Cols
 	covariance := covarianceOf(x)
