@@ -82,13 +82,15 @@ type givenPairs struct {
 	stream
 	items  [][2]int
 	scores []float32
+	group  []int // of each item, where all pairs are alike
 	dealt  []int // scratch
 }
 
 // NewGivenPairs returns a sampler of the given pairs among the items of those ids: rows 2i and 2i+1 are a pair, alternately a similar one
 // (even i) and a dissimilar one, and their labels are equal iff it is similar. Each kind comes in shuffled rounds, each pair once before
 // any comes again. Graded pairs come as they are drawn, each once before any comes again. Pairs with another item are left out: it may have been
-// kept aside. size is even and 4 or more; pairs of both kinds must be left. A batch has the scores of its pairs.
+// kept aside. size is even and 4 or more; pairs of both kinds must be left, unless all were similar: then the labels of a batch are equal where a chain of
+// pairs connects the items. A batch has the scores of its pairs.
 func NewGivenPairs(ids []string, pairs []Pair, size int, seed uint64) (Sampler, error) {
 	if size < 4 || size%2 != 0 {
 		return nil, fmt.Errorf("pairs sampler: a batch of %d rows, want an even number of 4 or more", size)
@@ -112,12 +114,16 @@ func NewGivenPairs(ids []string, pairs []Pair, size int, seed uint64) (Sampler, 
 		kinds[kind] = append(kinds[kind], len(s.items))
 		s.items, s.scores = append(s.items, [2]int{a, b}), append(s.scores, float32(p.Score))
 	}
-	if len(kinds[0]) == 0 || len(kinds[1]) == 0 {
+	alike := allAlike(pairs)
+	if len(kinds[0]) == 0 || len(kinds[1]) == 0 && !alike {
 		return nil, fmt.Errorf("%w: of %d pairs, %d similar and %d dissimilar ones are among the %d items to learn from: give some of both, with ids as the data has them",
 			ErrDataset, len(pairs), len(kinds[0]), len(kinds[1]), len(ids))
 	}
 	decks := []deck{newDeck(kinds[0]), newDeck(kinds[1])}
-	if graded(pairs) {
+	if alike {
+		_, s.group = pairGroups(ids, pairs)
+		decks = decks[:1]
+	} else if graded(pairs) {
 		decks = []deck{newDeck(integers(len(s.items)))}
 	}
 	s.stream = newStream(streamGivenPairs, size, seed, decks...)
@@ -146,7 +152,9 @@ func (s *givenPairs) Next(b *Batch) {
 			apart = 0
 		}
 		b.Items[2*i], b.Items[2*i+1] = pair[0], pair[1]
-		b.Labels[2*i], b.Labels[2*i+1] = 2*i, 2*i+apart
+		if b.Labels[2*i], b.Labels[2*i+1] = 2*i, 2*i+apart; s.group != nil {
+			b.Labels[2*i], b.Labels[2*i+1] = s.group[pair[0]], s.group[pair[1]]
+		}
 		b.Scores = append(b.Scores, s.scores[at])
 	}
 }

@@ -61,13 +61,62 @@ func TestGivenPairs(t *testing.T) {
 	if n := testing.AllocsPerRun(10, func() { s.Next(b) }); n != 0 && !raceDetector {
 		t.Errorf("%v allocations a batch", n)
 	}
-	for _, bad := range [][]Pair{nil, pairs[:3], pairs[3:5], pairs[5:]} {
+	for _, bad := range [][]Pair{nil, pairs[3:5], pairs[5:], {{"a", "b", 1}, {"a", "kept aside", 0}}} {
 		if _, err := NewGivenPairs(ids, bad, 10, 1); !errors.Is(err, ErrDataset) {
 			t.Errorf("%v: %v", bad, err)
 		}
 	}
 	if _, err := NewGivenPairs(ids, pairs, 5, 1); err == nil {
 		t.Error("a batch of 5 rows")
+	}
+}
+
+// Where all pairs are alike, labels are equal for what a chain of pairs connects, and others to measure with are drawn of what none does.
+func TestAlikePairs(t *testing.T) {
+	ids := []string{"a", "b", "c", "d", "e", "f"}
+	pairs := []Pair{{"a", "b", 1}, {"c", "d", 1}, {"e", "d", 1}, {"f", "kept aside", 1}}
+	s, err := NewGivenPairs(ids, pairs, 6, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, count := NewBatch(6), map[Pair]int{}
+	label := map[string]int{}
+	for range 6 {
+		s.Next(b)
+		for i, item := range b.Items {
+			if l, known := label[ids[item]]; known && l != b.Labels[i] {
+				t.Fatalf("%s is of %d and %d", ids[item], l, b.Labels[i])
+			}
+			label[ids[item]] = b.Labels[i]
+		}
+		for i := range 3 {
+			count[Pair{ids[b.Items[2*i]], ids[b.Items[2*i+1]], 1}]++
+		}
+	}
+	for _, p := range pairs[:3] {
+		if count[p] != 6 {
+			t.Errorf("%v came %d times of 6", p, count[p])
+		}
+	}
+	if label["a"] != label["b"] || label["c"] != label["d"] || label["c"] != label["e"] || label["a"] == label["c"] {
+		t.Errorf("labels %v", label)
+	}
+	drawn := WithUnlike(ids, pairs)
+	if len(drawn) != 6 || !slices.Equal(drawn[:3], pairs[:3]) || !slices.Equal(drawn, WithUnlike(ids, pairs)) {
+		t.Fatalf("%v", drawn)
+	}
+	first := map[string]bool{"a": true, "b": true}
+	for i, p := range drawn[3:] {
+		if p.Score != 0 || p.A != pairs[i].A || p.B != "f" && first[p.A] == first[p.B] {
+			t.Errorf("drawn: %v", p)
+		}
+	}
+	mixed := append(pairs[:2:2], Pair{"a", "c", 0})
+	if got := WithUnlike(ids, mixed); !slices.Equal(got, mixed) {
+		t.Errorf("%v", got)
+	}
+	if got := WithUnlike(ids[:2], pairs); len(got) != 1 { // nothing else is there to be drawn
+		t.Errorf("%v", got)
 	}
 }
 

@@ -94,6 +94,8 @@ func (o *Options) SetDefaults(items, classes int, size encoder.Size) {
 	set(&o.Dimension, kind.dimension)
 	if o.Loss == "" {
 		switch {
+		case allAlike(o.pairs):
+			o.Loss = LossSupCon.String()
 		case len(o.pairs) > 0:
 			o.Loss = LossContrastive.String()
 			if kind == texts {
@@ -245,9 +247,13 @@ func (o Options) Validate() error {
 			return fmt.Errorf("%w: %w", ErrOptions, err)
 		}
 	}
-	if given := kind == LossPairs || kind == LossContrastive && negatives == NegativesRandom; len(o.pairs) > 0 && !given {
+	switch alike := allAlike(o.pairs); {
+	case alike && (kind != LossSupCon || negatives != NegativesBatch):
+		return fmt.Errorf("%w: %d pairs that are all alike with loss %v and negatives %v: they are for loss %v with negatives %v; for others list pairs that are not, too", ErrOptions, len(o.pairs), kind, negatives, LossSupCon, NegativesBatch)
+	case len(o.pairs) > 0 && !alike && kind != LossPairs && (kind != LossContrastive || negatives != NegativesRandom):
 		return fmt.Errorf("%w: %d pairs with loss %v and negatives %v: given pairs are for loss %v, or %v with negatives %v", ErrOptions, len(o.pairs), kind, negatives, LossPairs, LossContrastive, NegativesRandom)
-	} else if kind == LossPairs && len(o.pairs) == 0 {
+	}
+	if kind == LossPairs && len(o.pairs) == 0 {
 		return fmt.Errorf("%w: loss %v without pairs: it learns from given pairs and their scores; give some, or use another loss", ErrOptions, kind)
 	} else if kind == LossArcFace && o.Margin >= maxArcMargin {
 		return fmt.Errorf("%w: margin %g: for loss %v it is an angle in radians, below %g", ErrOptions, o.Margin, kind, maxArcMargin)

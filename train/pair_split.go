@@ -16,6 +16,33 @@ func pairsAmong(ids []string, pairs []Pair) (among []Pair) {
 	return among
 }
 
+// pairGroups returns where each id is, and for each item the first of those that pairs connect it to, be it through others.
+func pairGroups(ids []string, pairs []Pair) (at map[string]int, group []int) {
+	at, group = make(map[string]int, len(ids)), integers(len(ids))
+	for i, id := range ids {
+		at[id] = i
+	}
+	first := func(i int) int {
+		for group[i] != i {
+			group[i] = group[group[i]]
+			i = group[i]
+		}
+		return i
+	}
+	for _, p := range pairs {
+		a, knownA := at[p.A]
+		b, knownB := at[p.B]
+		if knownA && knownB {
+			a, b = first(a), first(b)
+			group[max(a, b)] = min(a, b)
+		}
+	}
+	for i := range group {
+		group[i] = first(i)
+	}
+	return at, group
+}
+
 // fewGroups is how many groups of items that pairs hold together are enough to keep some of them aside.
 const fewGroups = 20
 
@@ -26,32 +53,18 @@ func (d Dataset) splitPairs(fraction float64, seed uint64) (rest, part Dataset, 
 	if len(d.Pairs) == 0 || slices.ContainsFunc(d.Labels, func(l int) bool { return l != Unlabelled }) {
 		return rest, part, false
 	}
-	at := make(map[string]int, d.Len())
-	group := integers(d.Len()) // of each item, the number of another one of it, or its own of the first
-	for i, id := range d.IDs {
-		at[id] = i
-	}
-	first := func(i int) int {
-		for group[i] != i {
-			group[i] = group[group[i]]
-			i = group[i]
-		}
-		return i
-	}
+	at, group := pairGroups(d.IDs, d.Pairs)
 	paired := make([]bool, d.Len())
 	for _, p := range d.Pairs {
 		a, knownA := at[p.A]
 		b, knownB := at[p.B]
-		if !knownA || !knownB {
-			continue
+		if knownA && knownB {
+			paired[a], paired[b] = true, true
 		}
-		paired[a], paired[b] = true, true
-		a, b = first(a), first(b)
-		group[max(a, b)] = min(a, b)
 	}
 	size := map[int]int{}
-	for i := range group {
-		size[first(i)]++
+	for _, first := range group {
+		size[first]++
 	}
 	largest := 0
 	for _, n := range size {
@@ -61,8 +74,8 @@ func (d Dataset) splitPairs(fraction float64, seed uint64) (rest, part Dataset, 
 		return rest, part, false
 	}
 	var restItems, partItems []int
-	for i := range group {
-		if place(d.IDs[first(i)], seed) < fraction {
+	for i, first := range group {
+		if place(d.IDs[first], seed) < fraction {
 			partItems = append(partItems, i)
 		} else {
 			restItems = append(restItems, i)

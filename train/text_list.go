@@ -22,7 +22,7 @@ import (
 //
 // on the left as CSV (RFC 4180; .tsv: between tabs, without quotes), on the right as JSON, a line each. A text may also be called sentence, utterance
 // or the like, a label intent, category or class; pairs have two columns, as text_a and text_b or question1 and question2, and a score: numbers
-// of any range, which becomes 0 to 1, or two values, as 0 and 1. A split is as in a manifest. Where no column has such a name, the one whose cells are
+// of any range, which becomes 0 to 1, or two values, as 0 and 1; without that column all are alike. A split is as in a manifest. Where no column has such a name, the one whose cells are
 // mostly different sentences is the text, and the only other one, if it repeats itself, the label.
 
 // Names of columns, in small letters, with _ for blanks. The first is the usual one.
@@ -355,7 +355,10 @@ func (l *textLister) append(id, text, label string) {
 	d.IDs, d.Raw, l.labels = append(d.IDs, id), append(d.Raw, []byte(text)), append(l.labels, label)
 }
 
-// rescale reads the scores of pairs and brings them to 0 to 1, by the least and the largest. Rows without one are to be left out.
+// alikeScore is that of a pair in a list without scores.
+const alikeScore = "1"
+
+// rescale reads the scores of pairs and brings them to 0 to 1, by the least and the largest. Rows without one are to be left out. All may be 1: alike.
 func rescale(rows []textRow) error {
 	low, high := math.Inf(1), math.Inf(-1)
 	for i := range rows {
@@ -377,8 +380,11 @@ func rescale(rows []textRow) error {
 		}
 		low, high = min(low, r.score), max(high, r.score)
 	}
+	if low == 1 && high == 1 {
+		return nil
+	}
 	if !(low < high) {
-		return fmt.Errorf("of %d pairs none has another score than the others: want two kinds, or grades", len(rows))
+		return fmt.Errorf("of %d pairs none has another score than the others: want two kinds, or grades, or 1 for all that are alike", len(rows))
 	}
 	for i := range rows {
 		rows[i].score = (rows[i].score - low) / (high - low)
@@ -398,9 +404,7 @@ func readTextList(file string) (rows []textRow, paired bool, err error) {
 	if !ok {
 		return nil, false, fmt.Errorf("the columns are %s, and none is a text: name one %s, or two %s and %s", quoteList(header), textNames[0], leftNames[0], rightNames[0])
 	}
-	if paired = c.text < 0; paired && c.score < 0 {
-		return nil, true, fmt.Errorf("the columns are %s: pairs need one of their scores: name it %s", quoteList(header), scoreNames[0])
-	}
+	paired = c.text < 0
 	for {
 		record, line, err := l.cells()
 		if err == io.EOF {
@@ -423,7 +427,10 @@ func readTextList(file string) (rows []textRow, paired bool, err error) {
 		if len(record) != len(header) {
 			row.reason = fmt.Sprintf("it has %d columns, the first line has %d", len(record), len(header))
 		} else if row.id, row.split = field(c.id), strings.ToLower(field(c.split)); paired {
-			row.text, row.other, row.label, row.column = field(c.first), field(c.other), field(c.score), header[c.score]
+			row.text, row.other, row.label = field(c.first), field(c.other), alikeScore
+			if c.score >= 0 {
+				row.label, row.column = field(c.score), header[c.score]
+			}
 		} else {
 			row.text, row.label = field(c.text), field(c.label)
 		}

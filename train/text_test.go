@@ -56,7 +56,7 @@ func TestTextList(t *testing.T) {
 	if l, err := TextList(broken, RowsTraining); err != nil || !slices.Equal(l.Dataset.IDs, []string{"7", "9"}) || len(l.Skipped) != 2 {
 		t.Errorf("%v, skipped %v, %v", l.Dataset.IDs, l.Skipped, err)
 	}
-	for content, want := range map[string]string{"text,split\na,dev2\n": `split "dev2"`, "text\n": "no text in 0 rows", "text_a,text_b\na,b\n": "pairs need one of their scores", "text\n\"a\n": "\""} {
+	for content, want := range map[string]string{"text,split\na,dev2\n": `split "dev2"`, "text\n": "no text in 0 rows", "text\n\"a\n": "\""} {
 		if _, err := TextList(listFile(t, "bad.csv", content), RowsTraining); !errors.Is(err, ErrDataset) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", content, err, want)
 		}
@@ -118,8 +118,13 @@ func TestPairList(t *testing.T) {
 	if err != nil || graded(l.Dataset.Pairs) || !l.Dataset.Pairs[0].Similar() || l.Dataset.Pairs[1].Similar() {
 		t.Errorf("%v, %v", l.Dataset.Pairs, err)
 	}
-	if _, err := Manifest(listFile(t, "r.csv", "text_a,text_b,label\na,b,1\nc,d,1\n"), RowsTraining); !errors.Is(err, ErrDataset) || !strings.Contains(err.Error(), "another score") {
+	if _, err := Manifest(listFile(t, "r.csv", "text_a,text_b,label\na,b,0\nc,d,0\n"), RowsTraining); !errors.Is(err, ErrDataset) || !strings.Contains(err.Error(), "another score") {
 		t.Errorf("pairs of one kind: %v", err)
+	}
+	for _, list := range []string{"question1,question2\na,b\nc,d\n", "question1,question2,is_duplicate\na,b,true\nc,d,1\n"} {
+		if l, err := Manifest(listFile(t, "s.csv", list), RowsTraining); err != nil || !slices.Equal(l.Dataset.Pairs, []Pair{{"2a", "2b", 1}, {"3a", "3b", 1}}) {
+			t.Errorf("%q: %v, %v", list, l.Dataset.Pairs, err)
+		}
 	}
 }
 
@@ -294,6 +299,11 @@ func TestMeasurePairs(t *testing.T) {
 	if _, err := MeasurePairs(t.Context(), emb, ids, pairs[:1], DownstreamOptions{}); !errors.Is(err, ErrEvaluate) {
 		t.Errorf("pairs of one kind: %v", err)
 	}
+	for _, list := range []string{"question1,question2\na,b\nc,d\n", "question1,question2,is_duplicate\na,b,true\nc,d,1\n"} {
+		if l, err := Manifest(listFile(t, "s.csv", list), RowsTraining); err != nil || !slices.Equal(l.Dataset.Pairs, []Pair{{"2a", "2b", 1}, {"3a", "3b", 1}}) {
+			t.Errorf("%q: %v, %v", list, l.Dataset.Pairs, err)
+		}
+	}
 }
 
 // TestTextsLearn trains on pairs and on classes: what is kept aside is told apart better than by TF-IDF, the trial is told of, interrupted runs end in
@@ -323,6 +333,44 @@ func TestTextsLearn(t *testing.T) {
 	}
 	o.Tried = nil
 	checkResumes(t, rest, held, o, modelBytes(t, mustRun(t, rest, held, o)), 3)
+}
+
+// TestAlikeTextsLearn: questions and other words for the same, and nothing that is not alike.
+func TestAlikeTextsLearn(t *testing.T) {
+	var d Dataset
+	rng := rand.New(rand.NewPCG(5, 5))
+	for i := range 600 {
+		a, b := "", ""
+		for range 3 {
+			w := rng.IntN(60)
+			a, b = a+fmt.Sprintf("word%d ", w), fmt.Sprintf("wort%d ", w)+b
+		}
+		p := Pair{A: fmt.Sprintf("%da", i), B: fmt.Sprintf("%db", i), Score: 1}
+		d.IDs, d.Raw, d.Labels, d.Pairs = append(d.IDs, p.A, p.B), append(d.Raw, []byte(a), []byte(b)), append(d.Labels, Unlabelled, Unlabelled), append(d.Pairs, p)
+	}
+	rest, held, err := d.Split(0.3, 1)
+	if err != nil || len(rest.Pairs)+len(held.Pairs) != 600 || len(held.Pairs) < 100 {
+		t.Fatalf("%d and %d pairs, %v", len(rest.Pairs), len(held.Pairs), err)
+	}
+	o := Options{Dimension: 32, Epochs: 6, Threads: 1}
+	m := mustRun(t, rest, held, o)
+	rec := recordOf(t, m)
+	if rec.Options.Loss != LossSupCon.String() || rec.Measure != measureAUROC || rec.Before == nil || rec.Untrained {
+		t.Fatalf("record %+v", rec)
+	}
+	if last := rec.Curve[len(rec.Curve)-1].Validation; last < 0.9 || *rec.Before > 0.7 {
+		t.Errorf("pair AUROC %.3f, before training %.3f", last, *rec.Before)
+	}
+	if err := ScorePairs(t.Context(), m, rest, held, o); err != nil {
+		t.Fatal(err)
+	}
+	if rec := recordOf(t, m); rec.Pairs == nil || len(rec.Pairs.Same) != len(held.Pairs) || len(rec.Pairs.Different) != len(held.Pairs) || rec.Pairs.AUROC < 0.9 {
+		t.Errorf("pairs %+v", rec.Pairs)
+	}
+	o.Loss = LossPairs.String()
+	if _, err := Run(t.Context(), rest, held, o); !errors.Is(err, ErrOptions) || !strings.Contains(err.Error(), "all alike") {
+		t.Errorf("loss pairs: %v", err)
+	}
 }
 
 // TestTextsUntrained: labels that say nothing leave TF-IDF as it was, and the model says so. Texts alone train too.

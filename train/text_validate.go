@@ -40,7 +40,7 @@ func (r *run) validatePairs(ctx context.Context, weights [][]float32) (float64, 
 	if err != nil {
 		return 0, err
 	}
-	cosines, scores := pairCosines(emb, r.validation.IDs, r.validation.Pairs)
+	cosines, scores := pairCosines(emb, r.validation.IDs, WithUnlike(r.validation.IDs, r.validation.Pairs))
 	if len(cosines) == 0 {
 		return -1, nil
 	}

@@ -15,7 +15,8 @@ import (
 type pairsEvaluated struct {
 	ModelID string `json:"model_id"`
 	train.PairFigures
-	Baseline pairsBaseline `json:"baseline"` // the same figures without any training
+	Drawn    int           `json:"drawn,omitempty"` // of the pairs, those of items that none of the list connects, where all of the list are alike
+	Baseline pairsBaseline `json:"baseline"`        // the same figures without any training
 }
 
 type pairsBaseline struct {
@@ -34,10 +35,14 @@ func (a *app) evaluatePairs(ctx context.Context, e *encoder.Encoder, data train.
 	if err != nil {
 		return err
 	}
-	if out.PairFigures, err = train.MeasurePairs(ctx, emb, data.IDs, data.Pairs, o); err != nil {
+	pairs := train.WithUnlike(data.IDs, data.Pairs)
+	if out.Drawn = max(0, len(pairs)-len(data.Pairs)); out.Drawn > 0 {
+		a.status("all %d pairs are alike: %d others are drawn, of items that no pairs connect", len(data.Pairs), out.Drawn)
+	}
+	if out.PairFigures, err = train.MeasurePairs(ctx, emb, data.IDs, pairs, o); err != nil {
 		return err
 	}
-	if out.Baseline.Name, out.Baseline.PairFigures, err = train.MeasurePairsBaseline(ctx, e.Model().Preprocessing, features, data.IDs, data.Pairs, o); err != nil {
+	if out.Baseline.Name, out.Baseline.PairFigures, err = train.MeasurePairsBaseline(ctx, e.Model().Preprocessing, features, data.IDs, pairs, o); err != nil {
 		return err
 	}
 	return a.print(out, out.writeTable)

@@ -88,6 +88,9 @@ func textsFound(d train.Dataset) string {
 			}
 		}
 		text += fmt.Sprintf("; %d pairs of them, %d alike and %d not", len(d.Pairs), similar, len(d.Pairs)-similar)
+		if similar == len(d.Pairs) && len(kinds) == 1 {
+			text += ": all others count as not alike"
+		}
 		if len(kinds) > 2 {
 			text += fmt.Sprintf(", in %d grades", len(kinds))
 		}

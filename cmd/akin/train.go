@@ -57,10 +57,10 @@ A folder of sounds (WAV, FLAC, MP3, OGG) is found to be one: of any rate and len
 sound are summed up when it is embedded. Of many classes of one sound each, as of speakers, the share held out is of classes: it scores pairs
 for akin verify-pair.
 
-Texts are .txt files in folders, or the cells of a list: text,label or text_a,text_b,score, where a score is a grade or 1 and 0. Columns of other
-names do too, if one has sentences and no more than one beside it is there, the label. What is looked at
-besides words, pairs of words or runs of characters, a short trial finds out. A model starts as TF-IDF and is never worse on what is held out: where
-training hurts, it stays what it was.
+Texts are .txt files in folders, or the cells of a list: text,label or text_a,text_b,score, where a score is a grade or 1 and 0. Without scores,
+as of questions and their duplicates, all pairs are alike, and what no pair connects is not. Columns of other names do too, if one has sentences
+and no more than one other column, the label, is there. What is looked at besides words, pairs of words or runs of characters, a short trial finds
+out. A model starts as TF-IDF and is never worse on what is held out: where training hurts, it stays what it was.
 
 A table is a file of rows: CSV (with a line of names or without), a JSON object or array a line (.jsonl), Parquet, NPY, NPZ (X, and y if there are labels),
 fvecs or bvecs; sensors, for example, or embeddings made by another model. Numbers, categories and missing values are told apart by what is there; a
