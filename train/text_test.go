@@ -335,6 +335,33 @@ func TestTextsLearn(t *testing.T) {
 	checkResumes(t, rest, held, o, modelBytes(t, mustRun(t, rest, held, o)), 3)
 }
 
+// TestGradedPairsScored: those kept aside give a threshold, a grade of half or more being alike.
+func TestGradedPairsScored(t *testing.T) {
+	d := pairedTexts(300, 2)
+	for i := range d.Pairs {
+		d.Pairs[i].Score = []float64{0.1, 0.3, 0.5, 0.9}[i%2+2*int(d.Pairs[i].Score)]
+	}
+	rest, held, err := d.Split(0.3, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := Options{Dimension: 32, Epochs: 2, Threads: 1}
+	m := mustRun(t, rest, held, o)
+	if err := ScorePairs(t.Context(), m, rest, held, o); err != nil {
+		t.Fatal(err)
+	}
+	similar := 0
+	for _, p := range held.Pairs {
+		if p.Similar() {
+			similar++
+		}
+	}
+	rec := recordOf(t, m)
+	if rec.Measure != measurePearson || rec.Pairs == nil || len(rec.Pairs.Same) != similar || len(rec.Pairs.Different) != len(held.Pairs)-similar || rec.Pairs.AUROC < 0.7 {
+		t.Errorf("measure %s, %d of %d pairs alike: %+v", rec.Measure, similar, len(held.Pairs), rec.Pairs)
+	}
+}
+
 // TestAlikeTextsLearn: questions and other words for the same, and nothing that is not alike.
 func TestAlikeTextsLearn(t *testing.T) {
 	var d Dataset

@@ -30,7 +30,7 @@ const (
 
 // ScorePairs scores pairs of the items held aside and puts the result into the model's record, as Record.Pairs; classes are those that
 // both data sets number alike. Sounds that are each the only one of their class are cut into halves. Of given
-// pairs with scores of 0 and 1, those kept aside are scored; where all are alike, beside others that WithUnlike draws. Without two classes, or two items of
+// pairs those kept aside are scored, with grades as Pair.Similar tells them; where all are alike, beside others that WithUnlike draws. Without two classes, or two items of
 // one among those looked at, there is nothing to score and the record stays as it is. The same input gives the same bits, whatever the threads.
 func ScorePairs(ctx context.Context, m *encoder.Model, data, held Dataset, o Options) error {
 	var rec Record
@@ -41,7 +41,7 @@ func ScorePairs(ctx context.Context, m *encoder.Model, data, held Dataset, o Opt
 	if err != nil {
 		return err
 	}
-	if len(held.Pairs) > 0 && !graded(held.Pairs) {
+	if len(held.Pairs) > 0 {
 		return scoreGiven(ctx, m, &rec, e, held)
 	}
 	var items []int
@@ -106,7 +106,11 @@ func scoreGiven(ctx context.Context, m *encoder.Model, rec *Record, e *encoder.E
 	cosines, scores := pairCosines(emb, held.IDs, WithUnlike(held.IDs, held.Pairs))
 	var kinds [2][]float64
 	for i, s := range scores {
-		kinds[int(s)] = append(kinds[int(s)], cosines[i])
+		kind := 0
+		if s >= 0.5 {
+			kind = 1
+		}
+		kinds[kind] = append(kinds[kind], cosines[i])
 	}
 	if len(kinds[0]) == 0 || len(kinds[1]) == 0 {
 		return nil
