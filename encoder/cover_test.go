@@ -110,7 +110,7 @@ func TestCoverNothing(t *testing.T) {
 	if _, err := e.Cover(t.Context(), []byte("no picture")); !errors.Is(err, ErrInput) {
 		t.Errorf("error %v", err)
 	}
-	n := ForVoices(Size{16, 32, 1}, 8)
+	n := ForVoices(Size{16, 32, 1}, 8, 128)
 	weights, err := n.Initialize(rand.New(rand.NewPCG(1, 2)))
 	if err != nil {
 		t.Fatal(err)

@@ -111,13 +111,13 @@ func ForSounds(input Size, dimension int) Network {
 }
 
 // ForVoices returns the network for long sounds, of which it is heard how they sound and not what happens when: the filters' powers are
-// channels, four normalised convolutions of 128 filters go along time, the first over 5 frames and the others over 3; then mean and deviation
+// channels, four normalised convolutions of so many filters go along time, the first over 5 frames and the others over 3; then mean and deviation
 // over all the time that the sound lasts, and a linear layer to dimension. It is a small x-vector network (Snyder et al. 2018, "X-vectors: robust DNN embeddings for
 // speaker recognition").
-func ForVoices(input Size, dimension int) Network {
+func ForVoices(input Size, dimension, filters int) Network {
 	n := Network{Input: input, Layers: []Layer{{Kind: KindBands}}}
 	for _, kernel := range []int{5, 3, 3, 3} {
-		n.Layers = append(n.Layers, Layer{Kind: KindConv, Filters: 128, Kernel: kernel, Line: true, Norm: true, ReLU: true})
+		n.Layers = append(n.Layers, Layer{Kind: KindConv, Filters: filters, Kernel: kernel, Line: true, Norm: true, ReLU: true})
 	}
 	n.Layers = append(n.Layers, Layer{Kind: KindStatistics, Whole: true}, Layer{Kind: KindLinear, Units: dimension}, Layer{Kind: KindNormalize})
 	return n

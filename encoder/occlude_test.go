@@ -11,7 +11,7 @@ import (
 // TestOcclude: the stretches follow each other over what is left of a sound without its quiet ends, in its own seconds, and each changes the
 // embedding; a model of pictures and a broken sound are refused.
 func TestOcclude(t *testing.T) {
-	n := ForVoices(Size{16, 32, 1}, 8)
+	n := ForVoices(Size{16, 32, 1}, 8, 128)
 	weights, err := n.Initialize(rand.New(rand.NewPCG(1, 2)))
 	if err != nil {
 		t.Fatal(err)

@@ -44,6 +44,7 @@ const (
 	tablesGradients = "gradients" // gathered so far, between two batches of a step
 	tablesBest      = "best"      // weights of the best epoch's model, with early stopping
 	tablesLabels    = "labels"    // of all items, after a stage that found some
+	tablesMembers   = "members"   // weights of the members that are done, one's behind the other's
 	tablesGood      = "good "     // before the names of those to go back to, where they are not those at hand
 )
 
@@ -104,7 +105,7 @@ func (r *run) save() error {
 		c.tables[tablesBest] = r.best
 	}
 	if r.before != nil {
-		c.Stages, c.tables[tablesLabels] = r.before.stages, [][]float32{r.before.table()}
+		c.Stages, c.tables[tablesLabels], c.tables[tablesMembers] = r.before.stages, [][]float32{r.before.table()}, slices.Concat(r.before.weights...)
 	}
 	return c.write(r.Checkpoint)
 }
@@ -115,6 +116,7 @@ func (r *run) resume(c *checkpoint) error {
 	r.initial, r.best = c.Initial, c.tables[tablesBest]
 	delete(c.tables, tablesBest)
 	delete(c.tables, tablesLabels)
+	delete(c.tables, tablesMembers)
 	r.good = tables{}
 	for name, t := range c.tables {
 		if good, ok := strings.CutPrefix(name, tablesGood); ok {

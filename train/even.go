@@ -33,16 +33,29 @@ func (r *run) finishPictures(ctx context.Context, weights [][]float32) error {
 	if r.Network.Layers[last] != plain || min(len(r.features), evenItems) < evenLeast*units {
 		return nil
 	}
-	x, err := r.lengthy(ctx, weights)
+	x, err := r.embedded(ctx, weights)
 	if err != nil {
 		return err
 	}
 	return evenOut(x, weights[len(weights)-2], weights[len(weights)-1])
 }
 
-// lengthy returns embeddings of training items as they are before they are brought to unit length: a further unit, which is 1, tells by how much.
-func (r *run) lengthy(ctx context.Context, weights [][]float32) (kernel.Matrix, error) {
-	n := r.Network
+// embedded returns embeddings of training items as they are before they are brought to unit length.
+func (r *run) embedded(ctx context.Context, weights [][]float32) (kernel.Matrix, error) {
+	e, err := r.lengthy(r.Network, weights)
+	if err != nil {
+		return kernel.Matrix{}, err
+	}
+	var some []encoder.Features
+	for i := 0; i < len(r.features); i += stride(len(r.features), evenItems) {
+		some = append(some, r.features[i])
+	}
+	all, err := EncodeFeatures(ctx, e, some)
+	return asLong(all), err
+}
+
+// lengthy returns an encoder whose embeddings have a further component, which is 1 before they are brought to unit length and tells by how much that was.
+func (r *run) lengthy(n encoder.Network, weights [][]float32) (*encoder.Encoder, error) {
 	n.Layers = slices.Clone(n.Layers)
 	last := &n.Layers[len(n.Layers)-2]
 	units := last.Units
@@ -54,18 +67,12 @@ func (r *run) lengthy(ctx context.Context, weights [][]float32) (kernel.Matrix, 
 		wide = append(append(wide, row...), 0)
 	}
 	*w, *b = wide, append(slices.Clone(*b), 1)
-	e, err := encoder.NewEncoder(&encoder.Model{Network: n, Preprocessing: r.pre, Weights: weights}, "", r.Threads)
-	if err != nil {
-		return kernel.Matrix{}, err
-	}
-	var some []encoder.Features
-	for i := 0; i < len(r.features); i += stride(len(r.features), evenItems) {
-		some = append(some, r.features[i])
-	}
-	all, err := EncodeFeatures(ctx, e, some)
-	if err != nil {
-		return kernel.Matrix{}, err
-	}
+	return encoder.NewEncoder(&encoder.Model{Network: n, Preprocessing: r.pre, Weights: weights}, "", r.Threads)
+}
+
+// asLong returns embeddings of a lengthy encoder as long as they were, without their last component.
+func asLong(all kernel.Matrix) kernel.Matrix {
+	units := max(0, all.Cols-1)
 	x := kernel.NewMatrix(all.Rows, units)
 	for i := range all.Rows {
 		row := all.Row(i)
@@ -73,7 +80,7 @@ func (r *run) lengthy(ctx context.Context, weights [][]float32) (kernel.Matrix, 
 			x.Row(i)[j] = row[j] / row[units]
 		}
 	}
-	return x, nil
+	return x
 }
 
 // evenOut changes a linear layer with weights w (inputs × outputs) and biases b, which has made x, so that it makes Σ^(−1/4)·(x − mean), where Σ is

@@ -161,10 +161,11 @@ func (r *run) report(e Epoch) {
 	if r.Progress == nil {
 		return
 	}
-	p := Progress{Elapsed: r.elapsed + time.Since(r.began), Epoch: e.Epoch, Epochs: r.Epochs, Step: r.step, Steps: r.steps, Loss: e.Loss, Validation: e.Validation, Measure: r.measured(), Health: e.Health}
+	members, done := max(1, r.Members), r.before.members()
+	p := Progress{Elapsed: r.elapsed + time.Since(r.began), Epoch: done*r.Epochs + e.Epoch, Epochs: members * r.Epochs, Step: done*r.steps + r.step, Steps: members * r.steps, Loss: e.Loss, Validation: e.Validation, Measure: r.measured(), Health: e.Health}
 	if s := time.Since(r.pace.began).Seconds(); r.pace.batches > 0 && s > 0 {
 		p.ItemsPerSecond = float64(r.pace.batches*r.sampler.Size()) / s
-		p.Remaining = time.Duration(s / float64(r.pace.batches) * float64(r.steps-r.step) * float64(time.Second))
+		p.Remaining = time.Duration(s / float64(r.pace.batches) * float64(p.Steps-p.Step) * float64(time.Second))
 	}
 	r.Progress(p)
 }

@@ -196,7 +196,11 @@ func soundViews(o Options, p encoder.Preprocessing, _ []float32) viewer {
 
 func soundNetwork(o *Options, size encoder.Size) encoder.Network {
 	if isVoices(size) {
-		return encoder.ForVoices(size, o.Dimension)
+		filters := voiceFilters
+		if o.Members > 1 {
+			filters = memberFilters
+		}
+		return encoder.ForVoices(size, o.Dimension, filters)
 	}
 	return encoder.ForSounds(size, o.Dimension)
 }

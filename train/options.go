@@ -34,6 +34,7 @@ type Options struct {
 	Robust       *Robust          `json:"robust,omitempty"`    // corrupts a share of the views; nil for none
 	Variants     string           `json:"variants,omitempty"`  // changed pictures that are classes of their own: see VariantsTurned; default joined where leastVariants classes or more are of few drawings each, else none
 	Voices       *bool            `json:"voices,omitempty"`    // sounds with all frequencies moved down and up are classes of their own; default where leastVoices classes or more are of long sounds
+	Members      int              `json:"members,omitempty"`   // of sounds with Voices: so many networks are learned apart, one after the other, and joined; default 3, with Base or Network 1
 	Shifts       []string         `json:"shifts,omitempty"`    // of one-class: those that make what is not normal; default all of the modality that can be told from normal items
 	Seed         uint64           `json:"seed"`
 	Modality     string           `json:"modality,omitempty"`   // one of Modalities; default found in the data: "" for pictures
@@ -58,7 +59,7 @@ type Options struct {
 	Checkpoint string         `json:"-"` // file to write at every epoch and on cancellation; "" writes none
 	Resume     bool           `json:"-"` // go on from Checkpoint
 	Progress   func(Progress) `json:"-"` // called about twice a second and at the end of every epoch
-	Begin      func(Options)  `json:"-"` // called with what was chosen, before the first step of each stage; mostly there is one
+	Begin      func(Options)  `json:"-"` // called with what was chosen, before the first step of each stage, of members of the first; mostly there is one
 	Staged     func(Stage)    `json:"-"` // called when a stage is done that another follows
 	Tried      func(Tried)    `json:"-"` // called after each trial of what was not set
 	Notice     func(BackOff)  `json:"-"` // called when training goes back after a setback
@@ -113,10 +114,10 @@ func (o *Options) SetDefaults(items, classes int, size encoder.Size) {
 		a := Digits()
 		o.Augmentation = &a
 	}
+	o.setVoices(kind, loss, unknown == nil, classes, size)
 	if o.Network.Layers == nil {
 		o.Network = kind.network(o, size)
 	}
-	o.setVoices(kind, loss, unknown == nil, classes)
 	o.setVariants(kind, loss, unknown == nil, items, classes)
 	items *= o.copies()
 	largest := 256
@@ -268,6 +269,13 @@ func (o Options) Validate() error {
 	}
 	if err := o.validateVariants(kind); err != nil {
 		return err
+	}
+	if most := maxMembers; o.Members < 0 || o.Members > most || o.Members > 1 && !o.warped() {
+		return fmt.Errorf("%w: members %d: it must be 0 to %d, and more than 1 only where voices are on", ErrOptions, o.Members, most)
+	} else if o.Members > 1 {
+		if _, err := o.Network.Joined(o.Members); err != nil {
+			return fmt.Errorf("%w: members %d: %w", ErrOptions, o.Members, err)
+		}
 	}
 	if o.Resume && o.Checkpoint == "" {
 		return fmt.Errorf("%w: resume needs a checkpoint file", ErrOptions)

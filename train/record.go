@@ -45,9 +45,14 @@ func (r *run) model(ctx context.Context) (*encoder.Model, error) {
 	if r.before != nil {
 		rec.DataHash, rec.Stages = given, r.before.stages
 	}
-	weights := r.modelWeights()
 	if r.Patience > 0 {
-		rec.Best, weights = r.bestEpoch(), r.best
+		rec.Best = r.bestEpoch()
+	}
+	weights := r.bestWeights()
+	if r.Members > 1 {
+		if r.Network, weights, err = r.joined(ctx, weights); err != nil {
+			return nil, err
+		}
 	}
 	if weights, err = r.noWorse(ctx, weights, &rec); err != nil {
 		return nil, err
@@ -77,6 +82,14 @@ func (r *run) modelWeights() [][]float32 {
 		return r.average.weights()
 	}
 	return r.graph.Weights()
+}
+
+// bestWeights are those that the run ends with: with early stopping, of the best epoch.
+func (r *run) bestWeights() [][]float32 {
+	if r.Patience > 0 {
+		return r.best
+	}
+	return r.modelWeights()
 }
 
 // epochs returns how many epochs are done, setbacks not counted.

@@ -3,6 +3,7 @@ package train
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/akin-search/akin/encoder"
@@ -21,7 +22,7 @@ const LossPropagate = "propagate"
 // spreadShare is the share of the labels found that the second stage trusts, of each class its most confident.
 const spreadShare = 0.9
 
-// Stage is a stage of a run, done before the last.
+// Stage is a stage of a run, or a member, done before the last.
 type Stage struct {
 	Options Options `json:"options"`
 	Curve   []Epoch `json:"curve"`
@@ -46,11 +47,31 @@ func (o Options) stages() []Options {
 	return []Options{first, last}
 }
 
-// before is what the stages before a run found. The nil before is that of a first stage.
+// before is what the stages and the members before a run found. The nil before is that of a first one.
 type before struct {
 	stages        []Stage
-	given, labels []int // of all items
-	resumed       bool  // the checkpoint is of the stage after them
+	given, labels []int         // of all items
+	weights       [][][]float32 // of the members that are done
+	resumed       bool          // the checkpoint is of the stage after them
+}
+
+// members returns how many members are done.
+func (b *before) members() int {
+	if b == nil {
+		return 0
+	}
+	return len(b.weights)
+}
+
+// with returns what came before the next member, after s.
+func (b *before) with(s *run) *before {
+	next := &before{given: s.data.Labels, labels: s.data.Labels}
+	if b != nil {
+		*next = *b
+	}
+	next.stages = append(slices.Clone(next.stages), Stage{Options: s.Options, Curve: s.curve, Given: labelled(next.given), Found: labelled(next.labels) - labelled(next.given)})
+	next.weights = append(slices.Clone(next.weights), s.bestWeights())
+	return next
 }
 
 // table returns the labels for a checkpoint.
@@ -72,8 +93,13 @@ func (r *run) inStages(ctx context.Context, stages []Options) (*encoder.Model, e
 			return nil, err
 		}
 		last.Resume = last.Resume && b.resumed
+	} else if last.Members > 1 && last.Resume {
+		var err error
+		if b, err = r.resumeStage(last.Checkpoint); err != nil {
+			return nil, err
+		}
 	}
-	s, err := r.stage(ctx, last, b)
+	s, err := r.apart(ctx, last, b)
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +108,7 @@ func (r *run) inStages(ctx context.Context, stages []Options) (*encoder.Model, e
 
 // stage trains one stage on what r has read, and returns it.
 func (r *run) stage(ctx context.Context, o Options, b *before) (*run, error) {
-	if o.Begin != nil {
+	if o.Begin != nil && b.members() == 0 {
 		o.Begin(o)
 	}
 	s := &run{Options: o, data: r.data, validation: r.validation, before: b, modality: r.modality, pre: r.pre, features: r.features, held: r.held, around: r.around, began: time.Now()}
@@ -139,7 +165,7 @@ func labelled(labels []int) (n int) {
 	return n
 }
 
-// resumeStage returns what the stages before that of the checkpoint found, nil if it is of the first.
+// resumeStage returns what came before the stage or the member of the checkpoint, nil if it is of the first.
 func (r *run) resumeStage(path string) (*before, error) {
 	c, err := openCheckpoint(path)
 	if err != nil {
@@ -152,7 +178,7 @@ func (r *run) resumeStage(path string) (*before, error) {
 	if len(t) != 1 || len(t[0]) != r.data.Len() {
 		return nil, otherRun(path)
 	}
-	b := &before{stages: c.Stages, given: r.data.Labels, labels: make([]int, r.data.Len()), resumed: true}
+	b := &before{stages: c.Stages, given: r.data.Labels, labels: make([]int, r.data.Len()), weights: membersOf(c.tables[tablesMembers], len(c.tables[tablesWeights])), resumed: true}
 	for i, l := range t[0] {
 		if b.labels[i] = int(l); b.labels[i] < Unlabelled || b.labels[i] >= len(r.data.Classes) || r.data.Labels[i] != Unlabelled && b.labels[i] != r.data.Labels[i] {
 			return nil, otherRun(path)

@@ -66,7 +66,7 @@ func ScorePairs(ctx context.Context, m *encoder.Model, data, held Dataset, o Opt
 	labels := held.Labels
 	if p.Classes = len(classes); p.Classes == len(labels) && m.Preprocessing.Modality == encoder.ModalityAudio {
 		p.Halves = true
-		features, labels = halves(features, labels)
+		features, labels = cutSounds(features, labels, 2)
 	}
 	if p.Classes < 2 || p.Classes == len(labels) {
 		return nil
@@ -168,17 +168,18 @@ func distinctPairs(emb kernel.Matrix, labels []int, seed uint64) []scoredPair {
 	return all
 }
 
-// halves returns the first and the second half of each sound that has two frames or more.
-func halves(features []encoder.Features, labels []int) (parts []encoder.Features, of []int) {
+// cutSounds cuts sounds into n parts each, one behind the other; those that have fewer frames are left out. of are the labels of the parts.
+func cutSounds(features []encoder.Features, labels []int, n int) (parts []encoder.Features, of []int) {
 	for i, f := range features {
 		filters, frames := f.Shape[0], f.Shape[1]
-		if frames < 2 {
+		if frames < n {
 			continue
 		}
-		for _, at := range [2][2]int{{0, frames / 2}, {frames / 2, frames}} {
-			part := encoder.Features{Shape: []int{filters, at[1] - at[0], 1}}
+		for k := range n {
+			from, to := k*frames/n, (k+1)*frames/n
+			part := encoder.Features{Shape: []int{filters, to - from, 1}}
 			for y := range filters {
-				part.Data = append(part.Data, f.Data[y*frames+at[0]:y*frames+at[1]]...)
+				part.Data = append(part.Data, f.Data[y*frames+from:y*frames+to]...)
 			}
 			parts, of = append(parts, part), append(of, labels[i])
 		}

@@ -12,6 +12,9 @@ const (
 	leastVoice     = 150 // frames of the median: 1.5 s
 	voiceInput     = 104 // frames of the network's input, which tell by being more than longestInput that the sounds are long
 	voiceDimension = 128
+	voiceFilters   = 128 // of a network that learns alone
+	memberFilters  = 64  // of one of several
+	voiceMembers   = 3   // where warped copies are classes
 	voiceBatch     = 256 // rows at least, where warped copies are classes: two of each of many classes
 )
 
@@ -36,10 +39,13 @@ const leastVoices = 32
 var voiceFactors = [...]float64{0.88, 1.13}
 
 // setVoices decides about Voices, where the options leave it open.
-func (o *Options) setVoices(kind *modality, loss LossKind, known bool, classes int) {
-	if o.Voices == nil && kind == sounds && isVoices(o.Network.Input) && known && loss.Labelled() && classes >= leastVoices {
+func (o *Options) setVoices(kind *modality, loss LossKind, known bool, classes int, size encoder.Size) {
+	if o.Voices == nil && kind == sounds && isVoices(size) && known && loss.Labelled() && classes >= leastVoices {
 		yes := true
 		o.Voices = &yes
+	}
+	if o.warped() && isVoices(size) && o.Network.Layers == nil {
+		set(&o.Members, voiceMembers)
 	}
 }
 

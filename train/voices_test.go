@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -74,12 +75,13 @@ func TestVoicesTrain(t *testing.T) {
 	var chosen Options
 	var first []byte
 	o := Options{Epochs: 12, Batch: 64, Seed: 3, Threads: 1, Begin: func(c Options) { chosen = c }}
-	for range 2 {
+	for _, interrupted := range []int{0, 4, 18} { // the latter in the second member
 		if first != nil {
+			o.Resume = false
 			o.Checkpoint, o.Threads = filepath.Join(t.TempDir(), "ckpt"), 2
 			ctx, cancel := context.WithCancel(t.Context())
 			o.Progress = func(p Progress) {
-				if p.Epoch == 4 {
+				if p.Epoch == interrupted {
 					cancel()
 				}
 			}
@@ -105,6 +107,13 @@ func TestVoicesTrain(t *testing.T) {
 		first = b
 		if !chosen.warped() || chosen.Augmentation.String() != "voices" || chosen.Network.Layers[0].Kind != encoder.KindBands || chosen.Dimension != voiceDimension {
 			t.Errorf("chose voices %v, augmentation %v, network %+v", chosen.Voices, chosen.Augmentation, chosen.Network)
+		}
+		var rec Record
+		if err := json.Unmarshal(m.Record, &rec); err != nil {
+			t.Fatal(err)
+		}
+		if conv := m.Network.Layers[1]; len(rec.Stages) != voiceMembers-1 || rec.Options.Seed != o.Seed || rec.Options.Network.Layers[1].Filters != memberFilters || conv.Filters != voiceMembers*memberFilters {
+			t.Errorf("%d members before the last, seed %d, %d filters of %d", len(rec.Stages), rec.Options.Seed, rec.Options.Network.Layers[1].Filters, conv.Filters)
 		}
 		e, err := encoder.NewEncoder(m, "test", 1)
 		if err != nil {

@@ -194,6 +194,9 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 		o.Begin = func(chosen train.Options) {
 			a.status("%d items of %s; %d kept aside; %s; network of %d layers; augmentation %v; %s loss, batch %d, %d epochs",
 				rest.Len(), classCounts(rest), held.Len(), features(chosen), len(chosen.Network.Layers), *chosen.Augmentation, chosen.Loss, chosen.Batch, chosen.Epochs)
+			if chosen.Members > 1 {
+				a.status("%d such networks learn, one after the other, and are joined", chosen.Members)
+			}
 			if chosen.Loss == train.LossOneClass.String() {
 				a.status("all items are taken for normal; what is not is made of them: %s", strings.Join(chosen.Shifts, ", "))
 			}
@@ -315,7 +318,7 @@ func voicesFlag(c *cobra.Command, v **bool) {
 			return fmt.Errorf("voices %q: use auto, on or off", name)
 		}
 		return nil
-	}}, "voices", "take sounds with all frequencies moved down and up for classes of their own: on, off, or auto, the default: on where many classes are of long sounds, as of speakers")
+	}}, "voices", "take sounds with all frequencies moved down and up for classes of their own: on, off, or auto, the default: on where many classes are of long sounds, as of speakers. Three networks then learn apart and are joined")
 }
 
 // augmentFlag adds --augment, which sets *a, nil for auto.
