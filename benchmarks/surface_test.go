@@ -34,7 +34,7 @@ func surfaceEncoder(t *testing.T) *encoder.Encoder {
 	if m.Weights, err = part.Initialize(rand.New(rand.NewPCG(1, 2))); err != nil {
 		t.Fatal(err)
 	}
-	m.Patches = &encoder.Patches{Preprocessing: m.Preprocessing, Network: m.Network, Weights: m.Weights, Scale: 1, Direction: []float32{1, 0, 0, 0, 0, 0, 0, 0}, Calibration: make([]float64, 19)}
+	m.Patches = &encoder.Patches{Preprocessing: m.Preprocessing, Network: m.Network, Weights: m.Weights, Scale: 1, Light: 110, Direction: []float32{1, 0, 0, 0, 0, 0, 0, 0}, Calibration: make([]float64, 19)}
 	e, err := encoder.NewEncoder(&m, "", 1)
 	if err != nil {
 		t.Fatal(err)

@@ -15,13 +15,14 @@ type Patches struct {
 	Network       Network       `json:"network"`
 	Weights       [][]float32   `json:"-"`
 	Scale         float64       `json:"scale"`     // pixels looked at to a picture's own, above 0 and at most 1
+	Light         float64       `json:"light"`     // of 255, the mean that each picture is brought to: another exposure is no defect, and shows the same pattern stronger
 	Direction     []float32     `json:"direction"` // of unit length
 	Calibration   []float64     `json:"calibration"`
 }
 
 const (
 	patchStep    = 8    // pixels between the middles of patches
-	patchHighest = 0.01 // share of the patches that make the picture's score
+	patchHighest = 0.03 // share of the patches that make the picture's score
 )
 
 // Validate reports the first part that does not fit the others.
@@ -35,6 +36,9 @@ func (p *Patches) Validate() error {
 	}
 	if !(p.Scale > 0 && p.Scale <= 1) {
 		return fmt.Errorf("%w: patches at scale %g: it must be above 0 and at most 1", ErrSpec, p.Scale)
+	}
+	if !(p.Light > 0 && p.Light <= 255) {
+		return fmt.Errorf("%w: patches at a light of %g: it must be above 0 and at most 255; patches of an older akin have none: train them anew", ErrSpec, p.Light)
 	}
 	var length float64
 	for _, v := range p.Direction {
@@ -53,7 +57,7 @@ func (p *Patches) Validate() error {
 
 // Heat says how unlike normal pictures a picture is, place by place.
 type Heat struct {
-	Score  float64   // of the picture: the mean of the highest hundredth of Values
+	Score  float64   // of the picture: the mean of the highest 3 % of Values
 	Size   Size      // of the picture, in its own pixels
 	Xs, Ys []int     // middles of the patches, in pixels looked at
 	Values []float32 // [y][x] cosines: -1 is normal, 1 a defect
@@ -70,7 +74,7 @@ func (e *Encoder) Heat(ctx context.Context, raw []byte) (*Heat, error) {
 		return nil, fmt.Errorf("%w: the model has no patches: train it with --patches", ErrSpec)
 	}
 	p := e.model.Patches
-	s, err := NewSurface(raw, p.Scale)
+	s, err := NewSurface(raw, p.Scale, p.Light)
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +128,7 @@ func patchGrid(n int) (at []int) {
 	return at
 }
 
-// highest is the mean of the highest hundredth of values, and of one at least.
+// highest is the mean of the highest patchHighest of values, and of one at least.
 func highest(values []float32) float64 {
 	s := slices.Sorted(slices.Values(values))
 	n := max(1, int(patchHighest*float64(len(s))))

@@ -12,6 +12,7 @@ const (
 	PatchContext = PatchSide << 2 // side of all that is seen of a patch
 	patchAlign   = 1 << 2         // places are multiples of it, so that halved surroundings fall on halved pixels
 	patchMiddle  = 127.5          // of light
+	mostExposure = 4              // times that light is made more, at most: a black picture is no pattern
 )
 
 // surfaceLongest is the longest side in pixels at which a picture is looked at, to bound time and memory.
@@ -19,7 +20,8 @@ const surfaceLongest = 1024
 
 // Surface is the light of a picture at the scale at which patches are looked at, 0 to 255, mirrored at its borders; and halved once and twice.
 type Surface struct {
-	Width, Height int // without the mirrored borders
+	Width, Height int     // without the mirrored borders
+	Light         float64 // mean of the picture's own, 0 to 255
 	own           Size
 	levels        [PatchScales]plane
 }
@@ -30,10 +32,14 @@ type plane struct {
 }
 
 // NewSurface decodes a picture and brings it to the scale, looked-at pixels to its own; less where that were more than 1024 a side, and more
-// where it were less than PatchSide. An error of raw wraps ErrInput, one of the scale ErrSpec.
-func NewSurface(raw []byte, scale float64) (*Surface, error) {
+// where it were less than PatchSide. Its mean light is brought to light, of 255; 0 leaves it as it is. An error of raw wraps ErrInput, one of the
+// scale or light ErrSpec.
+func NewSurface(raw []byte, scale, light float64) (*Surface, error) {
 	if !(scale > 0 && scale <= 1) {
 		return nil, fmt.Errorf("%w: patches at scale %g: it must be above 0 and at most 1", ErrSpec, scale)
+	}
+	if !(light >= 0 && light <= 255) {
+		return nil, fmt.Errorf("%w: patches at a light of %g: it must be 0 to 255", ErrSpec, light)
 	}
 	px, own, err := DecodePixels(raw, 1, func(s Size) Size {
 		f := min(scale, surfaceLongest/float64(max(s.Height, s.Width)))
@@ -44,16 +50,20 @@ func NewSurface(raw []byte, scale float64) (*Surface, error) {
 		return nil, err
 	}
 	const border = PatchContext / 2
+	s := &Surface{Width: px.Width, Height: px.Height, own: own, Light: meanOf(px.Pix)}
+	gain := float32(1)
+	if light > 0 {
+		gain = float32(min(light/max(s.Light, 1), mostExposure))
+	}
 	up := func(n int) int { return (n + 2*border + patchAlign - 1) / patchAlign * patchAlign }
 	whole := plane{width: up(px.Width), height: up(px.Height)}
 	whole.v = make([]float32, whole.width*whole.height)
 	for y := range whole.height {
 		from := px.Pix[mirrorAt(y-border, px.Height)*px.Width:]
 		for x := range whole.width {
-			whole.v[y*whole.width+x] = float32(from[mirrorAt(x-border, px.Width)])
+			whole.v[y*whole.width+x] = min(gain*float32(from[mirrorAt(x-border, px.Width)]), 255)
 		}
 	}
-	s := &Surface{Width: px.Width, Height: px.Height, own: own}
 	for i := range s.levels {
 		if s.levels[i] = whole; i+1 < PatchScales {
 			whole = whole.halved()
@@ -133,4 +143,12 @@ func evenLight(p []float32) {
 	for i, v := range p {
 		p[i] = float32(math.Round(float64(min(max(v+shift, 0), 255))))
 	}
+}
+
+func meanOf(pix []uint8) float64 {
+	var sum float64
+	for _, v := range pix {
+		sum += float64(v)
+	}
+	return sum / float64(len(pix))
 }

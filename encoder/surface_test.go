@@ -8,6 +8,7 @@ import (
 	"image/png"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -29,7 +30,7 @@ func greyPNG(t testing.TB, w, h int, seed uint64) []byte {
 // halved in another order.
 func TestPatchEqualsContext(t *testing.T) {
 	for _, size := range [][2]int{{32, 32}, {33, 70}, {101, 45}, {128, 128}, {20, 50}} {
-		s, err := NewSurface(greyPNG(t, size[0], size[1], 3), 1)
+		s, err := NewSurface(greyPNG(t, size[0], size[1], 3), 1, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -45,6 +46,52 @@ func TestPatchEqualsContext(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestSurfaceOfAnyExposure: a picture taken with half the light shows the same, one that is all but black is not made light, and no light is changed where
+// none is asked for.
+func TestSurfaceOfAnyExposure(t *testing.T) {
+	const w, h = 50, 40
+	rng := rand.New(rand.NewPCG(9, 1))
+	whole, half, dark := image.NewGray(image.Rect(0, 0, w, h)), image.NewGray(image.Rect(0, 0, w, h)), image.NewGray(image.Rect(0, 0, w, h))
+	for i := range whole.Pix {
+		half.Pix[i] = uint8(20 + rng.IntN(80))
+		whole.Pix[i], dark.Pix[i] = 2*half.Pix[i], uint8(rng.IntN(3))
+	}
+	surface := func(img image.Image, light float64) *Surface {
+		var b bytes.Buffer
+		if err := png.Encode(&b, img); err != nil {
+			t.Fatal(err)
+		}
+		s, err := NewSurface(b.Bytes(), 1, light)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	a, b := surface(whole, 90), surface(half, 90)
+	var sum float64
+	for y := range h {
+		for x := range w {
+			at := (y+PatchContext/2)*a.levels[0].width + x + PatchContext/2
+			if v, u := a.levels[0].v[at], b.levels[0].v[at]; math.Abs(float64(v-u)) > 1e-3 {
+				t.Fatalf("at %d, %d: %g, with half the light %g", x, y, v, u)
+			}
+			sum += float64(a.levels[0].v[at])
+		}
+	}
+	if mean := sum / (w * h); math.Abs(mean-90) > 0.01 {
+		t.Errorf("a mean light of %g, want 90", mean)
+	}
+	if s := surface(dark, 90); slices.Max(s.levels[0].v) != 2*mostExposure {
+		t.Errorf("a dark picture is made as light as %g, want %d", slices.Max(s.levels[0].v), 2*mostExposure)
+	}
+	if s := surface(half, 0); s.levels[0].v[PatchContext/2*s.levels[0].width+PatchContext/2] != float32(half.Pix[0]) {
+		t.Error("light that is left as it is is changed")
+	}
+	if _, err := NewSurface(greyPNG(t, 40, 40, 1), 1, 256); !errors.Is(err, ErrSpec) {
+		t.Errorf("light 256: %v", err)
 	}
 }
 
@@ -80,7 +127,7 @@ func TestPatchOf(t *testing.T) {
 }
 
 func testPatches(t testing.TB) *Patches {
-	p := &Patches{Scale: 1, Calibration: []float64{-0.5, 0, 0.2}, Direction: make([]float32, 8)}
+	p := &Patches{Scale: 1, Light: 110, Calibration: []float64{-0.5, 0, 0.2}, Direction: make([]float32, 8)}
 	p.Direction[3] = 1
 	p.Network = Default(Size{PatchSide, PatchSide, PatchScales}, 8)
 	p.Preprocessing = Preprocessing{Modality: ModalityImage, Size: p.Network.Input, Mean: []float32{0.5, 0.5, 0.5}, Deviation: []float32{0.1, 0.1, 0.1}}
@@ -149,6 +196,7 @@ func TestPatchesValidate(t *testing.T) {
 	for name, spoil := range map[string]func(*Patches){
 		"scale 0":     func(p *Patches) { p.Scale = 0 },
 		"scale NaN":   func(p *Patches) { p.Scale = math.NaN() },
+		"no light":    func(p *Patches) { p.Light = 0 },
 		"direction":   func(p *Patches) { p.Direction[0] = 1 },
 		"short":       func(p *Patches) { p.Direction = p.Direction[:7] },
 		"calibration": func(p *Patches) { p.Calibration[1] = math.NaN() },
@@ -165,7 +213,7 @@ func TestPatchesValidate(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := NewSurface(greyPNG(t, 40, 40, 1), 1.5); !errors.Is(err, ErrSpec) {
+	if _, err := NewSurface(greyPNG(t, 40, 40, 1), 1.5, 0); !errors.Is(err, ErrSpec) {
 		t.Errorf("scale 1.5: %v", err)
 	}
 }
@@ -206,8 +254,8 @@ func TestHeatOfAPicture(t *testing.T) {
 	}
 	values := make([]float32, 250)
 	values[3], values[77], values[200] = 1, 0.5, 0.25
-	if got := highest(values); got != 0.75 {
-		t.Errorf("mean of the highest two of 250: %g", got)
+	if got := highest(values); got != 0.25 {
+		t.Errorf("mean of the highest seven of 250: %g", got)
 	}
 }
 

@@ -34,7 +34,7 @@ func testSurface(t *testing.T) *encoder.Encoder {
 	direction := make([]float32, 8)
 	direction[0] = 1
 	e, err := encoder.NewEncoder(&encoder.Model{Network: whole, Preprocessing: pre(whole), Weights: weights(whole),
-		Patches: &encoder.Patches{Preprocessing: pre(part), Network: part, Weights: weights(part), Scale: 1, Direction: direction}}, testModel, 1)
+		Patches: &encoder.Patches{Preprocessing: pre(part), Network: part, Weights: weights(part), Scale: 1, Light: 110, Direction: direction}}, testModel, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,7 +38,11 @@ func patchesOf(ctx context.Context, data, held Dataset, plan patchPlan, o Option
 	if err != nil {
 		return nil, err
 	}
-	surfaces, err := surfacesOf(ctx, data, scale)
+	light, err := patchLight(data, scale)
+	if err != nil {
+		return nil, err
+	}
+	surfaces, err := surfacesOf(ctx, data, scale, light)
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +66,7 @@ func patchesOf(ctx context.Context, data, held Dataset, plan patchPlan, o Option
 	if err != nil {
 		return nil, fmt.Errorf("learning patches: %w", err)
 	}
-	p := &encoder.Patches{Preprocessing: m.Preprocessing, Network: m.Network, Weights: m.Weights, Scale: scale}
+	p := &encoder.Patches{Preprocessing: m.Preprocessing, Network: m.Network, Weights: m.Weights, Scale: scale, Light: light}
 	if p.Direction, err = direction(ctx, m, known, o.Threads); err != nil {
 		return nil, err
 	}
@@ -110,11 +114,30 @@ func patchScale(d Dataset) (float64, error) {
 	return min(1, looked/float64(sides[len(sides)/2])), nil
 }
 
+// patchLight is the median of the mean light of some pictures, and at least 1 of 255.
+func patchLight(d Dataset, scale float64) (float64, error) {
+	var lights []float64
+	for i := 0; i < d.Len(); i += max(1, d.Len()/inspected) {
+		raw, err := d.Item(i)
+		if err != nil {
+			return 0, err
+		}
+		if s, err := encoder.NewSurface(raw, scale, 0); err == nil {
+			lights = append(lights, s.Light)
+		}
+	}
+	if len(lights) == 0 {
+		return 0, fmt.Errorf("%w: none of the items looked at is a picture: patches are of pictures", ErrDataset)
+	}
+	slices.Sort(lights)
+	return max(1, lights[len(lights)/2]), nil
+}
+
 // mostSurfaces bounds the memory of the pictures to learn patches from, evenly chosen where there are more: at 512 pixels a side one takes 2 MB.
 const mostSurfaces = 256
 
 // surfacesOf decodes the pictures. Those that cannot be decoded are left out; Run has reported them.
-func surfacesOf(ctx context.Context, d Dataset, scale float64) ([]*encoder.Surface, error) {
+func surfacesOf(ctx context.Context, d Dataset, scale, light float64) ([]*encoder.Surface, error) {
 	var out []*encoder.Surface
 	n := min(d.Len(), mostSurfaces)
 	for i := range n {
@@ -126,7 +149,7 @@ func surfacesOf(ctx context.Context, d Dataset, scale float64) ([]*encoder.Surfa
 		if err != nil {
 			return nil, err
 		}
-		s, err := encoder.NewSurface(raw, scale)
+		s, err := encoder.NewSurface(raw, scale, light)
 		if errors.Is(err, encoder.ErrInput) {
 			continue
 		}

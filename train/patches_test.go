@@ -123,7 +123,7 @@ func TestPatchesRefuse(t *testing.T) {
 
 // TestMadeUpDefects: every kind changes the middle of most surfaces so that it shows, and leaves light between 0 and 255.
 func TestMadeUpDefects(t *testing.T) {
-	s, err := encoder.NewSurface(surfacePicture(t, 200, 180, 0, 5), 1)
+	s, err := encoder.NewSurface(surfacePicture(t, 200, 180, 0, 5), 1, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

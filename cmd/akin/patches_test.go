@@ -30,7 +30,7 @@ func writePatchModel(t *testing.T, dir string, calibration []float64) {
 	}
 	m, p := model(whole), model(part)
 	if calibration != nil {
-		m.Patches = &encoder.Patches{Preprocessing: p.Preprocessing, Network: p.Network, Weights: p.Weights, Scale: 1, Direction: []float32{1, 0, 0, 0, 0, 0, 0, 0}, Calibration: calibration}
+		m.Patches = &encoder.Patches{Preprocessing: p.Preprocessing, Network: p.Network, Weights: p.Weights, Scale: 1, Light: 110, Direction: []float32{1, 0, 0, 0, 0, 0, 0, 0}, Calibration: calibration}
 	}
 	if _, err := m.WriteFile(filepath.Join(dir, "model.akin")); err != nil {
 		t.Fatal(err)
