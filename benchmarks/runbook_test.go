@@ -411,26 +411,32 @@ func TestMixedFindsFaults(t *testing.T) {
 			return err == nil && !r.Bar.Passed
 		}},
 	} {
-		d, o := smallMixture(t), runbookOptions(t)
-		o.Phase = 250 * time.Millisecond
-		if err := o.check(d); err != nil {
-			t.Fatal(err)
-		}
-		m := newMixed(d, o)
-		err := o.inCollection(d, func(col *index.Collection) error {
-			if _, err := o.fill(context.Background(), col, m.stay+m.width, m.point); err != nil {
-				return err
+		var r MixedReport
+		var fault error
+		// A phase of a busy machine may be over before a fault has shown: the next one is longer.
+		for phase, found := 250*time.Millisecond, false; !found && phase <= 4*time.Second; phase *= 2 {
+			d, o := smallMixture(t), runbookOptions(t)
+			o.Phase = phase
+			if err := o.check(d); err != nil {
+				t.Fatal(err)
 			}
-			c.faults.mixedCollection = col
-			m.c = c.faults
-			var r MixedReport
-			if err := m.run(context.Background(), &r); !c.check(r, err) {
-				t.Errorf("%s: %+v, %v", c.name, r, err)
+			m := newMixed(d, o)
+			err := o.inCollection(d, func(col *index.Collection) error {
+				if _, err := o.fill(context.Background(), col, m.stay+m.width, m.point); err != nil {
+					return err
+				}
+				c.faults.mixedCollection = col
+				m.c, r = c.faults, MixedReport{}
+				fault = m.run(context.Background(), &r)
+				found = c.check(r, fault)
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
 			}
-			return nil
-		})
-		if err != nil {
-			t.Error(err)
+			if !found && phase == 4*time.Second {
+				t.Errorf("%s: %+v, %v", c.name, r, fault)
+			}
 		}
 	}
 }
