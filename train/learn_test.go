@@ -47,6 +47,7 @@ func TestEveryLossLearnsDigits(t *testing.T) {
 		{"supcon", "memory", 0.1}, {"triplet", "memory", 0.1}, {"supcon", "index", 0.1}, {"triplet", "index", 0.1},
 	} {
 		t.Run(c.loss+" "+c.negatives, func(t *testing.T) {
+			t.Parallel()
 			m := mustRun(t, d, v, Options{Network: smallNet, Loss: c.loss, Negatives: c.negatives, Epochs: 4, Batch: 60, Seed: 1, Threads: 1})
 			var rec Record
 			if err := json.Unmarshal(m.Record, &rec); err != nil {
