@@ -119,6 +119,9 @@ func readTable(file string, o TableOptions) (out Listed, err error) {
 		return out, err
 	}
 	if out.Left = left; len(kept) == 0 {
+		if len(rows)+len(out.Skipped) == 0 {
+			return out, errors.New("it has names of columns at most, and no row")
+		}
 		return out, fmt.Errorf("none of its %d rows can be used%s", len(rows)+len(out.Skipped), firstOf(out.Skipped))
 	}
 	var names []string

@@ -174,7 +174,7 @@ func TestTableRefuses(t *testing.T) {
 		want          string
 	}{
 		{"a.csv", "", TableOptions{}, "it is empty"},
-		{"a.csv", "temp,label\n", TableOptions{}, "none of its 0 rows"},
+		{"a.csv", "temp,label\n", TableOptions{}, "and no row"},
 		{"a.csv", "temp,kind\n1,a\n", TableOptions{Label: "state"}, `label column "state": the columns are "temp", "kind"`},
 		{"a.csv", "1,2\n", TableOptions{Label: "3"}, "give a number from 1 to 2"},
 		{"a.csv", "label,split\na,train\na,train\n", TableOptions{}, "no column is left"},

@@ -90,6 +90,9 @@ func (b *benchAnomaly) run(c *cobra.Command) error {
 	}
 	progress := func(line string) { b.status("%s", line) }
 	if o.Protocol == benchmarks.StreamOfItems {
+		if b.shuffled {
+			return fmt.Errorf("--shuffle: it is of --dataset %s, not of protocol %s", adbench, o.Protocol)
+		}
 		s := &b.stream
 		s.Seeds, s.Seed, s.Threads, s.Progress = o.Seeds, o.Seed, o.Train.Threads, progress
 		r, err := benchmarks.Stream(c.Context(), *s)

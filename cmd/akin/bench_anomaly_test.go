@@ -23,6 +23,8 @@ func TestBenchAnomalyRefuses(t *testing.T) {
 		"--classes 10":                            "mnist has 0 to 9",
 		"--seeds 0":                               "--seeds 0: use 1 or more",
 		"--items 5":                               "--items 5: it is of protocol stream",
+		"--shuffle":                               "--shuffle: it is of --dataset adbench, not of mnist",
+		"--protocol stream --shuffle":             "--shuffle: it is of --dataset adbench, not of protocol stream",
 		"--protocol stream --items 0":             "--items 0: use 1 or more",
 		"--holdout 0.7":                           "holdout 0.7",
 		"--plot roc.gif":                          "roc.gif",
