@@ -176,7 +176,7 @@ func (c *Collection) fits(d *Detector) error {
 // Detector returns the collection's detector; nil if there is none.
 func (c *Collection) Detector() *Detector { return c.detector.Load() }
 
-// loadDetector reads the detector. One of an earlier version is left out: what it was calibrated with was not kept.
+// loadDetector reads the detector. One of an earlier version is left out, and made again of the points that are kept aside, if there are any.
 func (c *Collection) loadDetector(txn *badger.Txn) error {
 	item, err := txn.Get(numberKey(recordDetector, c.record.Number))
 	if errors.Is(err, badger.ErrKeyNotFound) {
@@ -188,7 +188,7 @@ func (c *Collection) loadDetector(txn *badger.Txn) error {
 	d := &Detector{}
 	err = item.Value(func(b []byte) error {
 		if len(b) > 1 && b[0] == byte(kindDetector) && b[1] < kindDetector.oldest() {
-			c.store.opt.Logger.Warn("the anomaly detector was made by an earlier akin and is left out: calibrate anew, by akin ingest or POST /calibrate", "collection", c.name)
+			c.store.opt.Logger.Warn("the anomaly detector was made by an earlier akin: it is made again of what calibrates, and where nothing was kept for it, calibrate anew, by akin ingest or POST /calibrate", "collection", c.name)
 			d = nil
 			return nil
 		}

@@ -53,7 +53,7 @@ func (o *DetectorOptions) SetDefaults() {
 func (o *DetectorOptions) Validate() error {
 	switch {
 	case int(o.Score) >= len(scoreNames):
-		return fmt.Errorf("score %v: %w: use auto, cluster, mahalanobis, knn or combined", o.Score, ErrInvalid)
+		return fmt.Errorf("score %v: %w: use auto, cluster, mahalanobis, gaussian, knn or combined", o.Score, ErrInvalid)
 	case o.ClustersPerClass < 0 || o.ClustersPerClass > MaxClusters:
 		return fmt.Errorf("%d clusters per class: %w: use 1 to %d, or 0 to have it chosen", o.ClustersPerClass, ErrInvalid, MaxClusters)
 	case o.Iterations < 1 || o.Iterations > 10_000:
@@ -140,6 +140,7 @@ func FitDetector(ctx context.Context, metric Metric, known, heldOut []Labeled, o
 		}
 		if d.white = d.whiten(all, mean); d.white != nil {
 			d.white.place(means)
+			d.normal = d.fitGaussians(rowsOf, mean, o.Threads)
 		}
 	}
 	if err := d.settle(o.Score); err != nil {
@@ -167,13 +168,16 @@ func (d *Detector) settle(asked ScoreKind) error {
 	kinds := []ScoreKind{ScoreCluster, ScoreNeighbors}
 	if d.white != nil {
 		d.own = d.best(ScoreCluster, ScoreMahalanobis)
-		kinds = []ScoreKind{ScoreCluster, ScoreMahalanobis, ScoreNeighbors, ScoreCombined}
+		kinds = []ScoreKind{ScoreCluster, ScoreMahalanobis, ScoreGaussian, ScoreNeighbors, ScoreCombined}
 	}
 	switch d.kind = asked; {
 	case asked == ScoreAuto && len(d.classes) == 1:
 		d.kind = ScoreNeighbors // clusters of a class that are left out are no strangers: what tells them says little
 	case asked == ScoreAuto:
 		d.kind = d.best(kinds...)
+		if x := d.figures[ScoreGaussian]; x > 0 && gaussianPreferred*(1-d.figures[d.kind]) >= 1-x {
+			d.kind = ScoreGaussian
+		}
 	}
 	if !slices.Contains(kinds, d.kind) {
 		return fmt.Errorf("score %v: %w: these vectors of %d components have no covariance, use cluster or knn", d.kind, ErrInvalid, d.dim)
@@ -292,6 +296,9 @@ func (d *Detector) measure(v []float32, near []Hit, own bool) (m measured, err e
 		if d.own == ScoreMahalanobis {
 			m.own = distances
 		}
+	}
+	if d.kind == ScoreGaussian || d.kind == ScoreCombined {
+		p[partGaussian] = d.normal.nearest(row, m.distances)
 	}
 	if d.Neighbors() > 0 {
 		p[partNeighbors] = neighborScore(near)

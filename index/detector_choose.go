@@ -15,6 +15,9 @@ const (
 	chooseRows   = 20_000 // of the others that the rest is fitted to
 	chooseGroups = 10     // groups that classes are left out in
 	chooseLeast  = 40     // known vectors that it takes
+	// gaussianPreferred is how many times as much as another score ScoreGaussian may leave undone, 1−AUROC, and be taken. Classes that an encoder has learned lie
+	// apart, each of them: left out, they flatter the distance to the nearest center, as no stranger does (docs/decisions/0015-verdicts.md).
+	gaussianPreferred = 3
 )
 
 // choice is what leaving classes out said.
@@ -98,6 +101,7 @@ func (s space) choose(ctx context.Context, rows []float32, classOf []int, classe
 	}
 	var all scatter
 	var means, mean []float32
+	var likely [][]float64 // of a row that is kept aside, the least score of its distributions by group
 	byGroup := make([]scatter, groups)
 	if s.dim <= maxWhite {
 		var scatters []scatter
@@ -105,6 +109,9 @@ func (s space) choose(ctx context.Context, rows []float32, classOf []int, classe
 		for class, sc := range scatters {
 			byGroup[group[class]].add(sc, 1)
 			all.add(sc, 1)
+		}
+		if g := s.fitGaussians(rowsOf, mean, o.Threads); g != nil {
+			likely = g.leastByGroup(rows, aside, group, groups, o.Threads)
 		}
 	}
 
@@ -136,6 +143,9 @@ func (s space) choose(ctx context.Context, rows []float32, classOf []int, classe
 			part.toClasses(x, room, out[i][partCluster:][:1])
 			if part.white != nil {
 				part.mahalanobisToClasses(x, room, out[i][partMahalanobis:][:1])
+			}
+			if likely != nil {
+				out[i][partGaussian] = leastBut(likely[i], left)
 			}
 			out[i][partNeighbors] = near.score(i, left)
 		}
@@ -187,7 +197,7 @@ func (s space) choose(ctx context.Context, rows []float32, classOf []int, classe
 		c.figures[kind] /= max(1, rounds)
 	}
 	if means == nil || all.n < 2 {
-		c.figures[ScoreMahalanobis], c.figures[ScoreCombined] = 0, 0
+		c.figures[ScoreMahalanobis], c.figures[ScoreGaussian], c.figures[ScoreCombined] = 0, 0, 0
 	}
 	return c, ctx.Err()
 }
@@ -273,6 +283,32 @@ func (b *byGroup) score(i, left int) float64 {
 		return math.MaxFloat64
 	}
 	return sum / n
+}
+
+// leastByGroup returns for each of some rows the least score of the classes of each group; group is of a class.
+func (g *gaussians) leastByGroup(rows []float32, some, group []int, groups, threads int) [][]float64 {
+	out := make([][]float64, len(some))
+	stride := g.stride
+	workers(threads, len(some), func(i int) {
+		out[i] = slices.Repeat([]float64{math.MaxFloat64}, groups)
+		x, square := g.centered(rows[some[i]*stride:][:stride])
+		for class := range g.classes {
+			least := &out[i][group[class]]
+			*least = min(*least, g.score(class, x, square))
+		}
+	})
+	return out
+}
+
+// leastBut is the least of x but for one place.
+func leastBut(x []float64, left int) float64 {
+	least := math.MaxFloat64
+	for i, v := range x {
+		if i != left {
+			least = min(least, v)
+		}
+	}
+	return least
 }
 
 // auroc is the probability that one of out is larger than one of in, and half of that that they are equal (Mann & Whitney 1947).

@@ -14,6 +14,7 @@ import (
 //	for each class: name text, clusters u32, components f32…
 //	covariance u8: 1 where there is one
 //	    mean f32…   lower triangle of the map, row after row, f32…   images of the clusters' means f32…
+//	    for each class: rows of its distribution u8, 1/σ² f64, log|Σ| f64, components f32…
 //	calibration u32: score f64, own distance f64, nearest class u32, label u32
 
 // MarshalBinary returns the detector as bytes with a version and a checksum, without the known vectors.
@@ -52,6 +53,13 @@ func (d *Detector) MarshalBinary() ([]byte, error) {
 		}
 		for c := range d.classOf {
 			b = appendFloats(b, d.white.means[c*d.stride:c*d.stride+d.dim])
+		}
+		for _, c := range d.normal.classes {
+			b = append(b, byte(c.count))
+			b = le.AppendUint64(le.AppendUint64(b, math.Float64bits(c.precision)), math.Float64bits(c.logDet))
+			for i := c.first; i < c.first+c.count; i++ {
+				b = appendFloats(b, d.normal.rows[i*d.stride:][:d.dim])
+			}
 		}
 	}
 	b = le.AppendUint32(b, uint32(len(d.items)))
@@ -158,7 +166,7 @@ func (d *Detector) readClasses(r *reader) error {
 func (d *Detector) readCovariance(r *reader) error {
 	has := r.uint8()
 	need := 4 * (d.dim + d.dim*(d.dim+1)/2 + len(d.classOf)*d.dim)
-	uses := d.kind == ScoreMahalanobis || d.kind == ScoreCombined || d.own == ScoreMahalanobis
+	uses := d.kind == ScoreMahalanobis || d.kind == ScoreGaussian || d.kind == ScoreCombined || d.own == ScoreMahalanobis
 	if r.bad || has > 1 || has == 1 && (d.dim > maxWhite || need > len(r.b)) || has == 0 && uses ||
 		d.kind < ScoreCluster || d.kind > ScoreCombined || d.own != ScoreCluster && d.own != ScoreMahalanobis {
 		return fmt.Errorf("detector of score %v, classes by %v, covariance %d: %w", d.kind, d.own, has, ErrCorrupt)
@@ -177,7 +185,25 @@ func (d *Detector) readCovariance(r *reader) error {
 		w.panels.Append(image)
 	}
 	d.white = w
-	return w.check()
+	if err := w.check(); err != nil {
+		return err
+	}
+	g := &gaussians{space: w.to, origin: w.mean, smallest: math.Inf(1)}
+	for i := range d.classes {
+		count := int(r.uint8())
+		c := gaussian{precision: r.float64(), logDet: r.float64()}
+		if r.bad || count > gaussianAxes+1 || count > len(r.b)/(4*d.dim) || (count > 0) != (c.precision > 0) {
+			return fmt.Errorf("detector: class %q has a distribution of %d rows: %w", d.classes[i], count, ErrCorrupt)
+		}
+		for range count {
+			row := make([]float32, d.stride)
+			r.floats(row[:d.dim])
+			g.rows = append(g.rows, row...)
+		}
+		g.place(c, count)
+	}
+	d.normal = g
+	return g.check()
 }
 
 func (d *Detector) readCalibration(r *reader) error {

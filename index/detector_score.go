@@ -21,9 +21,12 @@ const (
 	// ScoreMahalanobis is the Mahalanobis distance to the nearest cluster, by one shrunk covariance of all clusters. There is none
 	// beyond 512 components, or where the known do not vary.
 	ScoreMahalanobis
+	// ScoreGaussian is √(−2·log p) of the class that is likeliest of those of the nearest clusters, by a normal distribution with a mean and variances
+	// of its own for each class (gaussians.go), less what it is at the mean of the narrowest class. There is none where there is no ScoreMahalanobis.
+	ScoreGaussian
 	// ScoreNeighbors is the mean distance of the DetectorNeighbors nearest known vectors.
 	ScoreNeighbors
-	// ScoreCombined is the mean of the other three, each less its median and over its interquartile range, as they were on known
+	// ScoreCombined is the mean of the other four, each less its median and over its interquartile range, as they were on known
 	// vectors that were kept aside for it.
 	ScoreCombined
 )
@@ -31,7 +34,7 @@ const (
 // DetectorNeighbors is how many neighbours ScoreNeighbors takes the mean of.
 const DetectorNeighbors = 5
 
-var scoreNames = [...]string{"auto", "cluster", "mahalanobis", "knn", "combined"}
+var scoreNames = [...]string{"auto", "cluster", "mahalanobis", "gaussian", "knn", "combined"}
 
 // String returns the name that ParseScoreKind reads.
 func (k ScoreKind) String() string {
@@ -46,7 +49,7 @@ func ParseScoreKind(s string) (ScoreKind, error) {
 	if i := slices.Index(scoreNames[:], s); i >= 0 {
 		return ScoreKind(i), nil
 	}
-	return 0, fmt.Errorf("score %q: %w: use auto, cluster, mahalanobis, knn or combined", s, ErrInvalid)
+	return 0, fmt.Errorf("score %q: %w: use auto, cluster, mahalanobis, gaussian, knn or combined", s, ErrInvalid)
 }
 
 // clusterModel is the clusters of all classes, and the covariance about them.
@@ -56,14 +59,16 @@ type clusterModel struct {
 	panels  distance.Panels // the same
 	classOf []int           // of each cluster
 	white   *whitening
+	normal  *gaussians // nil where white is
 }
 
 // parts are the scores that others are made of. What was not asked for is 0.
-type parts [3]float64
+type parts [4]float64
 
 const (
 	partCluster = iota
 	partMahalanobis
+	partGaussian
 	partNeighbors
 )
 

@@ -158,8 +158,8 @@ func TestScoresFollowTheirFormulas(t *testing.T) {
 			t.Fatalf("neighbours %v, want %v", got, want)
 		}
 		d, mean := by[ScoreCombined], 0.0
-		for i, k := range []ScoreKind{ScoreCluster, ScoreMahalanobis, ScoreNeighbors} {
-			mean += (score(k) - d.scale.middle[i]) / d.scale.spread[i] / 3
+		for i, k := range []ScoreKind{ScoreCluster, ScoreMahalanobis, ScoreGaussian, ScoreNeighbors} {
+			mean += (score(k) - d.scale.middle[i]) / d.scale.spread[i] / 4
 		}
 		if got := score(ScoreCombined); math.Abs(got-mean) > 1e-9 {
 			t.Fatalf("combined %v, want %v", got, mean)
@@ -182,6 +182,175 @@ func TestScoresFollowTheirFormulas(t *testing.T) {
 	must(t, read.UnmarshalBinary(b))
 	if _, err := read.Verdict(ctx, far, 0.1); !errors.Is(err, ErrNotCalibrated) {
 		t.Errorf("read from bytes: %v", err)
+	}
+}
+
+// TestGaussianIsChosen: strangers between classes of which one is wide are told by how wide each class is, and it is taken though left-out classes, which
+// lie apart, are told as well by the distance to the nearest center.
+func TestGaussianIsChosen(t *testing.T) {
+	r := rand.New(rand.NewPCG(13, 2))
+	draw := func(n int) (out []Labeled) {
+		for i := range n {
+			class := i % 6
+			v := make([]float32, 8)
+			v[class] = 10
+			for j := range v {
+				v[j] += float32(r.NormFloat64()) * []float32{1.5, 0.3}[min(1, class)]
+			}
+			out = append(out, Labeled{v, fmt.Sprint("class ", class)})
+		}
+		return out
+	}
+	for _, metric := range []Metric{L2, Cosine} {
+		known, heldOut := draw(1200), draw(300)
+		d, err := FitDetector(ctx, metric, known, heldOut, DetectorOptions{})
+		must(t, err)
+		plain, err := FitDetector(ctx, metric, known, heldOut, DetectorOptions{Score: ScoreCluster})
+		must(t, err)
+		if f := d.Chosen(); d.Score() != ScoreGaussian || f["cluster"] < 0.99 {
+			t.Errorf("%v: score %v of %v", metric, d.Score(), f)
+		}
+		found := map[*Detector]int{}
+		for _, p := range draw(600) {
+			for j := range p.Vector { // off the center of a narrow class, by as much as is usual in the wide one
+				p.Vector[j] += float32(r.NormFloat64())
+			}
+			for _, d := range []*Detector{d, plain} {
+				v, err := d.Verdict(ctx, p.Vector, 0.05)
+				must(t, err)
+				if v.Anomaly && p.Label != "class 0" {
+					found[d]++
+				}
+			}
+		}
+		if found[d] < 450 || found[plain] > 350 {
+			t.Errorf("%v: %d of 500 found, %d by the nearest center", metric, found[d], found[plain])
+		}
+	}
+}
+
+// TestGaussians: axes are eigenvectors of the covariance, whether it is decomposed or the products of rows; a score is what a dense covariance gives; classes
+// of one row, of equal rows and without any have a score or none.
+func TestGaussians(t *testing.T) {
+	const dim = 24
+	r := rand.New(rand.NewPCG(17, 1))
+	s := newSpace(L2, dim)
+	rowsOf := make([][]float32, 6)
+	for class, n := range []int{400, 60, 12, 1, 0, 8} { // more rows than components and fewer
+		for range n {
+			row := make([]float32, s.stride)
+			for j := range dim {
+				row[j] = 100 + float32(class) + float32(r.NormFloat64())*float32(1+3*max(0, 4-j))
+				if class == 5 {
+					row[j] = float32(j)
+				}
+			}
+			rowsOf[class] = append(rowsOf[class], row...)
+		}
+	}
+	origin := slices.Repeat([]float32{100}, s.stride)
+	g := s.fitGaussians(rowsOf, origin, 2)
+	x := make([]float32, s.stride)
+	for j := range dim {
+		x[j] = 100 + float32(r.NormFloat64())
+	}
+	centered, square := g.centered(x)
+	for class, rows := range rowsOf {
+		f, c := s.fitClass(rows), g.classes[class]
+		if got := g.score(class, centered, square); f.n == 0 {
+			if got != math.MaxFloat64 {
+				t.Errorf("class %d has no rows and the score %v", class, got)
+			}
+			continue
+		}
+		want := []int{8, 8, 8, 0, 0, 0}[class]
+		if c.count != 1+want || len(f.axes) != want {
+			t.Fatalf("class %d: %d rows, %d axes, want %d", class, c.count, len(f.axes), want)
+		}
+		cov := mat.NewSymDense(dim, nil)
+		for i := range f.n {
+			res := mat.NewVecDense(dim, nil)
+			for j := range dim {
+				res.SetVec(j, float64(rows[i*s.stride+j])-f.mean[j])
+			}
+			cov.SymRankOne(cov, 1/math.Max(1, float64(f.n-1)), res)
+		}
+		// Σ by its definition, from what each direction varies by.
+		var total float64
+		for j := range dim {
+			total += cov.At(j, j)
+		}
+		keep := 0.5 * float64(f.n-1) / float64(f.n-1+dim)
+		var squares, degrees float64
+		for _, rows := range rowsOf {
+			f := s.fitClass(rows)
+			squares, degrees = squares+f.squares, degrees+float64(max(0, f.n-1))
+		}
+		own := (total*math.Max(1, float64(f.n-1))/dim + 5*squares/degrees/dim) / float64(f.n-1+5)
+		rest := total
+		for _, v := range f.variances {
+			rest -= v
+		}
+		sigma := keep*rest/float64(dim-want) + (1-keep)*own
+		sum := mat.NewSymDense(dim, nil)
+		for j := range dim {
+			sum.SetSym(j, j, sigma)
+		}
+		for k, axis := range f.axes {
+			u := mat.NewVecDense(dim, axis)
+			var image mat.VecDense
+			image.MulVec(cov, u)
+			image.AddScaledVec(&image, -f.variances[k], u)
+			if mat.Norm(&image, 2) > 1e-6*f.variances[0] || math.Abs(mat.Norm(u, 2)-1) > 1e-9 || k > 0 && f.variances[k] > f.variances[k-1] {
+				t.Fatalf("class %d: axis %d is no eigenvector: %v", class, k, mat.Norm(&image, 2))
+			}
+			sum.SymRankOne(sum, keep*f.variances[k]+(1-keep)*own-sigma, u)
+		}
+		var chol mat.Cholesky
+		if !chol.Factorize(sum) {
+			t.Fatal("no covariance")
+		}
+		d := mat.NewVecDense(dim, nil)
+		for j := range dim {
+			d.SetVec(j, float64(x[j])-f.mean[j])
+		}
+		var solved mat.VecDense
+		must(t, chol.SolveVecTo(&solved, d))
+		wanted := math.Sqrt(mat.Dot(d, &solved) + chol.LogDet() - g.smallest)
+		if got := g.score(class, centered, square); math.Abs(got-wanted) > 1e-3*wanted {
+			t.Errorf("class %d: score %v, want %v", class, got, wanted)
+		}
+	}
+	if g := s.fitGaussians([][]float32{rowsOf[3], rowsOf[5]}, origin, 1); g != nil {
+		t.Errorf("nothing varies: %+v", g)
+	}
+	// Of more classes than are looked at, those of the nearest clusters.
+	distances := make([]float64, 6)
+	for class := range distances {
+		distances[class] = float64(class)
+	}
+	if got, want := g.nearest(x, distances), min(g.score(0, centered, square), g.score(1, centered, square), g.score(2, centered, square), g.score(3, centered, square), g.score(5, centered, square)); got != want {
+		t.Errorf("nearest %v, want %v", got, want)
+	}
+	many := make([][]float32, 3*gaussianNearest)
+	for class := range many {
+		many[class] = slices.Clone(rowsOf[0][:20*s.stride])
+	}
+	g = s.fitGaussians(many, origin, 1)
+	for i := range g.classes {
+		if i%3 != 1 {
+			g.classes[i].precision = 0
+		}
+	}
+	distances = slices.Repeat([]float64{2}, len(many))
+	for i := range gaussianNearest {
+		distances[3*i] = 1
+	}
+	if got := g.nearest(x, distances); got != math.MaxFloat64 {
+		t.Errorf("a class beyond the nearest is asked: %v", got)
+	}
+	if distances[0] = 3; g.nearest(x, distances) == math.MaxFloat64 {
+		t.Error("a class among the nearest is not asked")
 	}
 }
 
@@ -223,7 +392,7 @@ func TestScoreIsChosen(t *testing.T) {
 	}
 	d, err = FitDetector(ctx, L2, draw(flat, func(int) string { return "" }, 2000), draw(flat, func(int) string { return "" }, 100), DetectorOptions{})
 	must(t, err)
-	if f := d.Chosen(); len(f) != 4 || d.Score() != ScoreNeighbors {
+	if f := d.Chosen(); len(f) != 5 || d.Score() != ScoreNeighbors {
 		t.Errorf("one class: score %v of %v", d.Score(), f)
 	}
 	// Too few to tell.

@@ -22,6 +22,7 @@ import (
 //	          2  2026-11  JSON of a snapshot in a file (snapshot.go, graph_image.go)
 //	detector  1  2026-11  clusters and calibration; left out: it cannot be made of what is stored
 //	          2  2026-11  clusters, covariance, choice of the score, calibration by class (detector_codec.go)
+//	          3  2026-11  and a distribution of each class, one score more; version 2 is made again
 //	aside     1  2026-11  role, label and vector of a point that no search finds (aside.go)
 //	curve     1  2026-11  JSON of recall over ef, by k (curve.go)
 //	watch     1  2026-11  counts of verdicts, drift, and the scores that others are ranked among (watch_record.go)
@@ -42,7 +43,10 @@ const (
 
 // version is what this akin writes of a kind.
 func (k recordKind) version() byte {
-	if k == kindPoint || k == kindSequence || k == kindManifest || k == kindDetector {
+	switch k {
+	case kindDetector:
+		return 3
+	case kindPoint, kindSequence, kindManifest:
 		return 2
 	}
 	return 1
@@ -50,7 +54,10 @@ func (k recordKind) version() byte {
 
 // oldest is the oldest version of a kind that this akin reads.
 func (k recordKind) oldest() byte {
-	if k == kindManifest || k == kindDetector {
+	switch k {
+	case kindDetector:
+		return 3
+	case kindManifest:
 		return 2
 	}
 	return 1
