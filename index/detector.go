@@ -175,8 +175,8 @@ func (d *Detector) settle(asked ScoreKind) error {
 		d.kind = ScoreNeighbors // clusters of a class that are left out are no strangers: what tells them says little
 	case asked == ScoreAuto:
 		d.kind = d.best(kinds...)
-		if x := d.figures[ScoreGaussian]; x > 0 && gaussianPreferred*(1-d.figures[d.kind]) >= 1-x {
-			d.kind = ScoreGaussian
+		if x := d.figures[ScoreCombined]; x > 0 && combinedPreferred*(1-d.figures[d.kind]) >= 1-x {
+			d.kind = ScoreCombined
 		}
 	}
 	if !slices.Contains(kinds, d.kind) {
@@ -289,7 +289,7 @@ func (d *Detector) measure(v []float32, near []Hit, own bool) (m measured, err e
 	m.own = m.distances
 	m.nearest = leastOf(m.distances)
 	p[partCluster] = m.distances[m.nearest]
-	if d.kind == ScoreMahalanobis || d.kind == ScoreCombined || own && d.own == ScoreMahalanobis {
+	if d.kind == ScoreMahalanobis || own && d.own == ScoreMahalanobis {
 		distances := make([]float64, len(d.classes))
 		d.mahalanobisToClasses(row, room, distances)
 		p[partMahalanobis] = distances[leastOf(distances)]

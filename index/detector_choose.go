@@ -15,9 +15,9 @@ const (
 	chooseRows   = 20_000 // of the others that the rest is fitted to
 	chooseGroups = 10     // groups that classes are left out in
 	chooseLeast  = 40     // known vectors that it takes
-	// gaussianPreferred is how many times as much as another score ScoreGaussian may leave undone, 1−AUROC, and be taken. Classes that an encoder has learned lie
+	// combinedPreferred is how many times as much as another score ScoreCombined may leave undone, 1−AUROC, and be taken. Classes that an encoder has learned lie
 	// apart, each of them: left out, they flatter the distance to the nearest center, as no stranger does (docs/decisions/0015-verdicts.md).
-	gaussianPreferred = 3
+	combinedPreferred = 3
 )
 
 // choice is what leaving classes out said.

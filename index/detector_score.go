@@ -26,8 +26,8 @@ const (
 	ScoreGaussian
 	// ScoreNeighbors is the mean distance of the DetectorNeighbors nearest known vectors.
 	ScoreNeighbors
-	// ScoreCombined is the mean of the other four, each less its median and over its interquartile range, as they were on known
-	// vectors that were kept aside for it.
+	// ScoreCombined is the larger of ScoreGaussian and ScoreNeighbors, each less its median and over its interquartile range, as they were on
+	// known vectors that were kept aside for it: strange is what is unlike every class, and also what is far from all that is known.
 	ScoreCombined
 )
 
@@ -100,11 +100,8 @@ func (s *scale) score(k ScoreKind, p parts) float64 {
 	if k != ScoreCombined {
 		return p[k-ScoreCluster]
 	}
-	var sum float64
-	for i, x := range p {
-		sum += (x - s.middle[i]) / s.spread[i] / float64(len(p))
-	}
-	return finite(sum)
+	of := func(part int) float64 { return (p[part] - s.middle[part]) / s.spread[part] }
+	return finite(max(of(partGaussian), of(partNeighbors)))
 }
 
 // finite makes a score that float64 cannot hold, or that far vectors leave undefined, the largest that it can.

@@ -107,8 +107,8 @@ func ExampleFitDetector() {
 	_, err = d.Verdict(context.Background(), []float32{9, 9}, 0.001)
 	fmt.Println(err)
 	// Output:
-	// [4.5 0.5]: anomaly false, nearest cats, p-value 0.75
-	// [1 3]: anomaly false, nearest dogs, p-value 0.41
+	// [4.5 0.5]: anomaly false, nearest cats, p-value 0.85
+	// [1 3]: anomaly false, nearest dogs, p-value 0.43
 	// [9 9]: anomaly true, nearest dogs, p-value 0.00
 	// alpha 0.001 with 500 calibration scores: alpha out of range: use at least 1/(n+1) = 0.002, or calibrate with n = 999 held-out vectors
 }
