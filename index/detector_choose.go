@@ -17,7 +17,7 @@ const (
 	chooseLeast  = 40     // known vectors that it takes
 	// combinedPreferred is how many times as much as another score ScoreCombined may leave undone, 1−AUROC, and be taken. Classes that an encoder has learned lie
 	// apart, each of them: left out, they flatter the distance to the nearest center, as no stranger does (docs/decisions/0015-verdicts.md).
-	combinedPreferred = 3
+	combinedPreferred = 10
 )
 
 // choice is what leaving classes out said.
