@@ -2,7 +2,6 @@ package benchmarks
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"math"
@@ -21,8 +20,15 @@ type FoldsOptions struct {
 	Fold  int                                                       // the one to measure, from 1; 0 for all
 	Group func(id string) (string, error)                           // items of one group are in one fold; nil: every class is spread over the folds
 	Split func(train.Dataset) (rest, held train.Dataset, err error) // of what is trained on, the share that follows the training; nil: Train.Holdout of every class
+	Clips Clips                                                     // that sounds of unknown classes are cut into
 	Train train.Options                                             // of every training
 	Done  func(Fold)                                                // called after each
+}
+
+// Clips are parts of a sound, spread evenly from its beginning to its end, that overlap where the sound is shorter than all of them together.
+type Clips struct {
+	Count   int     // 0: sounds that are each the only one of their class are cut into halves, and others not at all
+	Seconds float64 // of a clip
 }
 
 // Fold is what a model trained on all other folds makes of one.
@@ -37,14 +43,15 @@ type Fold struct {
 // FoldFigures are how well a fold's classes are named, or, where those of a fold are no classes of the others, how well they are told apart.
 type FoldFigures struct {
 	KNNAccuracy *float64 `json:"knn_accuracy,omitempty"` // of the 5 nearest items of the other folds
-	PairEER     *float64 `json:"pair_eer,omitempty"`     // of pairs of the fold's items, see train.ScorePairs
+	PairEER     *float64 `json:"pair_eer,omitempty"`     // of pairs of the fold's items, see train.VerifyPairs
+	BaselineEER *float64 `json:"baseline_eer,omitempty"` // of the same without any training, see train.Baseline
 }
 
 // String tells the figures for people.
 func (f FoldFigures) String() string {
 	switch {
 	case f.PairEER != nil:
-		return fmt.Sprintf("EER %.4f of pairs of unknown classes", *f.PairEER)
+		return fmt.Sprintf("EER %.4f of pairs of unknown classes (%.4f without training)", *f.PairEER, *f.BaselineEER)
 	case f.KNNAccuracy != nil:
 		return fmt.Sprintf("kNN accuracy %.4f", *f.KNNAccuracy)
 	}
@@ -58,7 +65,10 @@ type FoldsReport struct {
 	Deviation float64 `json:"deviation"` // standard error: of an accuracy, of a share of so many items; of an EER, by how the folds differ
 }
 
-const foldNeighbours = 5
+const (
+	foldNeighbours = 5
+	foldPairs      = 20_000
+)
 
 // Folds trains on all folds but one and asks for that one, in turn. A share of what is trained on, Train.Holdout, follows the training.
 func Folds(ctx context.Context, o FoldsOptions) (FoldsReport, error) {
@@ -88,11 +98,13 @@ func Folds(ctx context.Context, o FoldsOptions) (FoldsReport, error) {
 func (r *FoldsReport) sum() {
 	var right, asked float64
 	var rates []float64
+	var baseline float64
 	for _, f := range r.Folds {
 		if f.KNNAccuracy != nil {
 			right, asked = right+*f.KNNAccuracy*float64(f.Asked), asked+float64(f.Asked)
 		} else {
 			rates = append(rates, *f.PairEER)
+			baseline += *f.BaselineEER
 		}
 	}
 	if asked > 0 {
@@ -107,6 +119,8 @@ func (r *FoldsReport) sum() {
 	for _, v := range rates {
 		square += (v - mean) * (v - mean)
 	}
+	baseline /= float64(len(rates))
+	r.BaselineEER = &baseline
 	if r.PairEER = &mean; len(rates) > 1 {
 		r.Deviation = math.Sqrt(square / float64(len(rates)-1) / float64(len(rates)))
 	}
@@ -139,12 +153,12 @@ func measureFold(ctx context.Context, o FoldsOptions, i int) (Fold, error) {
 		return Fold{}, err
 	}
 	f := Fold{Fold: i + 1, Base: base.Len(), Asked: queries.Len(), Seconds: time.Since(began).Seconds()}
-	if !slices.ContainsFunc(queries.Labels, func(l int) bool { return l != train.Unlabelled && slices.Contains(base.Labels, l) }) {
-		f.PairEER, err = pairEER(ctx, m, rest, queries, o.Train)
-		return f, err
-	}
 	e, err := encoder.NewEncoder(m, "", o.Train.Threads)
 	if err != nil {
+		return f, err
+	}
+	if !slices.ContainsFunc(queries.Labels, func(l int) bool { return l != train.Unlabelled && slices.Contains(base.Labels, l) }) {
+		err = f.verify(ctx, e, queries, o)
 		return f, err
 	}
 	embed := func(d train.Dataset) (kernel.Matrix, []int, error) {
@@ -176,19 +190,50 @@ func measureFold(ctx context.Context, o FoldsOptions, i int) (Fold, error) {
 	return f, err
 }
 
-// pairEER returns the equal error rate of pairs of items of classes that the model does not know.
-func pairEER(ctx context.Context, m *encoder.Model, data, others train.Dataset, o train.Options) (*float64, error) {
-	if err := train.ScorePairs(ctx, m, data, others, o); err != nil {
-		return nil, err
+// verify fills in the equal error rates of pairs of items of classes that the model does not know.
+func (f *Fold) verify(ctx context.Context, e *encoder.Encoder, d train.Dataset, o FoldsOptions) error {
+	d, features, err := train.Decode(ctx, e.Decoder(), d, nil)
+	if err != nil {
+		return err
 	}
-	var rec train.Record
-	if err := json.Unmarshal(m.Record, &rec); err != nil {
-		return nil, err
+	labels, pre := d.Labels, e.Model().Preprocessing
+	if sound := pre.Modality == encoder.ModalityAudio; !sound && o.Clips.Count > 0 {
+		return fmt.Errorf("%w: clips of items that are no sounds: leave them out", train.ErrOptions)
+	} else if o.Clips.Count > 0 {
+		features, labels = train.CutSounds(features, labels, o.Clips.Count, int(o.Clips.Seconds*encoder.SoundRate/encoder.SoundHop))
+	} else if sound && alone(labels) {
+		features, labels = train.CutSounds(features, labels, 2, 0)
 	}
-	if rec.Pairs == nil {
-		return nil, fmt.Errorf("%w: the fold's classes are no classes of the others, and no two of its items are of one class: there is nothing to measure; use fewer folds", train.ErrDataset)
+	if len(features) == 0 || alone(labels) {
+		return fmt.Errorf("%w: the fold's classes are no classes of the others, and no two of its items are of one class: there is nothing to measure; use fewer folds or shorter clips", train.ErrDataset)
 	}
-	return &rec.Pairs.EER, nil
+	rows, err := train.EncodeFeatures(ctx, e, features)
+	if err != nil {
+		return err
+	}
+	_, baseline, _, err := train.BaselineVectors(pre, features, features[:1])
+	if err != nil {
+		return err
+	}
+	learned, err := train.VerifyPairs(rows, labels, foldPairs, o.Train.Seed)
+	if err != nil {
+		return err
+	}
+	without, err := train.VerifyPairs(baseline, labels, foldPairs, o.Train.Seed)
+	f.PairEER, f.BaselineEER = &learned.EER, &without.EER
+	return err
+}
+
+// alone reports whether no two labels are the same class.
+func alone(labels []int) bool {
+	seen := map[int]bool{}
+	for _, l := range labels {
+		if l != train.Unlabelled && seen[l] {
+			return false
+		}
+		seen[l] = true
+	}
+	return true
 }
 
 // WriteTable writes the report for people.

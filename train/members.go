@@ -114,7 +114,7 @@ func (r *run) partVectors(ctx context.Context, n encoder.Network, weights [][]fl
 			sounds, labels = append(sounds, encoder.Features{Data: data, Shape: r.features[i%len(r.features)].Shape}), append(labels, r.drawn.Labels[i])
 		}
 		for _, n := range withinParts {
-			parts, of := cutSounds(sounds, labels, n)
+			parts, of := CutSounds(sounds, labels, n, 0)
 			emb, err := EncodeFeatures(ctx, e, parts)
 			if err != nil {
 				return nil, nil, err

@@ -129,7 +129,7 @@ func TestMembers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	parts, _ := cutSounds(s.features[:1], []int{0}, 2)
+	parts, _ := CutSounds(s.features[:1], []int{0}, 2, 0)
 	got, err := EncodeFeatures(t.Context(), e, parts[:1])
 	if err != nil {
 		t.Fatal(err)

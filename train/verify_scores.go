@@ -66,7 +66,7 @@ func ScorePairs(ctx context.Context, m *encoder.Model, data, held Dataset, o Opt
 	labels := held.Labels
 	if p.Classes = len(classes); p.Classes == len(labels) && m.Preprocessing.Modality == encoder.ModalityAudio {
 		p.Halves = true
-		features, labels = cutSounds(features, labels, 2)
+		features, labels = CutSounds(features, labels, 2, 0)
 	}
 	if p.Classes < 2 || p.Classes == len(labels) {
 		return nil
@@ -168,18 +168,24 @@ func distinctPairs(emb kernel.Matrix, labels []int, seed uint64) []scoredPair {
 	return all
 }
 
-// cutSounds cuts sounds into n parts each, one behind the other; those that have fewer frames are left out. of are the labels of the parts.
-func cutSounds(features []encoder.Features, labels []int, n int) (parts []encoder.Features, of []int) {
+// CutSounds cuts sounds into n parts each: of so many frames (encoder.SoundHop samples) of a sound, spread evenly from its first to its last, so that they
+// overlap where it is shorter than all of them together; at 0 frames one part lies behind the other and none overlap. Sounds that have fewer frames are left out. of are the labels of
+// the parts.
+func CutSounds(features []encoder.Features, labels []int, n, frames int) (parts []encoder.Features, of []int) {
 	for i, f := range features {
-		filters, frames := f.Shape[0], f.Shape[1]
-		if frames < n {
+		filters, all := f.Shape[0], f.Shape[1]
+		if all < max(n, frames) {
 			continue
 		}
 		for k := range n {
-			from, to := k*frames/n, (k+1)*frames/n
+			from, to := k*all/n, (k+1)*all/n
+			if frames > 0 {
+				from = k * (all - frames) / max(1, n-1)
+				to = from + frames
+			}
 			part := encoder.Features{Shape: []int{filters, to - from, 1}}
 			for y := range filters {
-				part.Data = append(part.Data, f.Data[y*frames+from:y*frames+to]...)
+				part.Data = append(part.Data, f.Data[y*all+from:y*all+to]...)
 			}
 			parts, of = append(parts, part), append(of, labels[i])
 		}

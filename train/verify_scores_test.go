@@ -82,9 +82,14 @@ func TestDistinctPairs(t *testing.T) {
 
 func TestCutSounds(t *testing.T) {
 	f := []encoder.Features{{Data: []float32{1, 2, 3, 4, 5, 6}, Shape: []int{2, 3, 1}}, {Data: []float32{7, 8}, Shape: []int{2, 1, 1}}}
-	parts, of := cutSounds(f, []int{4, 5}, 2)
+	parts, of := CutSounds(f, []int{4, 5}, 2, 0)
 	if len(parts) != 2 || !slices.Equal(of, []int{4, 4}) || !slices.Equal(parts[0].Data, []float32{1, 4}) || !slices.Equal(parts[1].Data, []float32{2, 3, 5, 6}) || !slices.Equal(parts[1].Shape, []int{2, 2, 1}) {
 		t.Errorf("%+v of %v", parts, of)
+	}
+	f[1] = encoder.Features{Data: []float32{1, 2, 3, 4, 5, 6, 7, 8}, Shape: []int{1, 8, 1}}
+	parts, of = CutSounds(f, []int{4, 5}, 3, 4)
+	if len(parts) != 3 || !slices.Equal(of, []int{5, 5, 5}) || !slices.Equal(parts[0].Data, []float32{1, 2, 3, 4}) || !slices.Equal(parts[1].Data, []float32{3, 4, 5, 6}) || !slices.Equal(parts[2].Data, []float32{5, 6, 7, 8}) {
+		t.Errorf("overlapping: %+v of %v", parts, of)
 	}
 }
 

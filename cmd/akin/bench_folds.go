@@ -23,10 +23,12 @@ train --data DIR is worth on data of which there is too little to keep a test as
 What belongs together beyond its class, as all that one person said or all pictures of one patient, is kept in one part by --group, a regular expression
 that finds its name in an item's path: the accuracy is then that on others' data. Where every item is a class of its own, as of speakers with one
 recording each, or --group keeps classes together, a part has classes that the others know nothing of: then it is measured how well pairs of its items are told to be
-of one class or of two.`,
+of one class or of two, beside what is reached without any training. Sounds are then cut into --clips of --clip-seconds each, evenly spaced and overlapping where a sound is shorter
+than all of them; without these flags into halves where each is the only one of its class.`,
 		Example: `  akin bench folds --data photos/
   akin bench folds --data digits.csv --group '_([a-z]+)_' --folds 3 # 7_jackson_12.wav
   akin bench folds --data voices/ --folds 4                         # one recording a speaker: pairs of halves
+  akin bench folds --data voices/ --clips 3 --clip-seconds 2        # pairs of clips
   akin bench folds --data photos/ --folds 10 --fold 3 --json`,
 		Args: noArgs,
 	}
@@ -36,6 +38,8 @@ of one class or of two.`,
 	f.IntVar(&o.Folds, "folds", 5, "parts")
 	f.IntVar(&o.Fold, "fold", 0, "the part to measure, from 1; 0 is all of them")
 	f.StringVar(&group, "group", "", "regular expression for what is kept together: its first group, or all that it matches of an item's path")
+	f.IntVar(&o.Clips.Count, "clips", 0, "clips that a sound of an unknown class is cut into, 2 to 100")
+	f.Float64Var(&o.Clips.Seconds, "clip-seconds", 2, "seconds of a clip, at least 0.1")
 	f.IntVar(&o.Train.Epochs, "epochs", 0, "times through the data; 0 means as akin train chooses")
 	f.Float64Var(&o.Train.Holdout, "holdout", 0.1, "share of what is trained on that follows the training, above 0, at most 0.5")
 	f.Uint64Var(&o.Train.Seed, "seed", 0, "of the parts and of every training")
@@ -44,6 +48,11 @@ of one class or of two.`,
 	c.RunE = func(c *cobra.Command, _ []string) (err error) {
 		if err := refuseZero(c, "epochs", "holdout", "folds"); err != nil {
 			return err
+		}
+		if n := o.Clips.Count; c.Flags().Changed("clips") && (n < 2 || n > 100) {
+			return fmt.Errorf("clips %d: it must be 2 to 100", n)
+		} else if c.Flags().Changed("clip-seconds") && (n == 0 || !(o.Clips.Seconds >= 0.1)) {
+			return fmt.Errorf("clip-seconds %g: it must be at least 0.1, with --clips", o.Clips.Seconds)
 		}
 		if err := checkHoldout(o.Train.Holdout); err != nil {
 			return err

@@ -8,8 +8,11 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/akin-search/akin/benchmarks"
 )
 
 // instruments writes a folder of sounds of half a second, 16-bit WAV of 8 or 16 kHz: a kind is a list of overtones of a random pitch.
@@ -109,5 +112,23 @@ func TestSingleItems(t *testing.T) {
 	}
 	if in := mustAkin[ingested](t, "ingest", "--data", data, "--dir", dir); in.Points != 3 || in.Calibration != 0 {
 		t.Errorf("ingested %+v, want all three", in)
+	}
+}
+
+// TestFoldsOfClips: sounds of classes that no other fold has are cut into clips, whose pairs are compared.
+func TestFoldsOfClips(t *testing.T) {
+	kinds := map[string][]float64{}
+	for i := range 6 {
+		kinds[fmt.Sprint("k", i)] = slices.Repeat([]float64{0, 1}, i+1)
+	}
+	bench := []string{"bench", "folds", "--data", instruments(t, 1, kinds), "--folds", "2", "--epochs", "1"}
+	r := mustAkin[benchmarks.FoldsReport](t, append(bench, "--clips", "3", "--clip-seconds", "0.2")...)
+	if len(r.Folds) != 2 || r.KNNAccuracy != nil || *r.BaselineEER > 0.2 || *r.BaselineEER != (*r.Folds[0].BaselineEER+*r.Folds[1].BaselineEER)/2 || *r.PairEER > 1 {
+		t.Errorf("%+v", r)
+	}
+	for _, wrong := range [][]string{{"--clips", "1"}, {"--clip-seconds", "1"}, {"--clips", "2", "--clip-seconds", "5"}} {
+		if code, _, errs := akin(t, append(bench, wrong...)...); code == 0 || !strings.Contains(errs, "clip") {
+			t.Errorf("%v: exit code %d: %s", wrong, code, errs)
+		}
 	}
 }
