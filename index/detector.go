@@ -175,7 +175,7 @@ func (d *Detector) settle(asked ScoreKind) error {
 		d.kind = ScoreNeighbors // clusters of a class that are left out are no strangers: what tells them says little
 	case asked == ScoreAuto:
 		d.kind = d.best(kinds...)
-		if x := d.figures[ScoreCombined]; x > 0 && combinedPreferred*(1-d.figures[d.kind]) >= 1-x {
+		if x := d.figures[ScoreCombined]; x > 0 && (1-x <= combinedLeaves || 1-d.figures[d.kind] >= combinedShare*(1-x)) {
 			d.kind = ScoreCombined
 		}
 	}

@@ -15,9 +15,10 @@ const (
 	chooseRows   = 20_000 // of the others that the rest is fitted to
 	chooseGroups = 10     // groups that classes are left out in
 	chooseLeast  = 40     // known vectors that it takes
-	// combinedPreferred is how many times as much as another score ScoreCombined may leave undone, 1−AUROC, and be taken. Classes that an encoder has learned lie
-	// apart, each of them: left out, they flatter the distance to the nearest center, as no stranger does (docs/decisions/0015-verdicts.md).
-	combinedPreferred = 10
+	// Classes that an encoder has learned lie apart, each of them: left out, they flatter the distance to the nearest center, as no stranger does
+	// (docs/decisions/0015-verdicts.md). So ScoreCombined is taken unless it leaves more than combinedLeaves undone, 1−AUROC, and another less than combinedShare of that.
+	combinedLeaves = 0.05
+	combinedShare  = 0.1
 )
 
 // choice is what leaving classes out said.
