@@ -180,6 +180,32 @@ func TestScoresFollowTheirFormulas(t *testing.T) {
 			t.Errorf("%v without neighbours: %v", kind, err)
 		}
 	}
+	tiny := func(n int) []Labeled {
+		all := labeled(r, centers, 4, n, 0.4)
+		for _, p := range all {
+			for j := range p.Vector {
+				p.Vector[j] *= 1e-25
+			}
+		}
+		return all
+	}
+	d, err := FitDetector(ctx, L2, tiny(300), tiny(100), DetectorOptions{Score: ScoreGaussian})
+	must(t, err)
+	for class := range d.classes { // along the only direction of each
+		d.normal.classes[class].count = 2
+		axis := d.normal.rows[(d.normal.classes[class].first+1)*d.stride:]
+		for j := range far {
+			far[j] = float32(math.Copysign(2e17, float64(axis[j])))
+		}
+		if got := d.normal.score(class, far, 16*4e34); got != math.MaxFloat64 {
+			t.Errorf("farther than float32 tells along an axis of class %d: %v", class, got)
+		}
+	}
+	v, err := d.Verdict(ctx, far, 0.1)
+	must(t, err)
+	if !v.Anomaly || math.IsInf(v.Score, 0) {
+		t.Errorf("farther than float32 tells: %+v", v)
+	}
 	b, err := by[ScoreNeighbors].MarshalBinary()
 	must(t, err)
 	var read Detector

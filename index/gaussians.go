@@ -217,6 +217,9 @@ func (g *gaussians) score(class int, x []float32, square float64) float64 {
 	sum := (square - 2*float64(dots[0]) + c.at[0]) * c.precision
 	for k := 1; k < c.count; k++ {
 		along := float64(dots[k]) - c.at[k]
+		if math.IsInf(along, 0) || along != along {
+			return math.MaxFloat64 // beyond what float32 holds
+		}
 		sum -= along * along
 	}
 	return finite(math.Sqrt(max(0, sum) + c.logDet - g.smallest))
