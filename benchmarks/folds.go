@@ -137,6 +137,10 @@ func measureFold(ctx context.Context, o FoldsOptions, i int) (Fold, error) {
 	if err != nil {
 		return Fold{}, err
 	}
+	known := slices.ContainsFunc(queries.Labels, func(l int) bool { return l != train.Unlabelled && slices.Contains(base.Labels, l) })
+	if known && o.Clips.Count > 0 {
+		return Fold{}, fmt.Errorf("%w: clips of classes that other folds have, too: clips are for pairs of classes that nothing was learned of; keep classes together with a group, or leave the clips out", train.ErrOptions)
+	}
 	split := o.Split
 	if split == nil {
 		split = func(d train.Dataset) (rest, held train.Dataset, err error) {
@@ -157,7 +161,7 @@ func measureFold(ctx context.Context, o FoldsOptions, i int) (Fold, error) {
 	if err != nil {
 		return f, err
 	}
-	if !slices.ContainsFunc(queries.Labels, func(l int) bool { return l != train.Unlabelled && slices.Contains(base.Labels, l) }) {
+	if !known {
 		err = f.verify(ctx, e, queries, o)
 		return f, err
 	}

@@ -138,9 +138,11 @@ func FitDetector(ctx context.Context, metric Metric, known, heldOut []Labeled, o
 		for _, sc := range scatters {
 			all.add(sc, 1)
 		}
-		if d.white = d.whiten(all, mean); d.white != nil {
-			d.white.place(means)
-			d.normal = d.fitGaussians(rowsOf, mean, o.Threads)
+		if w := d.whiten(all, mean); w != nil {
+			if d.normal = d.fitGaussians(rowsOf, mean, o.Threads); d.normal != nil {
+				d.white = w
+				w.place(means)
+			}
 		}
 	}
 	if err := d.settle(o.Score); err != nil {

@@ -131,4 +131,8 @@ func TestFoldsOfClips(t *testing.T) {
 			t.Errorf("%v: exit code %d: %s", wrong, code, errs)
 		}
 	}
+	known := instruments(t, 4, map[string][]float64{"flute": {1}, "reed": {1, 0, 1}})
+	if code, _, errs := akin(t, "bench", "folds", "--data", known, "--clips", "2", "--clip-seconds", "0.2"); code == 0 || !strings.Contains(errs, "clips of classes that other folds have") {
+		t.Errorf("clips of known classes: exit code %d: %s", code, errs)
+	}
 }
