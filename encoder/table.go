@@ -23,20 +23,27 @@ type Table struct {
 	Columns []Column `json:"columns"`
 }
 
-// Column says how a cell becomes features. A number v is one, (v - Mean)/Deviation, with asinh((v - Middle)/Width) in place of v where it has a Width; a
+// Column says how a cell becomes features. A number v is one, (v - Mean)/Deviation. Where it has a Width, its tails are heavy, and it is two: (asinh((v -
+// Middle)/Width) - Mean)/Deviation, which tells what lies close together, and (v - FarMean)/FarDeviation, which keeps what is far out far; of the squared
+// distance of two rows the first has three quarters, the second one. A
 // category is one for each of its Values and one more for all others, of which that of the value is 1 and the rest 0. Where Missing, the last one is 1 for
 // a cell without a value, and the others 0. Categories are put on one scale with numbers: two rows of different values are as far apart as two rows that
 // differ in a number are on average.
 type Column struct {
-	Name      string   `json:"name"` // of an array: its number from 1
-	Kind      string   `json:"kind"`
-	Middle    float64  `json:"middle,omitempty"`
-	Width     float64  `json:"width,omitempty"` // 0 = none
-	Mean      float64  `json:"mean,omitempty"`
-	Deviation float64  `json:"deviation,omitempty"`
-	Values    []string `json:"values,omitempty"` // of a category, ascending
-	Missing   bool     `json:"missing,omitempty"`
+	Name         string   `json:"name"` // of an array: its number from 1
+	Kind         string   `json:"kind"`
+	Middle       float64  `json:"middle,omitempty"`
+	Width        float64  `json:"width,omitempty"` // 0 = none
+	Mean         float64  `json:"mean,omitempty"`
+	Deviation    float64  `json:"deviation,omitempty"`
+	FarMean      float64  `json:"far_mean,omitempty"`
+	FarDeviation float64  `json:"far_deviation,omitempty"`
+	Values       []string `json:"values,omitempty"` // of a category, ascending
+	Missing      bool     `json:"missing,omitempty"`
 }
+
+// bentShare is the share of the bent number of the squared distance of a column with heavy tails.
+const bentShare = 0.75
 
 // maxFeature bounds the features of numbers, in deviations.
 const maxFeature = 1e6
@@ -45,7 +52,9 @@ const maxFeature = 1e6
 func (c *Column) features() (n int) {
 	switch c.Kind {
 	case ColumnNumber:
-		n = 1
+		if n = 1; c.Width != 0 {
+			n = 2
+		}
 	case ColumnCategory:
 		n = len(c.Values) + 1
 	default:
@@ -102,10 +111,13 @@ func (c *Column) put(dst []float32, cell Cell) error {
 			return fmt.Errorf("column %s: %w", c.Name, err)
 		}
 	}
-	if c.Width != 0 {
-		v = math.Asinh((v - c.Middle) / c.Width)
+	scaled := func(v, mean, deviation float64) float64 { return min(max((v-mean)/deviation, -maxFeature), maxFeature) }
+	if c.Width == 0 {
+		dst[0] = float32(scaled(v, c.Mean, c.Deviation))
+		return nil
 	}
-	dst[0] = float32(min(max((v-c.Mean)/c.Deviation, -maxFeature), maxFeature))
+	dst[0] = float32(math.Sqrt(bentShare) * scaled(math.Asinh((v-c.Middle)/c.Width), c.Mean, c.Deviation))
+	dst[1] = float32(math.Sqrt(1-bentShare) * scaled(v, c.FarMean, c.FarDeviation))
 	return nil
 }
 
@@ -121,13 +133,16 @@ func (t *Table) validate() error {
 		switch c.Kind {
 		case ColumnUnused:
 		case ColumnNumber:
-			for _, v := range []float64{c.Middle, c.Width, c.Mean, c.Deviation} {
+			for _, v := range []float64{c.Middle, c.Width, c.Mean, c.Deviation, c.FarMean, c.FarDeviation} {
 				if math.IsNaN(v) || math.IsInf(v, 0) {
-					return fmt.Errorf("%w: column %s: %g: its middle, width, mean and deviation must be finite", ErrSpec, c.Name, v)
+					return fmt.Errorf("%w: column %s: %g: its middle, width, means and deviations must be finite", ErrSpec, c.Name, v)
 				}
 			}
 			if !(c.Deviation > 0) || c.Width < 0 {
 				return fmt.Errorf("%w: column %s has deviation %g and width %g: they must be above 0, or the width 0", ErrSpec, c.Name, c.Deviation, c.Width)
+			}
+			if c.Width > 0 && !(c.FarDeviation > 0) {
+				return fmt.Errorf("%w: column %s has a width and a far deviation of %g: it must be above 0; tables of an older akin have none: train them anew", ErrSpec, c.Name, c.FarDeviation)
 			}
 		case ColumnCategory:
 			if !slices.IsSorted(c.Values) || len(slices.Compact(slices.Clone(c.Values))) < len(c.Values) {

@@ -56,10 +56,10 @@ func TestParseCell(t *testing.T) {
 
 // sensors are columns of every kind.
 func sensors() Preprocessing {
-	return Preprocessing{Modality: ModalityTable, Size: Size{1, 1, 8}, Table: &Table{Named: true, Columns: []Column{
+	return Preprocessing{Modality: ModalityTable, Size: Size{1, 1, 9}, Table: &Table{Named: true, Columns: []Column{
 		{Name: "temp", Kind: ColumnNumber, Mean: 20, Deviation: 2},
 		{Name: "note", Kind: ColumnUnused},
-		{Name: "flow", Kind: ColumnNumber, Middle: 1, Width: 2, Mean: 0.5, Deviation: 0.25, Missing: true},
+		{Name: "flow", Kind: ColumnNumber, Middle: 1, Width: 2, Mean: 0.5, Deviation: 0.25, FarMean: 3, FarDeviation: 8, Missing: true},
 		{Name: "kind", Kind: ColumnCategory, Values: []string{"1", "a", "b"}, Missing: true},
 	}}}
 }
@@ -69,18 +69,19 @@ func TestTableDecoder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	flow := float32((math.Asinh((7.0-1)/2) - 0.5) / 0.25)
+	flow, far := float32(math.Sqrt(0.75)*(math.Asinh((7.0-1)/2)-0.5)/0.25), float32(0.5*(7-3)/8)
 	for _, c := range []struct {
 		raw  string
 		want []float32
 		err  string
 	}{
-		{`{"temp":24,"flow":7,"kind":"b","note":"x"}`, []float32{2, flow, 0, 0, 0, 1, 0, 0}, ""},
-		{`{"kind":"a","temp":"18"}`, []float32{-1, 0, 1, 0, 1, 0, 0, 0}, ""},
-		{`[20, null, 7, "never seen"]`, []float32{0, flow, 0, 0, 0, 0, 1, 0}, ""},
-		{`[20, 9, 7, null]`, []float32{0, flow, 0, 0, 0, 0, 0, 1}, ""},
-		{`[20, 9, 7, 1]`, []float32{0, flow, 0, 1, 0, 0, 0, 0}, ""},
-		{`[1e30, 9, 7, 1]`, []float32{maxFeature, flow, 0, 1, 0, 0, 0, 0}, ""},
+		{`{"temp":24,"flow":7,"kind":"b","note":"x"}`, []float32{2, flow, far, 0, 0, 0, 1, 0, 0}, ""},
+		{`{"kind":"a","temp":"18"}`, []float32{-1, 0, 0, 1, 0, 1, 0, 0, 0}, ""},
+		{`[20, null, 7, "never seen"]`, []float32{0, flow, far, 0, 0, 0, 0, 1, 0}, ""},
+		{`[20, 9, 7, null]`, []float32{0, flow, far, 0, 0, 0, 0, 0, 1}, ""},
+		{`[20, 9, 7, 1]`, []float32{0, flow, far, 0, 1, 0, 0, 0, 0}, ""},
+		{`[1e30, 9, 7, 1]`, []float32{maxFeature, flow, far, 0, 1, 0, 0, 0, 0}, ""},
+		{`[20, 9, 1e30, 1]`, []float32{0, float32(math.Sqrt(0.75) * (math.Asinh((1e30-1)/2) - 0.5) / 0.25), 0.5 * maxFeature, 0, 1, 0, 0, 0, 0}, ""},
 		{`[20, 9, 7]`, nil, "a row of 3 values: want 4: temp, note, flow, kind"},
 		{`{"temp":20,"pressure":3}`, nil, `no column is called "pressure": use temp, note, flow, kind`},
 		{`{"temp":20,"temp":3}`, nil, `temp is given twice`},
@@ -95,7 +96,7 @@ func TestTableDecoder(t *testing.T) {
 			}
 			continue
 		}
-		if err != nil || !slices.Equal(f.Data, c.want) || !slices.Equal(f.Shape, []int{1, 1, 8}) {
+		if err != nil || !slices.Equal(f.Data, c.want) || !slices.Equal(f.Shape, []int{1, 1, 9}) {
 			t.Errorf("%s: %+v, %v, want %v", c.raw, f, err, c.want)
 		}
 	}
@@ -116,6 +117,7 @@ func TestTableValidate(t *testing.T) {
 		"deviation 0":      func(p *Preprocessing) { p.Table.Columns[0].Deviation = 0 },
 		"mean NaN":         func(p *Preprocessing) { p.Table.Columns[0].Mean = math.NaN() },
 		"width below 0":    func(p *Preprocessing) { p.Table.Columns[0].Width = -1 },
+		"no far deviation": func(p *Preprocessing) { p.Table.Columns[2].FarDeviation = 0 },
 		"kind":             func(p *Preprocessing) { p.Table.Columns[1].Kind = "text" },
 		"a name twice":     func(p *Preprocessing) { p.Table.Columns[1].Name = "temp" },
 		"values unordered": func(p *Preprocessing) { p.Table.Columns[3].Values = []string{"b", "a", "c"} },

@@ -183,7 +183,7 @@ func featureVectors(p encoder.Preprocessing, base, queries []encoder.Features) (
 			copy(m.Row(i), f.Data)
 			for j, c := range p.Table.Columns {
 				if c.Width != 0 {
-					m.Row(i)[at[j]] = float32(math.Sinh(float64(f.Data[at[j]])*c.Deviation + c.Mean))
+					m.Row(i)[at[j]], m.Row(i)[at[j]+1] = f.Data[at[j]+1], 0
 				}
 			}
 		}

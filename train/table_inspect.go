@@ -49,8 +49,8 @@ func (c *columnSeen) see(cell encoder.Cell, sampled bool) {
 	}
 }
 
-// inspectTable finds what the columns are: numbers, which are brought to mean 0 and deviation 1, bent by the inverse hyperbolic sine before where their tails are
-// heavy; categories; or nothing to go by, where there is no value or a different text in nearly every row.
+// inspectTable finds what the columns are: numbers, which are brought to mean 0 and deviation 1, and where their tails are heavy bent by the inverse hyperbolic
+// sine, too; categories; or nothing to go by, where there is no value or a different text in nearly every row.
 func inspectTable(d Dataset) (encoder.Preprocessing, error) {
 	p, _, err := lookAtTable(d)
 	return p, err
@@ -147,6 +147,7 @@ func (c *columnSeen) spread(out *encoder.Column) {
 	if out.Width <= narrowestMiddle*out.Deviation {
 		out.Width = out.Deviation
 	}
+	out.FarMean, out.FarDeviation = out.Mean, out.Deviation
 	bent := make([]float64, len(c.sample))
 	for i, v := range c.sample {
 		bent[i] = math.Asinh((v - out.Middle) / out.Width)

@@ -258,6 +258,12 @@ func TestInspectTable(t *testing.T) {
 	if columns[0].Width != 0 || columns[1].Width == 0 {
 		t.Errorf("bent %+v and not %+v", columns[0], columns[1])
 	}
+	if c := columns[1]; math.Abs(c.FarMean-1004.41) > 1e-6 || c.FarDeviation < 9000 {
+		t.Errorf("heavy tails as they are: %+v", c)
+	}
+	if c := columns[0]; c.FarDeviation != 0 || c.Deviation == 0 {
+		t.Errorf("without heavy tails: %+v", c)
+	}
 	if columns[2].Mean != 5 || columns[2].Deviation != 5 {
 		t.Errorf("a column that is always 5: %+v", columns[2])
 	}

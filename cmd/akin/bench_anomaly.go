@@ -20,9 +20,9 @@ import (
 // benchAnomaly is one run of akin bench anomaly.
 type benchAnomaly struct {
 	*app
-	options  benchmarks.AnomalyOptions
-	stream   benchmarks.StreamOptions
-	shuffled bool
+	options benchmarks.AnomalyOptions
+	stream  benchmarks.StreamOptions
+	inOrder bool
 }
 
 func newBenchAnomaly(a *app) *cobra.Command {
@@ -38,8 +38,8 @@ in pixels or other features without any training.
 Protocols:
   one-class        each class of mnist or fashion-mnist alone is known, and all others are anomalies
   leave-class-out  all classes but one are known, and that one is the anomaly
-  normal-dir       a folder of your own, see below; or a set of ADBench, adbench:cardio, or all of them, adbench: the first half of the normal
-                   rows is known, the others and the anomalies are measured on
+  normal-dir       a folder of your own, see below; or a set of ADBench, adbench:cardio, or all of them, adbench: a half of the normal rows,
+                   drawn at random, is known, the others and the anomalies are measured on
   stream           no training: drawn vectors in a collection, --items healthy ones watched in a row, then shifted ones; reports the false
                    drift alarms, and after how many items shifts of some sizes are noticed
 
@@ -77,7 +77,7 @@ leaves the test images alone: choose by it, and measure once without it.`,
 	augmentFlag(c, &o.Train.Augmentation)
 	modalityFlag(c, &o.Train.Modality)
 	f.StringVar(&o.Plot, "plot", "", ".svg or .png file: plots of ROC, scores and p-values get its name with -roc, -scores and -pvalues; none by default")
-	f.BoolVar(&b.shuffled, "shuffle", false, "of adbench: known is a half of the normal rows that is drawn at random, so that both halves are alike, as alpha supposes")
+	f.BoolVar(&b.inOrder, "in-order", false, "of adbench: known is the first half of the normal rows, not one drawn at random; in some files the second half is unlike it, and alpha is then not kept")
 	f.IntVar(&b.stream.Items, "items", 100_000, "of protocol stream: healthy items in a row")
 	c.RunE = func(c *cobra.Command, _ []string) error { return b.run(c) }
 	return c
@@ -90,8 +90,8 @@ func (b *benchAnomaly) run(c *cobra.Command) error {
 	}
 	progress := func(line string) { b.status("%s", line) }
 	if o.Protocol == benchmarks.StreamOfItems {
-		if b.shuffled {
-			return fmt.Errorf("--shuffle: it is of --dataset %s, not of protocol %s", adbench, o.Protocol)
+		if b.inOrder {
+			return fmt.Errorf("--in-order: it is of --dataset %s, not of protocol %s", adbench, o.Protocol)
 		}
 		s := &b.stream
 		s.Seeds, s.Seed, s.Threads, s.Progress = o.Seeds, o.Seed, o.Train.Threads, progress
@@ -106,11 +106,11 @@ func (b *benchAnomaly) run(c *cobra.Command) error {
 	}
 	if set, is := strings.CutPrefix(o.Dataset, adbench); is && (set == "" || set[0] == ':') {
 		var err error
-		if o.Cases, err = adbenchCases(o.Dir, strings.TrimPrefix(set, ":"), b.shuffle()); err != nil {
+		if o.Cases, err = adbenchCases(o.Dir, strings.TrimPrefix(set, ":"), b.inOrder, o.Seed); err != nil {
 			return err
 		}
-	} else if b.shuffled {
-		return fmt.Errorf("--shuffle: it is of --dataset %s, not of %s", adbench, o.Dataset)
+	} else if b.inOrder {
+		return fmt.Errorf("--in-order: it is of --dataset %s, not of %s", adbench, o.Dataset)
 	} else if o.Dataset != benchmarks.MNIST && o.Dataset != benchmarks.Fashion {
 		own, err := b.own(o.Dataset)
 		if err != nil {
@@ -126,19 +126,11 @@ func (b *benchAnomaly) run(c *cobra.Command) error {
 	return b.print(r, r.WriteTable)
 }
 
-// shuffle returns what draws the halves of ADBench's normal rows, nil for those of the files' order.
-func (b *benchAnomaly) shuffle() *rand.Rand {
-	if !b.shuffled {
-		return nil
-	}
-	return rand.New(rand.NewPCG(b.options.Seed, 0x68616c76)) // "halv"
-}
-
 // adbench is the data set of all sets of ADBench, and before a colon and a name of one.
 const adbench = "adbench"
 
-// adbenchCases reads a set of ADBench from a folder of them, or all.
-func adbenchCases(dir, set string, shuffle *rand.Rand) (cases []benchmarks.AnomalyCase, err error) {
+// adbenchCases reads a set of ADBench from a folder of them, or all. Known is the first half of a set's normal rows, or one that the seed draws.
+func adbenchCases(dir, set string, inOrder bool, seed uint64) (cases []benchmarks.AnomalyCase, err error) {
 	if dir == "" {
 		return nil, errors.New("--dataset adbench: name the folder of its files, as in 6_cardio.npz, by --data")
 	}
@@ -154,6 +146,10 @@ func adbenchCases(dir, set string, shuffle *rand.Rand) (cases []benchmarks.Anoma
 		names = []string{set}
 	}
 	for _, name := range names {
+		var shuffle *rand.Rand
+		if !inOrder {
+			shuffle = rand.New(rand.NewPCG(seed, 0x68616c76)) // "halv"
+		}
 		known, test, err := train.ADBench(files[name], shuffle)
 		if err != nil {
 			return nil, err
