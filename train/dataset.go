@@ -27,6 +27,7 @@ type Dataset struct {
 	Labels  []int    // index into Classes, or Unlabelled
 	Classes []string // names; a class may have no item
 	Pairs   []Pair   // of items, by their ids: what is learned from in place of classes; nil for none
+	Aside   []bool   // those that a list keeps aside, its rows of split validation; nil where it names none
 }
 
 // Len returns the number of items.
@@ -61,6 +62,9 @@ func (d Dataset) Validate() error {
 	}
 	if d.Files != nil && len(d.Files) != len(d.IDs) {
 		return fmt.Errorf("%w: %d files of %d items: name one for each, or none", ErrDataset, len(d.Files), len(d.IDs))
+	}
+	if d.Aside != nil && len(d.Aside) != len(d.IDs) {
+		return fmt.Errorf("%w: %d items of %d are said to be kept aside or not: say it of each, or of none", ErrDataset, len(d.Aside), len(d.IDs))
 	}
 	seen := make(map[string]int, len(d.IDs))
 	for i, id := range d.IDs {
@@ -102,7 +106,22 @@ func (d Dataset) Subset(items []int) Dataset {
 	if len(d.Pairs) > 0 {
 		s.Pairs = pairsAmong(s.IDs, d.Pairs)
 	}
+	if d.Aside != nil {
+		s.keepAside(func(i int) bool { return d.Aside[items[i]] })
+	}
 	return s
+}
+
+// keepAside sets Aside.
+func (d *Dataset) keepAside(item func(i int) bool) {
+	aside, any := make([]bool, d.Len()), false
+	for i := range aside {
+		aside[i] = item(i)
+		any = any || aside[i]
+	}
+	if d.Aside = nil; any {
+		d.Aside = aside
+	}
 }
 
 // WithClasses returns the same items with labels numbered as in classes, so that they compare with those of another data set. Classes of d
@@ -130,8 +149,12 @@ const leastLabels = 20
 // Split puts a share of the items, 0 < fraction < 1, into part and the others into rest, both in the order of d. Which side an item
 // falls on is drawn from the seed and its id alone, so that it stays there when items are added or removed: what was kept aside once
 // stays so. A class keeps at least one item in the rest; in data of which only a part is labelled, leastLabels: there labels are few, and the
-// unlabelled items are kept aside in their place. Items without labels that are all in pairs are kept together: see splitPairs. Nothing in part is an error wrapping ErrDataset.
+// unlabelled items are kept aside in their place. Items without labels that are all in pairs are kept together: see splitPairs. Where there are items
+// Aside, these are part, whatever the fraction. Nothing in part, or of a class that part and others have nothing in rest, is an error wrapping ErrDataset.
 func (d Dataset) Split(fraction float64, seed uint64) (rest, part Dataset, err error) {
+	if d.Aside != nil {
+		return d.splitAside()
+	}
 	if !(fraction > 0 && fraction < 1) {
 		return Dataset{}, Dataset{}, fmt.Errorf("split fraction %v: want more than 0 and less than 1", fraction)
 	}
@@ -157,19 +180,45 @@ func (d Dataset) Split(fraction float64, seed uint64) (rest, part Dataset, err e
 		keep(items, least)
 	}
 	keep(unlabelled, 1)
-	var restItems, partItems []int
-	for i, in := range inPart {
-		if in {
-			partItems = append(partItems, i)
-		} else {
-			restItems = append(restItems, i)
-		}
-	}
-	if len(partItems) == 0 {
+	rest, part = d.parted(inPart)
+	if part.Len() == 0 {
 		return Dataset{}, Dataset{}, fmt.Errorf("%w: a share of %v of %d items in %d classes leaves nothing to keep aside; add items or raise the share",
 			ErrDataset, fraction, d.Len(), len(d.Classes))
 	}
-	return d.Subset(restItems), d.Subset(partItems), nil
+	return rest, part, nil
+}
+
+// parted returns the items that are not in the part, and those that are.
+func (d Dataset) parted(inPart []bool) (rest, part Dataset) {
+	var items [2][]int
+	for i, in := range inPart {
+		side := 0
+		if in {
+			side = 1
+		}
+		items[side] = append(items[side], i)
+	}
+	return d.Subset(items[0]), d.Subset(items[1])
+}
+
+// splitAside is Split of data of which a list says what is kept aside: items of classes that are learned from, or of others alone, as of voices that are
+// compared without being known.
+func (d Dataset) splitAside() (rest, part Dataset, err error) {
+	rest, part = d.parted(d.Aside)
+	if rest.Len() == 0 {
+		return Dataset{}, Dataset{}, fmt.Errorf("%w: all of its %d items are of split validation: want some to learn from", ErrDataset, d.Len())
+	}
+	learned := map[int]bool{Unlabelled: true}
+	for _, l := range rest.Labels {
+		learned[l] = true
+	}
+	strange := slices.IndexFunc(part.Labels, func(l int) bool { return !learned[l] })
+	if strange >= 0 && slices.ContainsFunc(part.Labels, func(l int) bool { return l != Unlabelled && learned[l] }) {
+		return Dataset{}, Dataset{}, fmt.Errorf("%w: all items of class %q are of split validation, those of other classes are not: want some of it to learn from, or classes of its own in that split",
+			ErrDataset, part.Label(strange))
+	}
+	part.Aside = nil
+	return rest, part, nil
 }
 
 // place draws a number from 0 to 1 from a seed and an id.

@@ -22,7 +22,8 @@ import (
 //
 // on the left as CSV (RFC 4180) with a header line and columns in any order, on the right as JSON, a line each. Paths are relative to the
 // manifest's folder. An empty label, null or none is unlabelled. The split may be left out; it is train, validation, val or test. Other
-// columns are passed over.
+// columns are passed over. What is of split validation, or val, is kept aside of training, in place of a share of all: the pictures of another day
+// or camera, for example, by which alarms are then calibrated.
 
 // maxManifestLine is the longest line of a JSONL manifest.
 const maxManifestLine = 1 << 20
@@ -49,6 +50,9 @@ type row struct {
 	path, label, split string
 }
 
+// aside reports whether the list keeps the row aside.
+func (r row) aside() bool { return r.split == "validation" || r.split == "val" }
+
 // IsManifest reports whether a file is a manifest or a list by its name: .csv, .tsv, .jsonl or .ndjson.
 func IsManifest(file string) bool {
 	switch strings.ToLower(filepath.Ext(file)) {
@@ -74,6 +78,7 @@ func Manifest(file string, part Rows) (Listed, error) {
 	}
 	d, first, names := &out.Dataset, map[string]int{}, []string{}
 	var files reader
+	aside := map[string]bool{}
 	for _, r := range rows {
 		files.count(r.path)
 	}
@@ -97,7 +102,9 @@ func Manifest(file string, part Rows) (Listed, error) {
 			continue
 		}
 		d.IDs, d.Raw, d.Files, names = append(d.IDs, id), append(d.Raw, raw), append(d.Files, path), append(names, r.label)
+		aside[id] = r.aside()
 	}
+	d.keepAside(func(i int) bool { return aside[d.IDs[i]] })
 	if d.Len() == 0 {
 		return out, fmt.Errorf("%w: no picture in the %d rows of %s%s", ErrDataset, len(rows), file, firstOf(out.Skipped))
 	}

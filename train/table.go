@@ -130,6 +130,7 @@ func readTable(file string, o TableOptions) (out Listed, err error) {
 		d.IDs, d.Raw, names = append(d.IDs, r.path), append(d.Raw, raw[r.line]), append(names, r.label)
 	}
 	d.name(names)
+	d.keepAside(func(i int) bool { return kept[i].aside() })
 	return out, nil
 }
 

@@ -294,7 +294,7 @@ func TextList(file string, part Rows) (out Listed, err error) {
 	if out.Left = len(test); part == RowsTest && len(test) > 0 {
 		kept, out.Left = test, len(kept)
 	}
-	l := textLister{Listed: &out, seen: map[string]bool{}, texts: map[string]string{}}
+	l := textLister{Listed: &out, seen: map[string]bool{}, texts: map[string]string{}, learned: map[string]bool{}}
 	for _, r := range kept {
 		l.add(r, paired)
 	}
@@ -302,6 +302,7 @@ func TextList(file string, part Rows) (out Listed, err error) {
 		return bad(fmt.Errorf("no text in %d rows%s", len(kept), firstOf(out.Skipped)))
 	}
 	out.Dataset.name(l.labels)
+	out.Dataset.keepAside(func(i int) bool { return !l.learned[out.Dataset.IDs[i]] })
 	return out, nil
 }
 
@@ -311,6 +312,8 @@ type textLister struct {
 	seen   map[string]bool   // ids
 	texts  map[string]string // of pairs: the id of each
 	labels []string
+
+	learned map[string]bool // ids that a row which is not kept aside has
 }
 
 func (l *textLister) add(r textRow, paired bool) {
@@ -333,10 +336,23 @@ func (l *textLister) add(r textRow, paired bool) {
 	case paired:
 		l.seen[id] = true
 		a, b := l.item(id+"a", r.text), l.item(id+"b", r.other)
+		l.learn(r, a, b)
 		l.Dataset.Pairs = append(l.Dataset.Pairs, Pair{A: a, B: b, Score: r.score})
 	default:
 		l.seen[id] = true
 		l.append(id, r.text, r.label)
+		l.learn(r, id)
+	}
+}
+
+// learn notes that items are of a row that the list does not keep aside. A text of rows of both kinds is learned from.
+func (l *textLister) learn(r textRow, ids ...string) {
+	switch r.split {
+	case "validation", "val", "dev":
+		return
+	}
+	for _, id := range ids {
+		l.learned[id] = true
 	}
 }
 

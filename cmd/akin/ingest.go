@@ -46,7 +46,8 @@ func newIngest(a *app) *cobra.Command {
 		Long: `Embed images with the model and put them, with their labels and raw bytes, into a collection. Points that exist already
 are replaced. A share of the items is not indexed: it calibrates the anomaly detector, together with those that earlier
 calls kept aside, so that an alarm rate can be promised. The share and the seed are those of the model's training unless you say otherwise, so that with the same data
-the same items, which the model never saw, are kept aside.`,
+the same items, which the model never saw, are kept aside. Of a list with rows of split validation these are kept aside in place of a share: let them be like what is to
+be judged, of another day, machine or camera, where the others are much alike.`,
 		Example: `  akin ingest --data photos/
   akin ingest --data photos/ --collection march --holdout 0.2`,
 		Args: noArgs,

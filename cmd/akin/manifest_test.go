@@ -41,6 +41,22 @@ func TestManifestPath(t *testing.T) {
 	if e := mustAkin[evaluated](t, "eval", "--base", file, "--data", file, "--dir", dir); e.Base != 30 || e.Queries != 10 {
 		t.Errorf("%d pictures of split test asked %d others, want 10 and 30", e.Queries, e.Base)
 	}
+	// what is of split validation calibrates, and nothing else
+	aside := filepath.Join(data, "aside.csv")
+	if err := os.WriteFile(aside, []byte(strings.ReplaceAll(list, ",test", ",val")), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	dir = t.TempDir()
+	code, _, errs = akin(t, "train", "--data", aside, "--dir", dir, "--epochs", "1", "--augment", "none")
+	if want := "10 items of " + aside + " are of split validation"; code != 0 || !strings.Contains(errs, want) || !strings.Contains(errs, "; 10 kept aside;") {
+		t.Fatalf("train: exit code %d, want %q in: %s", code, want, errs)
+	}
+	if in := mustAkin[ingested](t, "ingest", "--data", aside, "--dir", dir); in.Points != 30 || in.Calibration != 10 {
+		t.Errorf("ingested %+v, want 30 pictures and 10 that calibrate", in)
+	}
+	if e := mustAkin[evaluated](t, "eval", "--data", aside, "--dir", dir); e.Base != 30 || e.Queries != 10 {
+		t.Errorf("%d pictures asked %d others, want those of split validation, 10, and 30", e.Queries, e.Base)
+	}
 	if code, _, errs := akin(t, "train", "--data", file, "--dir", t.TempDir(), "--fit", "stretch"); code != 1 || !strings.Contains(errs, "use auto, letterbox, crop or trim") {
 		t.Errorf("an unknown fit: exit code %d: %s", code, errs)
 	}

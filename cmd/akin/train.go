@@ -42,7 +42,8 @@ func newTrain(a *app) *cobra.Command {
 
 The data is a folder with one sub-folder a class, or a flat folder without labels (the loss is then ntxent: two
 augmentations of one item are alike). Or a manifest, a CSV file of path,label or path,label,split, or a JSON object with these a line
-(.jsonl): paths are relative to it, an empty label is none, and rows of split test are left for akin eval.
+(.jsonl): paths are relative to it, an empty label is none, rows of split test are left for akin eval, and rows of split validation are kept aside in
+place of a share of all.
 
 Or only a few items have a label, even one of each class: leave the others loose in the folder itself, or without a label in the manifest, or
 name the labels in a file, --labels LIST.csv. Training then has two stages: it learns from all items, spreads the labels to those that lie
@@ -104,7 +105,7 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 	f := c.Flags()
 	w.flags(c)
 	in.flags(c)
-	f.Float64Var(&o.Holdout, "holdout", 0.1, "share of the items held out, 0 to 0.5")
+	f.Float64Var(&o.Holdout, "holdout", 0.1, "share of the items held out, 0 to 0.5; a list with rows of split validation holds these out instead")
 	f.StringVar(&o.Loss, "loss", "", strings.Join(train.LossNames(), ", ")+" ; or propagate: few labels, spread to the items without (default supcon with labels, propagate where most items have none, one-class with one class, ntxent without any)")
 	f.BoolVar(&oneClass, "one-class", false, "all items are normal, whatever their labels: the same as --loss one-class; the default where all are of one class")
 	f.StringVar(&o.Negatives, "negatives", "", "batch, random, hard, semi-hard, distance, memory or index; the default is the loss's own")

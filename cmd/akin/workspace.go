@@ -217,16 +217,30 @@ func (s source) load(a *app, rows train.Rows) (train.Dataset, error) {
 	if l.Left > 0 {
 		a.status("%d rows of %s are of the other split and left out", l.Left, data)
 	}
+	if n := count(l.Dataset.Aside); n > 0 && rows == train.RowsTraining {
+		a.status("%d items of %s are of split validation, and kept aside in place of a share", n, data)
+	}
 	return l.Dataset, err
+}
+
+// count is how many are true.
+func count(all []bool) (n int) {
+	for _, one := range all {
+		if one {
+			n++
+		}
+	}
+	return n
 }
 
 // skip reports an item that is left out.
 func (a *app) skip(s train.Skipped) { a.status("skipped %s: %s", s.Path, s.Reason) }
 
 // split keeps a share of the data aside: for validation while training, for calibration afterwards. The same data, share and seed keep
-// the same items. Nothing is kept aside of classes of one item each, as of speakers with one recording: there would be nothing left of them.
+// the same items; a list may name them in place of a share. Nothing is kept aside of classes of one item each, as of speakers with one recording: there would be
+// nothing left of them.
 func split(d train.Dataset, holdout float64, seed uint64) (rest, held train.Dataset, err error) {
-	if holdout == 0 || single(d) {
+	if d.Aside == nil && (holdout == 0 || single(d)) {
 		return d, train.Dataset{Classes: d.Classes}, nil
 	}
 	return d.Split(holdout, seed)
@@ -238,7 +252,7 @@ const manyClasses = 40
 // splitToTrain is split, but of many classes of one sound each it keeps classes aside, to tell how well others are told apart that were
 // never heard.
 func splitToTrain(d train.Dataset, holdout float64, seed uint64) (rest, held train.Dataset, err error) {
-	if holdout == 0 || !single(d) || len(d.Classes) < manyClasses {
+	if d.Aside != nil || holdout == 0 || !single(d) || len(d.Classes) < manyClasses {
 		return split(d, holdout, seed)
 	}
 	raw, err := d.Item(0)
