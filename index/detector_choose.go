@@ -63,7 +63,9 @@ func (s space) chooseAll(ctx context.Context, rows []float32, classOf []int, cla
 // choose compares the scores on prepared rows, whose classes are 0 to classes−1.
 func (s space) choose(ctx context.Context, rows []float32, classOf []int, classes int, o DetectorOptions) (c choice, err error) {
 	n := len(classOf)
-	c.scale.spread = parts{1, 1, 1}
+	for i := range c.scale.spread {
+		c.scale.spread[i] = 1
+	}
 	if n < chooseLeast {
 		return c, nil
 	}

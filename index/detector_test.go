@@ -332,6 +332,23 @@ func TestDetectorCodec(t *testing.T) {
 	}
 }
 
+// TestSmallDetectorsAreRead: of however few points, what is written can be read.
+func TestSmallDetectorsAreRead(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 3))
+	centers := clusters(r, 2, 5, 5, 0.5)
+	for _, classes := range []int{1, 2} {
+		for n := classes; n < chooseLeast+10; n += 3 {
+			d, err := FitDetector(ctx, Cosine, labeled(r, centers, classes, n, 0.3), labeled(r, centers, classes, 4, 0.3), DetectorOptions{})
+			must(t, err)
+			b, err := d.MarshalBinary()
+			must(t, err)
+			if err := new(Detector).UnmarshalBinary(b); err != nil {
+				t.Fatalf("%d known points of %d classes: %v", n, classes, err)
+			}
+		}
+	}
+}
+
 // TestDetectorFitsQuickly fits what the demo fits: 54 000 vectors of 9 classes, 64 components.
 func TestDetectorFitsQuickly(t *testing.T) {
 	r := rand.New(rand.NewPCG(8, 8))
