@@ -26,9 +26,9 @@ func TestAside(t *testing.T) {
 		"pictures": {manifestFolder(t, "list.csv", pictures.String()), []string{"b/c.png"}, []string{"a.png"}},
 		"texts":    {listFile(t, "a.csv", list("id,text,split", "t%d,one,%s")), []string{"t0", "t2", "t5", "t7"}, []string{"t1", "t3", "t6", "t8"}},
 		"rows":     {writeTable(t, "a.csv", []byte(list("id,temp,split", "r%d,1,%s"))), []string{"r0", "r2", "r5", "r7"}, []string{"r1", "r3", "r6", "r8"}},
-		"pairs": { // a text of both is learned from
-			listFile(t, "p.csv", "id,text_a,text_b,score,split\n1,one,two,0.5,train\n2,three,two,1,dev\n3,four,five,0,dev\n4,six,seven,1,test\n"),
-			[]string{"1a", "1b"}, []string{"2a", "3a", "3b"}},
+		"pairs": {
+			listFile(t, "p.csv", "id,text_a,text_b,score,split\n1,one,two,0.5,train\n2,three,two,1,dev\n3,four,five,0,Dev\n4,six,seven,1,test\n5,two,one,0,val\n"),
+			[]string{"1a", "1b"}, []string{"3a", "3b"}},
 	} {
 		read := Manifest
 		if IsTable(c.file) {
@@ -37,6 +37,11 @@ func TestAside(t *testing.T) {
 		l, err := read(c.file, RowsTraining)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
+		}
+		if name == "pairs" { // of which a text is learned from: neither new nor to be learned from
+			if len(l.Skipped) != 2 || l.Skipped[0].Path != "line 3" || !strings.Contains(l.Skipped[1].Reason, "a row that is learned from") {
+				t.Errorf("skipped %v", l.Skipped)
+			}
 		}
 		for _, fraction := range []float64{0, 0.5} {
 			rest, part, err := l.Dataset.Split(fraction, 1)
@@ -78,5 +83,25 @@ func TestAsideClasses(t *testing.T) {
 	}
 	if d.Aside = []bool{true}; d.Validate() == nil {
 		t.Error("one of four is said to be aside: no error")
+	}
+}
+
+// TestSplitWords: of every kind of list a split that is misspelt is an error, which names the row; a column of a table that has no such word is a feature.
+func TestSplitWords(t *testing.T) {
+	for name, file := range map[string]string{
+		"pictures": manifestFolder(t, "list.csv", "path,split\na.png,Val\nb/c.png,trian\n"),
+		"json":     manifestFolder(t, "list.jsonl", "{\"path\": \"a.png\", \"split\": \"TEST\"}\n{\"path\": \"b/c.png\", \"split\": \"trian\"}\n"),
+		"texts":    listFile(t, "a.csv", "text,split\none,Train\ntwo,trian\n"),
+		"rows":     writeTable(t, "a.csv", []byte("temp,split\n1,VALIDATION\n2,trian\n")),
+	} {
+		var err error
+		if IsTable(file) {
+			_, err = Table(file, TableOptions{})
+		} else {
+			_, err = Manifest(file, RowsTraining)
+		}
+		if !errors.Is(err, ErrDataset) || !strings.Contains(err.Error(), `is of split "trian": use train, validation, test or none`) || !strings.Contains(err.Error(), "line") && !strings.Contains(err.Error(), "row a-00001") {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

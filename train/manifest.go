@@ -21,8 +21,8 @@ import (
 //	a/2.jpg,,test
 //
 // on the left as CSV (RFC 4180) with a header line and columns in any order, on the right as JSON, a line each. Paths are relative to the
-// manifest's folder. An empty label, null or none is unlabelled. The split may be left out; it is train, validation, val or test. Other
-// columns are passed over. What is of split validation, or val, is kept aside of training, in place of a share of all: the pictures of another day
+// manifest's folder. An empty label, null or none is unlabelled. The split may be left out; it is train, validation (or val, dev) or test. Other
+// columns are passed over. What is of split validation is kept aside of training, in place of a share of all: the pictures of another day
 // or camera, for example, by which alarms are then calibrated.
 
 // maxManifestLine is the longest line of a JSONL manifest.
@@ -46,12 +46,32 @@ type Listed struct {
 
 // row is a line of a manifest.
 type row struct {
-	line               int
-	path, label, split string
+	line        int
+	path, label string
+	split       split
 }
 
-// aside reports whether the list keeps the row aside.
-func (r row) aside() bool { return r.split == "validation" || r.split == "val" }
+// split is the part of a list that a row belongs to.
+type split int
+
+const (
+	splitTrain split = iota
+	splitValidation
+	splitTest
+)
+
+// parseSplit reads what a list says of a row.
+func parseSplit(text string) (split, error) {
+	switch strings.ToLower(strings.TrimSpace(text)) {
+	case "", "train", "training":
+		return splitTrain, nil
+	case "validation", "val", "dev":
+		return splitValidation, nil
+	case "test":
+		return splitTest, nil
+	}
+	return 0, fmt.Errorf("is of split %q: use train, validation, test or none", text)
+}
 
 // IsManifest reports whether a file is a manifest or a list by its name: .csv, .tsv, .jsonl or .ndjson.
 func IsManifest(file string) bool {
@@ -73,9 +93,7 @@ func Manifest(file string, part Rows) (Listed, error) {
 		return Listed{}, err
 	}
 	var out Listed
-	if rows, out.Left, err = part.of(rows); err != nil {
-		return Listed{}, fmt.Errorf("%w: %s: %w", ErrDataset, file, err)
-	}
+	rows, out.Left = part.of(rows)
 	d, first, names := &out.Dataset, map[string]int{}, []string{}
 	var files reader
 	aside := map[string]bool{}
@@ -102,7 +120,7 @@ func Manifest(file string, part Rows) (Listed, error) {
 			continue
 		}
 		d.IDs, d.Raw, d.Files, names = append(d.IDs, id), append(d.Raw, raw), append(d.Files, path), append(names, r.label)
-		aside[id] = r.aside()
+		aside[id] = r.split == splitValidation
 	}
 	d.keepAside(func(i int) bool { return aside[d.IDs[i]] })
 	if d.Len() == 0 {
@@ -128,22 +146,19 @@ func (d *Dataset) name(names []string) {
 }
 
 // of returns the rows of a part, and how many are of the other.
-func (p Rows) of(rows []row) (kept []row, left int, err error) {
+func (p Rows) of(rows []row) (kept []row, left int) {
 	var training, test []row
 	for _, r := range rows {
-		switch r.split {
-		case "", "train", "validation", "val":
-			training = append(training, r)
-		case "test":
+		if r.split == splitTest {
 			test = append(test, r)
-		default:
-			return nil, 0, fmt.Errorf("line %d is of split %q: use train, validation, val, test or none", r.line, r.split)
+		} else {
+			training = append(training, r)
 		}
 	}
 	if p == RowsTest && len(test) > 0 {
-		return test, len(training), nil
+		return test, len(training)
 	}
-	return training, len(test), nil
+	return training, len(test)
 }
 
 // readManifest reads the rows of a manifest.
@@ -208,10 +223,14 @@ func csvRows(r io.Reader) ([]row, error) {
 			}
 			return ""
 		}
-		rows = append(rows, row{line, field("path"), field("label"), field("split")})
-		if rows[len(rows)-1].path == "" {
+		r := row{line: line, path: field("path"), label: field("label")}
+		if r.path == "" {
 			return nil, fmt.Errorf("line %d has no path", line)
 		}
+		if r.split, err = parseSplit(field("split")); err != nil {
+			return nil, fmt.Errorf("line %d %w", line, err)
+		}
+		rows = append(rows, r)
 	}
 }
 
@@ -234,7 +253,11 @@ func jsonRows(r io.Reader) ([]row, error) {
 		if o.Path == "" {
 			return nil, fmt.Errorf("line %d has no path: want {\"path\": \"…\", \"label\": \"…\"}", line)
 		}
-		rows = append(rows, row{line, o.Path, string(o.Label), o.Split})
+		part, err := parseSplit(o.Split)
+		if err != nil {
+			return nil, fmt.Errorf("line %d %w", line, err)
+		}
+		rows = append(rows, row{line, o.Path, string(o.Label), part})
 	}
 	if errors.Is(lines.Err(), bufio.ErrTooLong) {
 		return nil, fmt.Errorf("line %d has more than %d bytes", line, maxManifestLine)

@@ -91,7 +91,10 @@ func readTable(file string, o TableOptions) (out Listed, err error) {
 		features.Names = append(features.Names, name)
 	}
 	err = s.each(func(number int, cells []encoder.Cell) error {
-		r := row{line: len(rows), path: fmt.Sprintf("%s-%05d", prefix, number), label: textAt(cells, is.label), split: textAt(cells, is.split)}
+		r := row{line: len(rows), path: fmt.Sprintf("%s-%05d", prefix, number), label: textAt(cells, is.label)}
+		if r.split, err = parseSplit(textAt(cells, is.split)); err != nil {
+			return fmt.Errorf("row %s %w; or give the column another name, if it is no split", r.path, err)
+		}
 		if is.named {
 			r.path = textAt(cells, is.id)
 		}
@@ -114,10 +117,7 @@ func readTable(file string, o TableOptions) (out Listed, err error) {
 	if err != nil {
 		return out, err
 	}
-	kept, left, err := o.Rows.of(rows)
-	if err != nil {
-		return out, err
-	}
+	kept, left := o.Rows.of(rows)
 	if out.Left = left; len(kept) == 0 {
 		if len(rows)+len(out.Skipped) == 0 {
 			return out, errors.New("it has names of columns at most, and no row")
@@ -130,7 +130,7 @@ func readTable(file string, o TableOptions) (out Listed, err error) {
 		d.IDs, d.Raw, names = append(d.IDs, r.path), append(d.Raw, raw[r.line]), append(names, r.label)
 	}
 	d.name(names)
-	d.keepAside(func(i int) bool { return kept[i].aside() })
+	d.keepAside(func(i int) bool { return kept[i].split == splitValidation })
 	return out, nil
 }
 
@@ -177,14 +177,13 @@ func (s *sheet) specials(label string) (special, error) {
 	if is == (special{-1, -1, -1, false}) {
 		return is, nil
 	}
-	labels, ids, rows, split := map[string]bool{}, map[string]bool{}, 0, true
+	labels, ids, rows, split := map[string]bool{}, map[string]bool{}, 0, false
 	err := s.each(func(_ int, cells []encoder.Cell) error {
 		rows++
 		labels[textAt(cells, is.label)] = true
-		switch textAt(cells, is.split) {
-		case "", "train", "validation", "val", "test":
-		default:
-			split = false
+		if text := textAt(cells, is.split); text != "" {
+			_, err := parseSplit(text)
+			split = split || err == nil // a split is one by its words: another that is then misspelt is a mistake
 		}
 		if id := textAt(cells, is.id); id != "" && len(id) <= maxIDBytes {
 			ids[id] = true

@@ -111,7 +111,8 @@ func textColumnsOf(header []string) (c textColumns, ok bool) {
 // textRow is a row of a list of texts, as it stands there.
 type textRow struct {
 	line           int
-	id, split      string
+	id             string
+	split          split
 	text, other    string // other of a pair
 	label          string // or the score of a pair
 	score          float64
@@ -282,19 +283,21 @@ func TextList(file string, part Rows) (out Listed, err error) {
 	kept := rows[:0:0]
 	var test []textRow
 	for _, r := range rows {
-		switch r.split {
-		case "", "train", "training", "validation", "val", "dev":
-			kept = append(kept, r)
-		case "test":
+		if r.split == splitTest {
 			test = append(test, r)
-		default:
-			return bad(fmt.Errorf("line %d is of split %q: use train, validation, val, test or none", r.line, r.split))
+		} else {
+			kept = append(kept, r)
 		}
 	}
 	if out.Left = len(test); part == RowsTest && len(test) > 0 {
 		kept, out.Left = test, len(kept)
 	}
-	l := textLister{Listed: &out, seen: map[string]bool{}, texts: map[string]string{}, learned: map[string]bool{}}
+	l := textLister{Listed: &out, seen: map[string]bool{}, texts: map[string]string{}, learned: map[string]bool{}, aside: map[string]bool{}}
+	for _, r := range kept {
+		if paired && r.split != splitValidation {
+			l.learned[r.text], l.learned[r.other] = true, true
+		}
+	}
 	for _, r := range kept {
 		l.add(r, paired)
 	}
@@ -302,7 +305,7 @@ func TextList(file string, part Rows) (out Listed, err error) {
 		return bad(fmt.Errorf("no text in %d rows%s", len(kept), firstOf(out.Skipped)))
 	}
 	out.Dataset.name(l.labels)
-	out.Dataset.keepAside(func(i int) bool { return !l.learned[out.Dataset.IDs[i]] })
+	out.Dataset.keepAside(func(i int) bool { return l.aside[out.Dataset.IDs[i]] })
 	return out, nil
 }
 
@@ -313,7 +316,8 @@ type textLister struct {
 	texts  map[string]string // of pairs: the id of each
 	labels []string
 
-	learned map[string]bool // ids that a row which is not kept aside has
+	learned map[string]bool // texts of pairs that are not kept aside
+	aside   map[string]bool // ids that are
 }
 
 func (l *textLister) add(r textRow, paired bool) {
@@ -333,26 +337,17 @@ func (l *textLister) add(r textRow, paired bool) {
 		skip(fmt.Sprintf("the id has %d bytes, it may have %d", len(id), maxIDBytes-1))
 	case l.seen[id]:
 		skip(fmt.Sprintf("the id %q is listed again: the first counts", id))
+	case r.split == splitValidation && (l.learned[r.text] || l.learned[r.other]): // neither new nor to be learned from
+		skip("it is of split validation, and a text of it is in a row that is learned from")
 	case paired:
 		l.seen[id] = true
 		a, b := l.item(id+"a", r.text), l.item(id+"b", r.other)
-		l.learn(r, a, b)
 		l.Dataset.Pairs = append(l.Dataset.Pairs, Pair{A: a, B: b, Score: r.score})
+		l.aside[a], l.aside[b] = r.split == splitValidation, r.split == splitValidation
 	default:
 		l.seen[id] = true
 		l.append(id, r.text, r.label)
-		l.learn(r, id)
-	}
-}
-
-// learn notes that items are of a row that the list does not keep aside. A text of rows of both kinds is learned from.
-func (l *textLister) learn(r textRow, ids ...string) {
-	switch r.split {
-	case "validation", "val", "dev":
-		return
-	}
-	for _, id := range ids {
-		l.learned[id] = true
+		l.aside[id] = r.split == splitValidation
 	}
 }
 
@@ -442,7 +437,14 @@ func readTextList(file string) (rows []textRow, paired bool, err error) {
 		}
 		if len(record) != len(header) {
 			row.reason = fmt.Sprintf("it has %d columns, the first line has %d", len(record), len(header))
-		} else if row.id, row.split = field(c.id), strings.ToLower(field(c.split)); paired {
+			rows = append(rows, row)
+			continue
+		}
+		row.id = field(c.id)
+		if row.split, err = parseSplit(field(c.split)); err != nil {
+			return nil, paired, fmt.Errorf("line %d %w", line, err)
+		}
+		if paired {
 			row.text, row.other, row.label = field(c.first), field(c.other), alikeScore
 			if c.score >= 0 {
 				row.label, row.column = field(c.score), header[c.score]
