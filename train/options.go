@@ -146,8 +146,8 @@ func (o *Options) SetDefaults(items, classes int, size encoder.Size) {
 	case views:
 		least = 3
 	}
-	if kind == texts {
-		o.suitTextLoss(loss == LossSupCon && unknown == nil)
+	if kind == texts && unknown == nil {
+		o.suitTextLoss(loss)
 	}
 	set(&o.Epochs, min(200, max(least, steps*o.Batch/max(1, items))))
 	set(&o.Rate, defaultRate(o.Optimizer, o.Batch*o.batchesAStep()))

@@ -29,7 +29,7 @@ type Record struct {
 	Metrics        *Downstream `json:"metrics,omitempty"`            // of the model on the validation items, answered by a part of the training items; nil where they have too few classes
 	Measure        string      `json:"validation_measure,omitempty"` // what the curve's validation is; "" is kNN, the accuracy (k=5, cosine)
 	Before         *float64    `json:"before,omitempty"`             // the same of the weights before training, where these are a baseline
-	Untrained      bool        `json:"untrained,omitempty"`          // the model has those, since training made it worse
+	Untrained      bool        `json:"untrained,omitempty"`          // the model has those, since training made it worse, or since they are texts of one class
 	Best           int         `json:"best_epoch,omitempty"`         // whose weights the model has, with early stopping; without, the last one's
 	Stages         []Stage     `json:"stages,omitempty"`             // before the one that Options and Curve are of
 	Pairs          *PairScores `json:"pairs,omitempty"`              // of ScorePairs

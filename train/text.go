@@ -21,6 +21,8 @@ const (
 	textRate      = 1e-2 // peak, at 256 rows a step: each row of the table moves in few of the steps
 	classRate     = 3e-2 // the same of supcon, with
 	classWarmth   = 0.05 // its temperature: docs/decisions/0020-texts.md
+	viewRate      = 7e-4 // the same of ntxent, with
+	viewWarmth    = 0.3  // its temperature: more moves texts that are alike from each other
 	entryStep     = 32   // the network's input holds a multiple of so many entries,
 	leastEntries  = 64   // so many at least,
 	longTexts     = 0.98 // and this share of the texts whole, where that is not too much
@@ -121,12 +123,16 @@ func (o *Options) suitTexts(p encoder.Preprocessing) error {
 	return nil
 }
 
-// suitTextLoss sets the rate, and the temperature of supcon.
-func (o *Options) suitTextLoss(supcon bool) {
+// suitTextLoss sets the rate, and the temperature of supcon and ntxent.
+func (o *Options) suitTextLoss(loss LossKind) {
 	rate := textRate
-	if supcon {
+	switch loss {
+	case LossSupCon:
 		rate = classRate
 		set(&o.Temperature, classWarmth)
+	case LossNTXent:
+		rate = viewRate
+		set(&o.Temperature, viewWarmth)
 	}
 	if o.Optimizer == "" {
 		set(&o.Rate, rate*math.Sqrt(float64(o.Batch*o.batchesAStep())/256))

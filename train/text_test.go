@@ -431,8 +431,14 @@ func TestTextsUntrained(t *testing.T) {
 		t.Errorf("untrained %v, but the table says otherwise", rec.Untrained)
 	}
 	d.Labels = slices.Repeat([]int{Unlabelled}, d.Len())
-	if rec := recordOf(t, mustRun(t, d, Dataset{}, Options{Dimension: 16, Epochs: 1, Threads: 1})); rec.Options.Loss != LossNTXent.String() {
-		t.Errorf("texts without labels: loss %s", rec.Options.Loss)
+	if rec := recordOf(t, mustRun(t, d, Dataset{}, Options{Dimension: 16, Epochs: 1, Threads: 1})); rec.Options.Loss != LossNTXent.String() || rec.Untrained || rec.Options.Temperature != viewWarmth {
+		t.Errorf("texts without labels: loss %s at temperature %g, untrained %v", rec.Options.Loss, rec.Options.Temperature, rec.Untrained)
+	}
+	one := d
+	one.Labels = make([]int, d.Len())
+	m = mustRun(t, one, Dataset{}, Options{Dimension: 16, Threads: 1})
+	if rec := recordOf(t, m); !rec.Untrained || rec.Before != nil || !slices.Equal(m.Preprocessing.Text.Table(16), m.Weights[0]) {
+		t.Errorf("texts of one class: untrained %v, %v before", rec.Untrained, rec.Before)
 	}
 	for name, bad := range map[string]Options{"size": {Size: 32}, "variants": {Variants: VariantsTurned}, "robust": {Robust: DefaultRobust()}, "augmentation": {Augmentation: &Augmentation{Flip: 0.5}}, "loss": {Loss: "pairs"}} {
 		if _, err := Run(t.Context(), d, Dataset{}, bad); !errors.Is(err, ErrOptions) {

@@ -59,6 +59,9 @@ func newDecidedRun(ctx context.Context, data, validation Dataset, o Options) (*r
 	if o.Loss == "" && len(o.pairs) == 0 && kind.shifts != nil && allOfOneClass(data.Labels) {
 		o.Loss = LossOneClass.String()
 	}
+	if kind == texts && allOfOneClass(data.Labels) { // the model is what it starts as: see noWorse
+		set(&o.Epochs, 1)
+	}
 	open := o.oneClass() || o.Augmentation == nil // what the features decide
 	stages := o.stages()
 	if err := settle(stages, data, pre.Size); err != nil {

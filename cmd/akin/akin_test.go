@@ -170,6 +170,22 @@ func TestOwnImages(t *testing.T) {
 	if code, out, errs := akin(t, "score", "--dir", dir, "--alpha", "0.1", broken, hits[0].ID); code == 0 || out != "" && !strings.Contains(out, "broken.png") {
 		t.Errorf("scoring what cannot be read: exit code %d, %s%s", code, out, errs)
 	}
+	mixed := t.TempDir()
+	for name, content := range map[string]string{"empty.png": "", "list.csv": "a,b\n"} {
+		if err := os.WriteFile(filepath.Join(mixed, name), []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	one, err := os.ReadFile(filepath.Join(strangers, "cross", "000.png"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(mixed, "whole.png"), one, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, errs := akin(t, "score", "--dir", dir, "--alpha", "0.1", mixed); code != 1 || !strings.Contains(out, "empty.png: ") || strings.Contains(out, "list.csv") || !strings.Contains(errs, "1 of 2 files could not be scored") {
+		t.Errorf("scoring a folder with an empty picture and a list: exit code %d: %s%s", code, out, errs)
+	}
 	ev := mustAkin[evaluated](t, "eval", "--data", data, "--dir", dir)
 	if ev.KNNAccuracy < 0.9 || ev.AUROC < 0.9 || ev.RecallAt1 < 0.9 || ev.Intervals["knn_accuracy"].High < 0.9 || ev.LabelEfficiency != nil {
 		t.Errorf("evaluation %+v", ev)

@@ -88,6 +88,13 @@ func TestOwnRows(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &rows); err != nil || len(rows) != 12 || rows[0].File != "m0" {
 		t.Fatalf("score: %v in %s", err, out)
 	}
+	ragged := filepath.Join(dir, "ragged.csv")
+	if err := os.WriteFile(ragged, []byte("temp,flow,valve\n26,13,a\n26,13\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, errs := akin(t, "score", "--dir", dir, "--alpha", "0.1", "--csv", ragged); code != 1 || !strings.Contains(out, ragged+":line 3,,,,,,\"2 values") || !strings.Contains(errs, "1 of 2 files could not be scored") {
+		t.Errorf("a row that cannot be read: exit code %d: %s%s", code, out, errs)
+	}
 	alarms := 0
 	for _, s := range rows {
 		if s.IsAnomaly {

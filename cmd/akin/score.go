@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -54,14 +55,15 @@ func newScore(a *app) *cobra.Command {
 		Short: "Tell which items are unlike everything known",
 		Long: `Score images, sounds, texts or rows by their distance to the nearest class cluster of a calibrated collection. The p-value is conformal: among
 items like those that calibrated, at most the share alpha is called an anomaly. With --fdr the verdicts are made together:
-of those called anomalies, at most that share is expected to be normal. A file that cannot be read or decoded is reported in
-its place.
+of those called anomalies, at most that share is expected to be normal. A file that cannot be read or decoded is reported as an
+error; files in folders that are of another kind by their names are passed over.
 
 With --heatmaps, a picture is drawn for each of the pictures: where it is unlike what is known. A place is as white as the score falls when it is
 covered. A model trained with --patches is asked for small defects, and needs no collection: the score is that of the worst
 patches of a picture, and --heatmaps draws where they are.
 
-A model of rows scores the rows of tables, as akin train takes them, by their ids, and a row as JSON in a file of its own.
+A model of rows scores the rows of tables, as akin train takes them, by their ids, and a row as JSON in a file of its own. A model of texts scores .txt
+files, the texts of lists, and what is given as a text itself: "where is my card". Of tables and lists with rows of split test these are scored, else all.
 
 Exit code: 0 when nothing is an anomaly, 3 when something is, 1 when something went wrong, a file that cannot be read included.`,
 		Example: `  akin score part-0815.png
@@ -90,7 +92,7 @@ Exit code: 0 when nothing is an anomaly, 3 when something is, 1 when something w
 		if err != nil {
 			return err
 		}
-		items, err := a.scoredItems(args, column, e)
+		items, unread, err := a.scoredItems(args, column, e)
 		if err != nil {
 			return err
 		}
@@ -149,6 +151,7 @@ Exit code: 0 when nothing is an anomaly, 3 when something is, 1 when something w
 		if err != nil {
 			return err
 		}
+		out, failed = append(out, unread...), failed+len(unread)
 		err = a.print(out, func(wr io.Writer) error {
 			if asCSV {
 				return writeCSV(wr, out)
@@ -169,7 +172,7 @@ Exit code: 0 when nothing is an anomaly, 3 when something is, 1 when something w
 			return t.Flush()
 		})
 		if failed > 0 {
-			err = errors.Join(err, fmt.Errorf("%d of %d files could not be scored", failed, items.Len()))
+			err = errors.Join(err, fmt.Errorf("%d of %d files could not be scored", failed, len(out)))
 		}
 		if err == nil && slices.ContainsFunc(out, func(s scored) bool { return s.verdict != nil && s.IsAnomaly }) {
 			return exitAnomalies
@@ -211,15 +214,15 @@ func writeCSV(w io.Writer, all []scored) error {
 }
 
 // scoredItems lists the files named, what is in the folders named, and, for a model of rows, the rows of the tables named, for one of texts the texts
-// themselves and those of lists.
-func (a *app) scoredItems(args []string, column string, e *encoder.Encoder) (all train.Dataset, err error) {
+// themselves and those of lists. What of folders, tables and lists cannot be read is unread.
+func (a *app) scoredItems(args []string, column string, e *encoder.Encoder) (all train.Dataset, unread []scored, err error) {
 	add := func(id, file string, raw []byte) {
 		all.IDs, all.Files, all.Raw, all.Labels = append(all.IDs, id), append(all.Files, file), append(all.Raw, raw), append(all.Labels, train.Unlabelled)
 	}
 	var texts map[string][]byte
 	if ofTexts(e) {
-		if args, texts, err = a.givenTexts(e, args); err != nil {
-			return all, err
+		if args, texts, unread, err = a.givenTexts(args); err != nil {
+			return all, unread, err
 		}
 	}
 	for _, arg := range args {
@@ -240,10 +243,18 @@ func (a *app) scoredItems(args []string, column string, e *encoder.Encoder) (all
 			l.Dataset, l.Skipped, err = train.Folder(arg)
 		}
 		for _, s := range l.Skipped {
-			a.skip(s)
+			switch {
+			case tabled:
+				unread = append(unread, scored{File: arg + ":" + s.Path, Error: s.Reason})
+			case ofKind(s.Path):
+				unread = append(unread, scored{File: filepath.Join(arg, filepath.FromSlash(s.Path)), Error: s.Reason})
+			default:
+				a.skip(s)
+			}
 		}
+		a.left(l.Left, arg)
 		if err != nil {
-			return all, err
+			return all, unread, err
 		}
 		for i, id := range l.Dataset.IDs {
 			if tabled {
@@ -254,5 +265,14 @@ func (a *app) scoredItems(args []string, column string, e *encoder.Encoder) (all
 			}
 		}
 	}
-	return all, nil
+	return all, unread, nil
+}
+
+// ofKind reports whether a file is one of those that akin reads by its name.
+func ofKind(name string) bool {
+	switch strings.ToLower(filepath.Ext(name)) {
+	case ".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".wav", ".flac", ".mp3", ".ogg", ".opus", ".txt":
+		return true
+	}
+	return false
 }

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/akin-search/akin/encoder"
@@ -18,37 +20,42 @@ func ofTexts(e *encoder.Encoder) bool {
 	return e.Model().Preprocessing.Modality == encoder.ModalityText
 }
 
-// readInput returns the bytes of the file that an argument names; for a model of texts one that names none is the text itself.
+// readInput returns the bytes of the file that an argument names; for a model of texts one that names none is the text itself, see isText.
 func readInput(e *encoder.Encoder, arg string) ([]byte, error) {
 	raw, err := os.ReadFile(arg)
-	if err != nil && ofTexts(e) && noFile(err) {
+	if err != nil && ofTexts(e) && isText(arg, err) {
 		return []byte(arg), nil
 	}
 	return raw, err
 }
 
-// noFile reports whether an error of opening says that there is no such file, or that the name cannot be one.
-func noFile(err error) bool {
+// isText reports whether an argument that cannot be opened is a text: there is no such file, and it does not look like the name of one, as a word with an ending or
+// a separator of folders does; or it cannot be a name.
+func isText(arg string, err error) bool {
 	var path *fs.PathError
+	if errors.Is(err, fs.ErrNotExist) && !strings.ContainsFunc(arg, unicode.IsSpace) && (filepath.Ext(arg) != "" || strings.ContainsRune(arg, os.PathSeparator)) {
+		return false
+	}
 	return errors.Is(err, fs.ErrNotExist) || errors.As(err, &path) && (strings.Contains(path.Err.Error(), "name too long") || strings.Contains(path.Err.Error(), "not a directory"))
 }
 
 // givenTexts returns the texts among arguments that are no files, and those in lists that are named, by the names to show for them; all other
-// arguments are left as they are.
-func (a *app) givenTexts(e *encoder.Encoder, args []string) (names []string, texts map[string][]byte, err error) {
+// arguments are left as they are. Rows of lists that cannot be read are unread.
+func (a *app) givenTexts(args []string) (names []string, texts map[string][]byte, unread []scored, err error) {
 	texts = map[string][]byte{}
 	for _, arg := range args {
 		info, err := os.Stat(arg)
 		switch {
-		case err != nil && noFile(err):
+		case err != nil && isText(arg, err):
 			names, texts[arg] = append(names, arg), []byte(arg)
 		case err == nil && !info.IsDir() && train.IsManifest(arg) && train.IsTextList(arg):
 			l, err := train.TextList(arg, train.RowsTest)
 			for _, s := range l.Skipped {
-				a.skip(s)
+				unread = append(unread, scored{File: arg + ":" + s.Path, Error: s.Reason})
 			}
+			a.left(l.Left, arg)
 			if err != nil {
-				return nil, nil, err
+				return nil, nil, nil, err
 			}
 			for i, id := range l.Dataset.IDs {
 				name := arg + ":" + id
@@ -58,7 +65,7 @@ func (a *app) givenTexts(e *encoder.Encoder, args []string) (names []string, tex
 			names = append(names, arg)
 		}
 	}
-	return names, texts, nil
+	return names, texts, unread, nil
 }
 
 // excerpt is a text for a line on the terminal.

@@ -82,6 +82,16 @@ func TestOwnTexts(t *testing.T) {
 	if alarms < 8 || judged[10].IsAnomaly || judged[10].File != "please card tell pin my chip" || !strings.HasPrefix(judged[0].File, strange+":") {
 		t.Errorf("%d of 10 strange texts are called so: %+v", alarms, judged)
 	}
+	missing := filepath.Join(dir, "gone.txt") // a name of a file, not a text
+	if code, out, errs := akin(t, "score", "--dir", dir, "--alpha", "0.1", "--json", missing, "gone.txt"); code != 1 || strings.Count(out, "no such file") != 2 || !strings.Contains(errs, "2 of 2 files could not be scored") {
+		t.Errorf("files that are not there: exit code %d: %s%s", code, out, errs)
+	}
+	if err := os.WriteFile(strange, []byte("text,split\ncard pin,train\ncard chip,test\n,test\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, errs := akin(t, "score", "--dir", dir, "--alpha", "0.1", "--json", strange); code != 1 || !strings.Contains(out, strange+":line 4") || !strings.Contains(errs, "1 rows of "+strange+" are of the other split") {
+		t.Errorf("a list with a row that cannot be read: exit code %d: %s%s", code, out, errs)
+	}
 	for range 2 { // the second start finds everything on disk
 		s := startServing(t, "serve", "--dir", dir, "--addr", "127.0.0.1:0")
 		var answer struct {

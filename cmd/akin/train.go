@@ -50,7 +50,8 @@ name the labels in a file, --labels LIST.csv. Training then has two stages: it l
 close, and learns from these.
 
 Where all items are of one class, or with --one-class, they are what is normal: training then takes copies that are turned, cut up, squeezed or
-bent for what is not (of pictures; of rows, copies with values from other rows), and verdicts go by the distance to the nearest items.
+bent for what is not (of pictures; of rows, copies with values from other rows). Where all are of one class, verdicts then go by the distance to the
+nearest items. Texts of one class are not trained on: the model is TF-IDF.
 
 PNG, JPEG, GIF (the first frame), BMP, TIFF and WebP are known by their first bytes, whatever their names, and turned upright as their Exif
 data say. Pictures of any size are fitted into a small square (--size, --fit): what is smaller than about a pixel there cannot be seen.
@@ -238,8 +239,15 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 		if patches {
 			next = fmt.Sprintf("score --dir %s --heatmaps heat/ FOLDER, or akin %s", w.dir, next)
 		}
-		if rec.Untrained {
-			a.status("training made it worse on the items held out: the model is TF-IDF as it was before, with a validation %s of %.4f", rec.MeasureName(), *rec.Before)
+		start := "TF-IDF"
+		if m.Preprocessing.Modality == encoder.ModalityTable {
+			start = "the distance by columns"
+		}
+		switch {
+		case rec.Untrained && rec.Before == nil:
+			a.status("texts of one class teach nothing about others: the model is %s as it was before", start)
+		case rec.Untrained:
+			a.status("training made it worse on the items held out: the model is %s as it was before, with a validation %s of %.4f", start, rec.MeasureName(), *rec.Before)
 		}
 		return a.print(out, func(wr io.Writer) error {
 			_, err := fmt.Fprintf(wr, "%s: trained on %d items of %d classes in %.1f s\nmodel %s\nnext: akin %s\n", out.Model, out.Items, out.Classes, out.TrainSeconds, id, next)

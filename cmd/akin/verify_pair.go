@@ -67,9 +67,12 @@ Exit code: 0 when both sides are of one class, 3 when not, 1 when something went
 		if err != nil {
 			return err
 		}
-		enrolled, err := a.scoredItems(args[:last], "", e)
+		enrolled, unread, err := a.scoredItems(args[:last], "", e)
 		if err != nil {
 			return err
+		}
+		for _, u := range unread {
+			a.skip(train.Skipped{Path: u.File, Reason: u.Error})
 		}
 		var raw [][]byte
 		for i := range enrolled.Len() {

@@ -214,9 +214,7 @@ func (s source) load(a *app, rows train.Rows) (train.Dataset, error) {
 		}
 		a.status("%d %s of %d skipped", n, what, n+l.Dataset.Len())
 	}
-	if l.Left > 0 {
-		a.status("%d rows of %s are of the other split and left out", l.Left, data)
-	}
+	a.left(l.Left, data)
 	if n := count(l.Dataset.Aside); n > 0 && rows == train.RowsTraining {
 		a.status("%d items of %s are of split validation, and kept aside in place of a share", n, data)
 	}
@@ -231,6 +229,13 @@ func count(all []bool) (n int) {
 		}
 	}
 	return n
+}
+
+// left reports rows that are of the other split.
+func (a *app) left(rows int, of string) {
+	if rows > 0 {
+		a.status("%d rows of %s are of the other split and left out", rows, of)
+	}
 }
 
 // skip reports an item that is left out.
