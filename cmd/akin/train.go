@@ -49,7 +49,8 @@ name the labels in a file, --labels LIST.csv. Training then has two stages: it l
 close, and learns from these.
 
 Where all items are of one class, or with --one-class, they are what is normal: training then takes copies that are turned, cut up, squeezed or
-bent for what is not (of pictures; of rows, copies with values from other rows), and verdicts go by the distance to the nearest items.
+bent for what is not (of pictures; of sounds, copies that are played backwards, in another pitch, muffled or in parts silent; of rows, copies with
+values from other rows), and verdicts go by the distance to the nearest items.
 
 PNG, JPEG, GIF (the first frame), BMP, TIFF and WebP are known by their first bytes, whatever their names, and turned upright as their Exif
 data say. Pictures of any size are fitted into a small square (--size, --fit): what is smaller than about a pixel there cannot be seen.
