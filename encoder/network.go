@@ -110,10 +110,10 @@ func ForSounds(input Size, dimension int) Network {
 	return n
 }
 
-// ForVoices returns the network for long sounds, of which it is heard how they sound and not what happens when: the filters' powers are
-// channels, four normalised convolutions of so many filters go along time, the first over 5 frames and the others over 3; then mean and deviation
-// over all the time that the sound lasts, and a linear layer to dimension. It is a small x-vector network (Snyder et al. 2018, "X-vectors: robust DNN embeddings for
-// speaker recognition").
+// ForVoices returns the network for long sounds, of which it is heard how they sound and not what happens when, and for training that shows every
+// sound many times, in other shapes, since it is a light one: the filters' powers are channels, four normalised convolutions of so many filters go
+// along time, the first over 5 frames and the others over 3; then mean and deviation over all the time that the sound lasts, and a linear layer to
+// dimension. It is a small x-vector network (Snyder et al. 2018, "X-vectors: robust DNN embeddings for speaker recognition").
 func ForVoices(input Size, dimension, filters int) Network {
 	n := Network{Input: input, Layers: []Layer{{Kind: KindBands}}}
 	for _, kernel := range []int{5, 3, 3, 3} {

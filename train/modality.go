@@ -33,7 +33,7 @@ var (
 		viewer: pictureViews, shifts: pictureShifts, network: pictureNetwork, finish: (*run).finishPictures, dimension: 64,
 		baseline: baseline{"pixels", pixelVectors}}
 	sounds = &modality{name: encoder.ModalityAudio, is: isSound, inspect: inspectSounds, measured: true, around: aroundSounds, suit: (*Options).suitSounds,
-		viewer: soundViews, network: soundNetwork, dimension: 64,
+		viewer: soundViews, shifts: soundShifts, network: soundNetwork, dimension: 64,
 		baseline: baseline{"MFCC statistics", cepstrumVectors}}
 	rowsOf = &modality{name: encoder.ModalityTable, is: encoder.IsRow, inspect: inspectTable, around: otherRows, suit: (*Options).suitRows,
 		viewer: rowViews, network: rowNetwork, shifts: rowShifts, start: startRows, finish: (*run).finishRows, floor: true, dimension: 64,
@@ -195,6 +195,9 @@ func soundViews(o Options, p encoder.Preprocessing, _ []float32) viewer {
 }
 
 func soundNetwork(o *Options, size encoder.Size) encoder.Network {
+	if o.oneClass() {
+		return encoder.ForVoices(size, o.Dimension, memberFilters)
+	}
 	if isVoices(size) {
 		filters := voiceFilters
 		if o.Members > 1 {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+
+	"github.com/akin-search/akin/encoder"
 )
 
 // One-class training knows only what is normal, and takes copies of it that are shifted out of its distribution for what is not:
@@ -89,11 +91,21 @@ func (r *run) chooseShifts(o *Options) error {
 	}
 	o.Shifts = []string{}
 	for _, s := range all {
-		if !s.whole || !alike(s, r.features, o.Seed) {
+		if !s.whole || !alike(s, r.features, r.seen, o.Seed) {
 			o.Shifts = append(o.Shifts, s.name)
 		}
 	}
 	return nil
+}
+
+// seen returns what the network sees of an item: of a sound the middle, in silence where it is shorter.
+func (r *run) seen(f encoder.Features) []float32 {
+	if r.modality != sounds {
+		return f.Data
+	}
+	out := make([]float32, r.pre.Size.Height*r.pre.Size.Width)
+	r.pre.Crop(out, f, (f.Shape[1]-r.pre.Size.Width)/2)
+	return out
 }
 
 // checkShifts refuses names of no shift.

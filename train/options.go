@@ -16,7 +16,7 @@ var ErrOptions = errors.New("invalid training option")
 
 // Options say how a model is trained. The zero value of a field means its default.
 type Options struct {
-	Network      encoder.Network  `json:"network"`             // default: encoder.Default for the size of the images, encoder.Wide for photographs, whose augmentation mirrors, up to 96 pixels, encoder.ForSounds for sounds, encoder.ForVoices for long ones
+	Network      encoder.Network  `json:"network"`             // default: encoder.Default for the size of the images, encoder.Wide for photographs, whose augmentation mirrors, up to 96 pixels, encoder.ForSounds for sounds, encoder.ForVoices for long ones and for one-class
 	Size         int              `json:"size"`                // side of the square that pictures are fitted into; default their own size where they are alike and at most 64 pixels, else 64
 	Fit          *encoder.Fit     `json:"fit,omitempty"`       // of pictures of another size or aspect; nil = as Base does, else trim for drawings and letterbox for others
 	Dimension    int              `json:"dimension"`           // of the embedding, for the default network; default 64
@@ -269,6 +269,9 @@ func (o Options) Validate() error {
 	}
 	if err := o.validateVariants(kind); err != nil {
 		return err
+	}
+	if o.oneClass() && o.warped() {
+		return fmt.Errorf("%w: voices with loss %v, which has shifts: leave one of them out", ErrOptions, kind)
 	}
 	if most := maxMembers; o.Members < 0 || o.Members > most || o.Members > 1 && !o.warped() {
 		return fmt.Errorf("%w: members %d: it must be 0 to %d, and more than 1 only where voices are on", ErrOptions, o.Members, most)

@@ -120,21 +120,21 @@ const (
 )
 
 // alike reports whether items look the same under a shift: whether half of them and more are nearer to their own copy than to any other item, by
-// Euclidean distance. To hold such copies against the items would be to hold the items against themselves.
-func alike(s shift, items []encoder.Features, seed uint64) bool {
-	some := func(n int) (part []encoder.Features) {
+// Euclidean distance of what the network sees of them. To hold such copies against the items would be to hold the items against themselves.
+func alike(s shift, items []encoder.Features, see func(encoder.Features) []float32, seed uint64) bool {
+	some := func(n int) (part [][]float32) {
 		for i := range min(n, len(items)) {
-			part = append(part, items[i*len(items)/min(n, len(items))])
+			part = append(part, see(items[i*len(items)/min(n, len(items))]))
 		}
 		return part
 	}
 	among, itself, asked := some(alikeAmong), 0, 0
 	for i, item := range some(alikeItems) {
-		moved := make([]float32, len(item.Data))
-		s.apply(moved, item.Data, rand.New(rand.NewPCG(seed, uint64(i))))
-		own, nearest := squaredDistance(moved, item.Data), math.Inf(1)
+		moved := make([]float32, len(item))
+		s.apply(moved, item, rand.New(rand.NewPCG(seed, uint64(i))))
+		own, nearest := squaredDistance(moved, item), math.Inf(1)
 		for _, other := range among {
-			if d := squaredDistance(item.Data, other.Data); d > 0 { // not itself, or the same picture again
+			if d := squaredDistance(item, other); d > 0 { // not itself, or the same again
 				nearest = min(nearest, d)
 			}
 		}

@@ -37,11 +37,10 @@ type soundViewer struct {
 	Sound
 	pre     encoder.Preprocessing
 	silence float32
-	shift   []float32 // scratch: what is added to a mel
 }
 
 func newSoundViewer(s Sound, p encoder.Preprocessing) *soundViewer {
-	return &soundViewer{Sound: s, pre: p, silence: p.Background()[0], shift: make([]float32, p.Size.Height)}
+	return &soundViewer{s, p, p.Background()[0]}
 }
 
 // Apply implements viewer: src is [mel][frame] of any number of frames.
@@ -52,8 +51,7 @@ func (v *soundViewer) Apply(dst, src []float32, rng *rand.Rand) {
 	frames := len(src) / mels
 	at := rng.Float64() * (float64(frames) - float64(w)*pace) // below 0 in a sound that is shorter: it is placed anywhere
 	v.place(dst, src, frames, at, pace, pitch)
-	decibel := math.Ln10 / 10 / float64(v.pre.Deviation[0]) // in units of the features
-	v.level(dst, decibel, rng)
+	v.level(dst, rng)
 	if v.Noise != 0 && rng.Float32() < v.Noise {
 		v.noise(dst, rng)
 	}
@@ -86,18 +84,26 @@ func (v *soundViewer) place(dst, src []float32, frames int, at, pace, pitch floa
 	}
 }
 
-// level adds gain and a curve of two cosines over the mels; nothing falls below silence.
-func (v *soundViewer) level(dst []float32, decibel float64, rng *rand.Rand) {
+// decibel is one in units of the features.
+func decibel(p encoder.Preprocessing) float64 { return math.Ln10 / 10 / float64(p.Deviation[0]) }
+
+// level changes the loudness, of all and of high against low.
+func (v *soundViewer) level(dst []float32, rng *rand.Rand) {
 	if v.Gain == 0 && v.Equalize == 0 {
 		return
 	}
 	gain, tilt, bend := between(v.Gain, rng), between(v.Equalize, rng)/2, between(v.Equalize, rng)/2
-	w := v.pre.Size.Width
-	for y := range v.shift {
-		place := math.Pi * float64(y) / float64(len(v.shift))
-		v.shift[y] = float32(decibel * (gain + tilt*math.Cos(place) + bend*math.Cos(2*place)))
-		for x, value := range dst[y*w : (y+1)*w] {
-			dst[y*w+x] = max(v.silence, value+v.shift[y])
+	equalize(dst, v.pre.Size.Height, v.silence, decibel(v.pre), gain, tilt, bend)
+}
+
+// equalize adds gain and a curve of two cosines over the mels, in dB, to a sound, [mel][frame]; nothing falls below silence.
+func equalize(dst []float32, mels int, silence float32, decibel, gain, tilt, bend float64) {
+	frames := len(dst) / mels
+	for y := range mels {
+		place := math.Pi * float64(y) / float64(mels)
+		add := float32(decibel * (gain + tilt*math.Cos(place) + bend*math.Cos(2*place)))
+		for x, value := range dst[y*frames : (y+1)*frames] {
+			dst[y*frames+x] = max(silence, value+add)
 		}
 	}
 }

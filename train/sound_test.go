@@ -129,7 +129,8 @@ func TestSoundOptions(t *testing.T) {
 	}{
 		"size": {Options{Size: 32}, "size 32"}, "variants": {Options{Variants: VariantsTurned}, "variants turned"}, "robust": {Options{Robust: DefaultRobust()}, "robust"},
 		"augmentation": {Options{Augmentation: &digits}, "augmentation digits is not for sounds"}, "modality": {Options{Modality: "smell"}, `modality "smell"`},
-		"too much": {Options{Augmentation: &Augmentation{Sound: Sound{Warp: 0.6}}}, "sound.warp"},
+		"voices and one class": {Options{Loss: "one-class", Voices: new(true)}, "voices with loss one-class"},
+		"too much":             {Options{Augmentation: &Augmentation{Sound: Sound{Warp: 0.6}}}, "sound.warp"},
 	} {
 		if _, err := Run(t.Context(), chirps(4, 1), Dataset{}, c.o); !errors.Is(err, ErrOptions) || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v, want ErrOptions with %q", name, err, c.says)

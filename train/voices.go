@@ -13,7 +13,7 @@ const (
 	voiceInput     = 104 // frames of the network's input, which tell by being more than longestInput that the sounds are long
 	voiceDimension = 128
 	voiceFilters   = 128 // of a network that learns alone
-	memberFilters  = 64  // of one of several
+	memberFilters  = 64  // of one of several, and of one-class training, also of short sounds
 	voiceMembers   = 3   // where warped copies are classes
 	voiceBatch     = 256 // rows at least, where warped copies are classes: two of each of many classes
 )
@@ -83,9 +83,13 @@ func newVoices(filters int) *voices {
 	return v
 }
 
-// warp writes copy q, from 1, of a sound, [filter][frame], to dst, by linear interpolation.
+// warp writes copy q, from 1, of a sound, [filter][frame], to dst.
 func (v *voices) warp(dst, src []float32, q int) {
-	from := v.from[q-1]
+	warpMels(dst, src, v.from[q-1])
+}
+
+// warpMels writes to each filter of dst what src, [filter][frame], has at a place between filters, by linear interpolation.
+func warpMels(dst, src, from []float32) {
 	frames := len(src) / len(from)
 	for y, at := range from {
 		low := int(at)

@@ -50,8 +50,9 @@ name the labels in a file, --labels LIST.csv. Training then has two stages: it l
 close, and learns from these.
 
 Where all items are of one class, or with --one-class, they are what is normal: training then takes copies that are turned, cut up, squeezed or
-bent for what is not (of pictures; of rows, copies with values from other rows). Where all are of one class, verdicts then go by the distance to the
-nearest items. Texts of one class are not trained on: the model is TF-IDF.
+bent for what is not (of pictures; of sounds, copies that are played backwards, in another pitch, muffled or in parts silent; of rows, copies with
+values from other rows). Where all are of one class, verdicts then go by the distance to the nearest items. Texts of one class are not trained on: the
+model is TF-IDF.
 
 PNG, JPEG, GIF (the first frame), BMP, TIFF and WebP are known by their first bytes, whatever their names, and turned upright as their Exif
 data say. Pictures of any size are fitted into a small square (--size, --fit): what is smaller than about a pixel there cannot be seen.

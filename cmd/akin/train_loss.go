@@ -44,7 +44,7 @@ const lossHelp = `Losses (--loss). The defaults of temperature and margin are go
   moco              no labels; the same with a queue of past views              temperature 0.1
   vicreg            no labels and no negatives; views alike, components not     neither
   semi              some labels; ntxent of all items and supcon of those known  temperature 0.2
-  one-class         no labels, all is normal; pictures turned, cut up, bent     temperature 0.5
+  one-class         no labels, all is normal; copies turned, cut up, bent       temperature 0.5
                     and the like play what is not
 Negatives (--negatives), the default first:
   supcon, multi-similarity, arcface   batch: all of the batch; memory: also those of the last batches (not arcface); index: half of a
