@@ -48,6 +48,7 @@ type Options struct {
 	From         string           `json:"from,omitempty"`       // ModelID of Base
 	Freeze       int              `json:"freeze,omitempty"`     // so many of Base's first layers stay as they are, running statistics included
 	Holdout      float64          `json:"holdout"`              // the share that the caller split off as validation; only recorded, so that it can be kept aside again
+	Listed       bool             `json:"listed,omitempty"`     // the validation is what the list of the data keeps aside in place of a share; only recorded
 
 	pairs []Pair // of the data, set by Run: what is learned from in place of classes; nil for none
 
@@ -142,7 +143,9 @@ func (o *Options) SetDefaults(items, classes int, size encoder.Size) {
 	case o.Augmentation.Flip > 0:
 		least = 8
 	case o.oneClass():
-		least, steps = 1, oneClassSteps
+		if least, steps = 1, oneClassSteps; kind == sounds {
+			steps = soundSteps
+		}
 	case views:
 		least = 3
 	}

@@ -76,6 +76,7 @@ be judged, of another day, machine or camera, where the others are much alike.`,
 		if err != nil {
 			return err
 		}
+		var trained *train.Record
 		if b := e.Model().Record; len(b) > 0 { // keep aside what the model has not seen
 			var rec train.Record
 			if err := json.Unmarshal(b, &rec); err != nil {
@@ -87,13 +88,16 @@ be judged, of another day, machine or camera, where the others are much alike.`,
 			if !c.Flags().Changed("holdout") {
 				holdout = rec.Options.Holdout
 			}
-			if holdout > 0 && (seed != rec.Options.Seed || holdout > rec.Options.Holdout) {
-				a.status("warning: the model was trained with --holdout %g --seed %d: it may have seen items that are now kept aside, and the false-alarm rate is then not promised", rec.Options.Holdout, rec.Options.Seed)
-			}
+			trained = &rec
 		}
 		rest, held, err := split(all, holdout, seed)
 		if err != nil {
 			return err
+		}
+		if trained != nil && held.Len() > 0 {
+			if err := a.warnOfSeen(*trained, held, all.Aside != nil, holdout, seed); err != nil {
+				return err
+			}
 		}
 		s, err := w.store(a)
 		if err != nil {
@@ -245,5 +249,29 @@ func (in *ingester) calibrate(ctx context.Context, held train.Dataset) error {
 		in.held = in.collection.Detector().Calibration()
 	}
 	in.indexing += time.Since(began)
+	return nil
+}
+
+// warnOfSeen warns where the model may have been trained on items that are now kept aside: others than those that were kept aside of its training.
+func (a *app) warnOfSeen(trained train.Record, held train.Dataset, listed bool, holdout float64, seed uint64) error {
+	o := trained.Options
+	switch {
+	case listed != o.Listed:
+	case listed:
+		hash, err := held.Hash()
+		if err != nil {
+			return err
+		}
+		if hash == trained.ValidationHash {
+			return nil
+		}
+	case seed == o.Seed && holdout <= o.Holdout:
+		return nil
+	}
+	how := fmt.Sprintf("with --holdout %g --seed %d", o.Holdout, o.Seed)
+	if o.Listed {
+		how = fmt.Sprintf("with the %d items of split validation of its own list kept aside", trained.Validation)
+	}
+	a.status("warning: the model was trained %s: it may have seen items that are now kept aside, and the false-alarm rate is then not promised", how)
 	return nil
 }

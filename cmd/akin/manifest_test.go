@@ -51,7 +51,20 @@ func TestManifestPath(t *testing.T) {
 	if want := "10 items of " + aside + " are of split validation"; code != 0 || !strings.Contains(errs, want) || !strings.Contains(errs, "; 10 kept aside;") {
 		t.Fatalf("train: exit code %d, want %q in: %s", code, want, errs)
 	}
-	if in := mustAkin[ingested](t, "ingest", "--data", aside, "--dir", dir); in.Points != 30 || in.Calibration != 10 {
+	if code, out, _ := akin(t, "show", filepath.Join(dir, "model.akin")); code != 0 || !strings.Contains(out, "10 items, those of split validation") {
+		t.Errorf("show: %s", out)
+	}
+	for _, c := range []struct {
+		data   string
+		points string
+		warned bool
+	}{{aside, "30", false}, {file, "27", true}} { // the second keeps a share of the rows that are not of split test aside
+		code, out, errs := akin(t, "ingest", "--data", c.data, "--dir", dir, "--collection", "c"+c.points)
+		if code != 0 || strings.Contains(errs, "it may have seen items") != c.warned {
+			t.Errorf("ingest %s: exit code %d, %s%s; a warning is due: %v", c.data, code, out, errs, c.warned)
+		}
+	}
+	if in := mustAkin[ingested](t, "ingest", "--data", aside, "--dir", dir, "--holdout", "0.3"); in.Points != 30 || in.Calibration != 10 {
 		t.Errorf("ingested %+v, want 30 pictures and 10 that calibrate", in)
 	}
 	if e := mustAkin[evaluated](t, "eval", "--data", aside, "--dir", dir); e.Base != 30 || e.Queries != 10 {

@@ -37,6 +37,9 @@ is of no model, is served without one where there is none: to vectors and ids.`,
 	c.Flags().Float64Var(&w.shadowRate, "shadow-rate", 0.001, "share of the searches that are answered exactly, too, in the background: GET /collections/NAME then tells the live recall; 0 is off")
 	c.Flags().Float64Var(&w.driftTime, "drift-time", index.DefaultDriftTime, "verdicts between two false drift alarms, on average at least: what is judged is watched for being unlike what calibrated, GET /metrics and /healthz tell")
 	c.RunE = func(c *cobra.Command, _ []string) (err error) {
+		if err := refuseZero(c, "drift-time"); err != nil {
+			return err
+		}
 		e, missing := w.encoder()
 		if missing != nil && !(errors.Is(missing, fs.ErrNotExist) && w.model == "" && w.hasStore()) {
 			return missing

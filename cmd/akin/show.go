@@ -162,7 +162,11 @@ func (s shown) writeRecord(b *strings.Builder, rec train.Record) error {
 	table(b, func(row func(string, ...any)) {
 		row("trained on\t%d items of %s\t%s", rec.Items, classNames(rec.Classes), rec.DataHash)
 		if rec.Validation > 0 {
-			row("held out\t%d items, share %g, seed %d\t%s", rec.Validation, rec.Options.Holdout, rec.Options.Seed, rec.ValidationHash)
+			how := fmt.Sprintf("share %g, seed %d", rec.Options.Holdout, rec.Options.Seed)
+			if rec.Options.Listed {
+				how = "those of split validation"
+			}
+			row("held out\t%d items, %s\t%s", rec.Validation, how, rec.ValidationHash)
 		}
 		if p := rec.Pairs; p != nil {
 			what, classes := "items", "classes trained on"

@@ -112,15 +112,15 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 	f.BoolVar(&oneClass, "one-class", false, "all items are normal, whatever their labels: the same as --loss one-class; the default where all are of one class")
 	f.StringVar(&o.Negatives, "negatives", "", "batch, random, hard, semi-hard, distance, memory or index; the default is the loss's own")
 	f.StringVar(&pairs, "pairs", "", "CSV file of pairs to learn from in place of classes: id,id,1 (similar) or 0 (dissimilar); takes loss contrastive")
-	f.Float64Var(&o.Temperature, "temperature", 0, "see above; 0 means the loss's own")
-	f.Float64Var(&o.Margin, "margin", 0, "see above; 0 means the loss's own")
-	f.IntVar(&o.Batch, "batch", 0, "items a step; 0 means chosen by the number of items")
-	f.IntVar(&o.Epochs, "epochs", 0, "times through the data; 0 means 5, of ntxent 3, more with little data")
-	f.Float64Var(&o.Rate, "rate", 0, "peak learning rate; 0 means chosen by the batch")
-	f.IntVar(&o.Size, "size", 0, "side in pixels of the square that pictures are fitted into; 0 means their own size where it is one and at most 64, else 64")
+	f.Float64Var(&o.Temperature, "temperature", 0, "see above; default the loss's own")
+	f.Float64Var(&o.Margin, "margin", 0, "see above; default the loss's own")
+	f.IntVar(&o.Batch, "batch", 0, "items a step; default chosen by the number of items")
+	f.IntVar(&o.Epochs, "epochs", 0, "times through the data; default 5, of ntxent 3, more with little data")
+	f.Float64Var(&o.Rate, "rate", 0, "peak learning rate; default chosen by the batch")
+	f.IntVar(&o.Size, "size", 0, "side in pixels of the square that pictures are fitted into; default their own size where it is one and at most 64, else 64")
 	fitFlag(c, &o.Fit)
 	modalityFlag(c, &o.Modality)
-	f.IntVar(&o.Dimension, "dimension", 0, "length of the embedding; 0 means 64, or that of the model to start from")
+	f.IntVar(&o.Dimension, "dimension", 0, "length of the embedding; default 64, or that of the model to start from")
 	f.Uint64Var(&o.Seed, "seed", 0, "of every random choice: the same seed and data give the same model")
 	f.TextVar(&o.Precision, "precision", kernel.Float32, precisionHelp+"; weights and sums are float32")
 	f.StringVar(&o.Variants, "variants", "", "changed pictures that are classes of their own: "+train.VariantNames+", each with those before it; turned by quarters, mirrored, joined from halves of two classes' pictures; the default is joined where many classes are of few drawings each")
@@ -167,6 +167,7 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 			}
 		}
 		a.status("found %s", dataFound(all))
+		o.Listed = all.Aside != nil
 		rest, held, err := splitToTrain(all, o.Holdout, o.Seed)
 		if err != nil {
 			return err

@@ -19,13 +19,13 @@ import (
 func optimizerFlags(c *cobra.Command, o *train.Options) {
 	f := c.Flags()
 	f.StringVar(&o.Optimizer, "optimizer", "", "adamw, sgd, nesterov or lars (for large batches); default adamw")
-	f.Float64Var(&o.Momentum, "momentum", 0, "of sgd, nesterov and lars; 0 means 0.9")
-	f.Float64Var(&o.Decay, "decay", 0, "weight decay; 0 means 0.0001")
-	f.Float64Var(&o.Warmup, "warmup", 0, "share of the steps in which the rate rises, before it falls along a cosine; 0 means 0.05")
-	f.Float64Var(&o.EMA, "ema", 0, "validate and save the moving average of the weights, of this decay, as in 0.99; 0 means the last weights")
+	f.Float64Var(&o.Momentum, "momentum", 0, "of sgd, nesterov and lars; default 0.9")
+	f.Float64Var(&o.Decay, "decay", 0, "weight decay; default 0.0001")
+	f.Float64Var(&o.Warmup, "warmup", 0, "share of the steps in which the rate rises, before it falls along a cosine; default 0.05")
+	f.Float64Var(&o.EMA, "ema", 0, "validate and save the moving average of the weights, of this decay, as in 0.99; default the last weights")
 	f.IntVar(&o.Accumulate, "accumulate", 0, "batches a step: for a mean gradient over more items than fit at once; a contrastive loss still sees only the negatives within each batch")
-	f.Float64Var(&o.Clip, "clip", 0, "scale gradients down that are longer than this, all weights together; 0 means never")
-	f.IntVar(&o.Patience, "patience", 0, "stop after so many epochs without a better validation accuracy, and keep the best one's model; 0 means all epochs. The rate falls over --epochs all the same")
+	f.Float64Var(&o.Clip, "clip", 0, "scale gradients down that are longer than this, all weights together; default never")
+	f.IntVar(&o.Patience, "patience", 0, "stop after so many epochs without a better validation accuracy, and keep the best one's model; default all epochs. The rate falls over --epochs all the same")
 }
 
 // startFrom reads the model of --from into the options; path is "" without.
