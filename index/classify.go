@@ -10,7 +10,7 @@ import (
 // Classification is which of the known classes a vector may be of.
 type Classification struct {
 	Verdict
-	Classes []ClassFit // all, the best first: by p-value, then by distance
+	Classes []ClassFit // all: those that it may be of, the best first by p-value, then by distance; those not judged; those ruled out
 }
 
 // ClassFit says how well a vector fits a class.
@@ -22,9 +22,12 @@ type ClassFit struct {
 }
 
 // In reports whether a class is in the prediction set at the verdict's alpha: of points like the held-out ones of a class, at
-// most the share alpha is not in the set that this gives (Mondrian conformal prediction). A class with fewer than 1/alpha − 1
-// held-out points is always in it.
-func (c *Classification) In(f ClassFit) bool { return f.PValue > c.Alpha }
+// most the share alpha is not in the set that this gives (Mondrian conformal prediction). A class that is not judged is always
+// in it.
+func (c *Classification) In(f ClassFit) bool { return f.PValue > c.Alpha || !c.Judged(f) }
+
+// Judged reports whether a class could be ruled out at the verdict's alpha: whether it has 1/alpha − 1 held-out points or more.
+func (c *Classification) Judged(f ClassFit) bool { return pValueOf(0, f.Calibration) <= c.Alpha }
 
 // Classify compares a vector with each class; near is what VerdictOf takes. The verdict is that of VerdictOf: an anomaly is of
 // none of the classes.
@@ -37,19 +40,28 @@ func (d *Detector) Classify(v []float32, near []Hit, alpha float64) (Classificat
 	if err != nil {
 		return Classification{}, err
 	}
-	out := Classification{Verdict: verdict, Classes: make([]ClassFit, len(d.classes))}
-	order := make([]int, len(d.classes))
-	for i := range order {
-		order[i] = i
+	out := Classification{Verdict: verdict}
+	own := map[string]float64{}
+	for i, class := range d.classes {
+		own[class] = m.own[i]
+		out.Classes = append(out.Classes, ClassFit{class, pValue(d.byLabel[i], m.own[i]), m.distances[i], len(d.byLabel[i])})
 	}
-	p := make([]float64, len(order))
-	for i, own := range m.own {
-		p[i] = pValue(d.byLabel[i], own)
+	rank := func(f ClassFit) int {
+		switch {
+		case !out.Judged(f):
+			return 1
+		case out.In(f):
+			return 0
+		}
+		return 2
 	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Or(cmp.Compare(p[b], p[a]), cmp.Compare(m.own[a], m.own[b])) })
-	for i, class := range order {
-		out.Classes[i] = ClassFit{d.classes[class], p[class], m.distances[class], len(d.byLabel[class])}
-	}
+	slices.SortStableFunc(out.Classes, func(a, b ClassFit) int {
+		order := cmp.Compare(rank(a), rank(b))
+		if order == 0 && out.Judged(a) { // p-values of few held-out points say little: none is 1
+			order = cmp.Compare(b.PValue, a.PValue)
+		}
+		return cmp.Or(order, cmp.Compare(own[a.Class], own[b.Class]))
+	})
 	return out, nil
 }
 

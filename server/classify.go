@@ -20,10 +20,11 @@ const (
 
 // classifyResult is a class, or none of these.
 type classifyResult struct {
-	Label         *string    `json:"label"` // null: none of the known classes
+	Label         *string    `json:"label"` // null: none of the known classes, or none of those that it may be of is near
 	Probability   float64    `json:"probability"`
 	PredictionSet []string   `json:"prediction_set"`
-	PValue        float64    `json:"p_value"` // that it is of any of them
+	Unjudged      []string   `json:"unjudged"` // classes of it that too few items calibrate to rule out at alpha
+	PValue        float64    `json:"p_value"`  // that it is of any of them
 	Alpha         float64    `json:"alpha"`
 	Classes       []classFit `json:"classes"`
 	ModelID       string     `json:"model_id"`
@@ -62,11 +63,15 @@ func (s *Server) classify(ctx context.Context, c *fiber.Ctx) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := classifyResult{PredictionSet: []string{}, PValue: fits.PValue, Alpha: alpha, ModelID: col.ModelID(), Classes: make([]classFit, len(fits.Classes))}
+	out := classifyResult{PredictionSet: []string{}, Unjudged: []string{}, PValue: fits.PValue, Alpha: alpha, ModelID: col.ModelID(), Classes: make([]classFit, len(fits.Classes))}
 	for i, f := range fits.Classes {
 		out.Classes[i] = classFit(f)
-		if fits.In(f) && !fits.Anomaly {
-			out.PredictionSet = append(out.PredictionSet, f.Class)
+		if !fits.In(f) || fits.Anomaly {
+			continue
+		}
+		out.PredictionSet = append(out.PredictionSet, f.Class)
+		if !fits.Judged(f) {
+			out.Unjudged = append(out.Unjudged, f.Class)
 		}
 	}
 	out.vote(points)
@@ -78,23 +83,21 @@ func (s *Server) classify(ctx context.Context, c *fiber.Ctx) (any, error) {
 }
 
 // vote sets the label to the class of the prediction set that most of the nearest points have, the first of them where there are
-// as many; to the likeliest class where none has one; and the probability to the share of the nearest points that have it.
+// as many, and the probability to the share of the nearest points that have it. Where none has one there is no label.
 func (r *classifyResult) vote(nearest []index.Record) {
-	if len(r.PredictionSet) == 0 {
-		return
-	}
 	votes := map[string]int{}
 	for _, p := range nearest {
-		votes[p.Label]++
-	}
-	best := r.PredictionSet[0]
-	for _, p := range nearest {
-		if votes[p.Label] > votes[best] && slices.Contains(r.PredictionSet, p.Label) {
-			best = p.Label
+		if slices.Contains(r.PredictionSet, p.Label) {
+			votes[p.Label]++
 		}
 	}
-	r.Label = &best
-	r.Probability = float64(votes[best]) / float64(max(1, len(nearest)))
+	best := 0
+	for _, class := range r.PredictionSet {
+		if votes[class] > best {
+			r.Label, best = &class, votes[class]
+		}
+	}
+	r.Probability = float64(best) / float64(max(1, len(nearest)))
 }
 
 // explanation is what explain adds to a verdict: the distances to all classes and the nearest points, both nearest first, the

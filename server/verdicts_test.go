@@ -208,6 +208,41 @@ func TestClassify(t *testing.T) {
 	}
 }
 
+// TestClassifyUnjudged: a class that too few items calibrate for an alpha is not ruled out, is named, and does not win.
+func TestClassifyUnjudged(t *testing.T) {
+	ts := start(t, nil)
+	r := rand.New(rand.NewPCG(9, 9))
+	var points []string
+	for i := range 30 {
+		points = append(points, fmt.Sprintf(`{"id":"z%d","vector":%s,"label":"z"}`, i, jsonOf(near(r, 5, 0.05))))
+	}
+	ts.ok("PUT", "/collections/digits/points", `{"points":[`+strings.Join(points, ",")+`]}`, nil)
+	ts.settled("digits")
+	type classified struct {
+		Label         *string
+		Probability   float64
+		PredictionSet []string `json:"prediction_set"`
+		Unjudged      []string
+		Classes       []classFit
+	}
+	var got classified
+	ts.ok("POST", "/classify", `{"vector":`+axis0+`,"alpha":0.05}`, &got)
+	if got.Label == nil || *got.Label != "c0" || got.Probability != 1 || !slices.Equal(got.PredictionSet, []string{"c0", "z"}) || !slices.Equal(got.Unjudged, []string{"z"}) ||
+		got.Classes[1].Class != "z" || got.Classes[1].Calibration != 0 || len(got.Classes) != 5 {
+		t.Errorf("%+v", got)
+	}
+	// 50 items a class do not support an alpha of 0.01.
+	ts.ok("POST", "/classify", `{"vector":`+axis0+`,"alpha":0.01}`, &got)
+	if got.Label == nil || *got.Label != "c0" || len(got.PredictionSet) != 5 || !slices.Equal(got.Unjudged, got.PredictionSet) || got.Classes[0].Class != "c0" {
+		t.Errorf("%+v", got)
+	}
+	// None of the nearest is of a class that it may be of: no label.
+	lone := classifyResult{PredictionSet: []string{"z"}}
+	if lone.vote([]index.Record{{ID: "1", Label: "c0"}, {ID: "2", Label: "c0"}}); lone.Label != nil || lone.Probability != 0 {
+		t.Errorf("%+v", lone)
+	}
+}
+
 var sample = regexp.MustCompile(`^akin_[a-z_]+\{([a-z]+="[^"]*",?)+\} [-+0-9.e]+$`)
 
 // TestMetrics reads the text as Prometheus does, after healthy verdicts and after strange ones.
