@@ -3,6 +3,7 @@ package index
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"math"
 	"slices"
 )
@@ -10,7 +11,7 @@ import (
 // Classification is which of the known classes a vector may be of.
 type Classification struct {
 	Verdict
-	Classes []ClassFit // all: those that it may be of, the best first by p-value, then by distance; those not judged; those ruled out
+	Classes []ClassFit // all but points without a label: those that it may be of, the best first by p-value, then by distance; those not judged; those ruled out
 }
 
 // ClassFit says how well a vector fits a class.
@@ -30,8 +31,11 @@ func (c *Classification) In(f ClassFit) bool { return f.PValue > c.Alpha || !c.J
 func (c *Classification) Judged(f ClassFit) bool { return pValueOf(0, f.Calibration) <= c.Alpha }
 
 // Classify compares a vector with each class; near is what VerdictOf takes. The verdict is that of VerdictOf: an anomaly is of
-// none of the classes.
+// none of the classes. ErrNotCalibrated: none of the known vectors has a label.
 func (d *Detector) Classify(v []float32, near []Hit, alpha float64) (Classification, error) {
+	if len(d.classes) == 1 && d.classes[0] == "" {
+		return Classification{}, fmt.Errorf("no known point has a label, so that there is no class to tell: %w: label points and keep some of each class aside, or ask for the anomaly verdict, which needs no labels", ErrNotCalibrated)
+	}
 	m, err := d.measure(v, near, true)
 	if err != nil {
 		return Classification{}, err
@@ -43,6 +47,9 @@ func (d *Detector) Classify(v []float32, near []Hit, alpha float64) (Classificat
 	out := Classification{Verdict: verdict}
 	own := map[string]float64{}
 	for i, class := range d.classes {
+		if class == "" {
+			continue
+		}
 		own[class] = m.own[i]
 		out.Classes = append(out.Classes, ClassFit{class, pValue(d.byLabel[i], m.own[i]), m.distances[i], len(d.byLabel[i])})
 	}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/gofiber/fiber/v2"
@@ -43,7 +44,7 @@ type explainedClassifyResult struct {
 	explanation
 }
 
-// classify tells the class: the one that most of the nearest points are of, of those in the prediction set.
+// classify tells the class: the one that most of the nearest points with a label are of, of those in the prediction set.
 func (s *Server) classify(ctx context.Context, c *fiber.Ctx) (any, error) {
 	q, err := s.question(ctx, c)
 	if err != nil {
@@ -57,9 +58,13 @@ func (s *Server) classify(ctx context.Context, c *fiber.Ctx) (any, error) {
 	hits = without(hits, req.id)
 	fits, err := d.Classify(vector, hits, alpha)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("collection %q: %w", col.Name(), err)
 	}
 	hits, points, err := lookUp(col, hits[:min(index.DetectorNeighbors, len(hits))], index.FieldLabel)
+	if err != nil {
+		return nil, err
+	}
+	voters, err := voters(ctx, col, vector, req.id, points)
 	if err != nil {
 		return nil, err
 	}
@@ -74,12 +79,27 @@ func (s *Server) classify(ctx context.Context, c *fiber.Ctx) (any, error) {
 			out.Unjudged = append(out.Unjudged, f.Class)
 		}
 	}
-	out.vote(points)
+	out.vote(voters)
 	if !req.explain {
 		return out, nil
 	}
 	e, err := s.explained(ctx, col, vector, req, hits, points, fits.Verdict)
 	return explainedClassifyResult{out, e}, err
+}
+
+// voters returns the nearest points that have a label; near is the nearest of all.
+func voters(ctx context.Context, col *index.Collection, vector []float32, id string, near []index.Record) ([]index.Record, error) {
+	if !slices.ContainsFunc(near, func(p index.Record) bool { return p.Label == "" }) {
+		return near, nil
+	}
+	labelled := &index.Filter{MustNot: []index.Condition{{Key: index.LabelKey, IsEmpty: true}}}
+	hits, err := col.Search(ctx, vector, index.DetectorNeighbors+1, index.Params{Filter: labelled})
+	if err != nil {
+		return nil, err
+	}
+	hits = without(hits, id)
+	_, points, err := lookUp(col, hits[:min(index.DetectorNeighbors, len(hits))], index.FieldLabel)
+	return points, err
 }
 
 // vote sets the label to the class of the prediction set that most of the nearest points have, the first of them where there are

@@ -243,6 +243,38 @@ func TestClassifyUnjudged(t *testing.T) {
 	}
 }
 
+// TestClassifyUnlabelled: points without a label are no class and have no vote.
+func TestClassifyUnlabelled(t *testing.T) {
+	ts := start(t, nil)
+	r := rand.New(rand.NewPCG(10, 10))
+	unlabelled := func(collection string, class, n int, spread float64) {
+		var points []string
+		for i := range n {
+			points = append(points, fmt.Sprintf(`{"id":"u%d","vector":%s}`, i, jsonOf(near(r, class, spread))))
+		}
+		ts.ok("PUT", "/collections/"+collection+"/points", `{"points":[`+strings.Join(points, ",")+`]}`, nil)
+	}
+	unlabelled("digits", 0, 60, 0.001)
+	ts.settled("digits")
+	var got struct {
+		Label         *string
+		Probability   float64
+		PredictionSet []string `json:"prediction_set"`
+		Classes       []classFit
+		Neighbors     []neighbor
+	}
+	ts.ok("POST", "/classify", `{"vector":`+axis0+`,"alpha":0.05,"explain":true}`, &got)
+	if got.Label == nil || *got.Label != "c0" || got.Probability != 1 || !slices.Equal(got.PredictionSet, []string{"c0"}) || len(got.Classes) != 4 || got.Neighbors[0].Label != "" {
+		t.Errorf("%+v", got)
+	}
+	unlabelled("other", 0, 60, 0.05)
+	ts.ok("POST", "/collections/other/calibrate", `{"holdout":0.4}`, nil)
+	ts.ok("POST", "/collections/other/anomaly", `{"vector":`+axis0+`}`, nil)
+	if a := ts.post("/collections/other/classify", `{"vector":`+axis0+`}`); a.status != http.StatusConflict || !strings.Contains(a.text, `"other": no known point has a label`) || !strings.Contains(a.text, "label points") {
+		t.Errorf("%d %s", a.status, a.text)
+	}
+}
+
 var sample = regexp.MustCompile(`^akin_[a-z_]+\{([a-z]+="[^"]*",?)+\} [-+0-9.e]+$`)
 
 // TestMetrics reads the text as Prometheus does, after healthy verdicts and after strange ones.
