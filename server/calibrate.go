@@ -194,9 +194,18 @@ func (s *Server) feedback(ctx context.Context, c *fiber.Ctx) (any, error) {
 		err = col.SetAside(ctx, index.RoleCalibration, []index.Point{p})
 	default:
 		out.MovedTo = "known"
-		if !isKnown || req.Vector != nil || req.Raw != nil {
-			err = col.Upsert(ctx, []index.Point{p})
+		if isKnown && req.Vector == nil && req.Raw == nil { // its label at most is another
+			if p.Label == stored[0].Label {
+				break
+			}
+			whole, err := col.Get(p.ID)
+			if err != nil {
+				return nil, err
+			}
+			whole[0].Label = p.Label
+			p = whole[0]
 		}
+		err = col.Upsert(ctx, []index.Point{p})
 	}
 	out.PointsCount, out.Calibration, out.Anomalies = col.Len(), col.Aside(index.RoleCalibration), col.Aside(index.RoleAnomaly)
 	return out, err

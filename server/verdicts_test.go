@@ -181,6 +181,28 @@ func TestCalibrateAndFeedback(t *testing.T) {
 	}
 }
 
+// TestFeedbackRelabels: a known point that is said to be of another class is of that, with all else that it has.
+func TestFeedbackRelabels(t *testing.T) {
+	ts := start(t, nil)
+	ts.ok("PUT", "/collections/digits/points", `{"points":[{"id":"p","input":"`+b64("class 1")+`","label":"c0","payload":{"n":7}}]}`, nil)
+	var moved struct {
+		MovedTo string `json:"moved_to"`
+		Label   string
+		Points  int `json:"points_count"`
+	}
+	if ts.ok("POST", "/anomaly/feedback", `{"id":"p","verdict":"wrong","label":"c1"}`, &moved); moved.MovedTo != "known" || moved.Label != "c1" || moved.Points != 201 {
+		t.Errorf("%+v", moved)
+	}
+	digits, err := ts.store.Collection("digits")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := digits.Get("p")
+	if err != nil || got[0].Label != "c1" || got[0].Payload["n"] != 7.0 || string(got[0].Raw) != "class 1" {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
 func TestClassify(t *testing.T) {
 	ts := start(t, nil)
 	var got struct {
