@@ -3,6 +3,7 @@ package index
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"math"
@@ -233,6 +234,33 @@ func decodeAside(b, key []byte, dim int) (p asidePoint, err error) {
 		if x != x || math.IsInf(float64(x), 0) {
 			return p, fmt.Errorf("point %q, which is kept aside, has a component %v: %w", p.id, x, ErrCorrupt)
 		}
+	}
+	return p, nil
+}
+
+// Kept returns the vector and the label of a point that is kept aside. ErrNotFound names one that is not.
+func (c *Collection) Kept(id string) (p Point, err error) {
+	if err := c.enter(); err != nil {
+		return p, err
+	}
+	defer c.store.gate.leave()
+	err = c.store.view(func(txn *badger.Txn) error {
+		key := pointKey(recordAside, c.record.Number, id)
+		item, err := txn.Get(key)
+		if errors.Is(err, badger.ErrKeyNotFound) {
+			return fmt.Errorf("point %q: %w", id, ErrNotFound)
+		}
+		if err != nil {
+			return err
+		}
+		return item.Value(func(b []byte) error {
+			kept, err := decodeAside(b, key, c.record.Config.Dimension)
+			p = Point{ID: id, Vector: kept.vector, Label: kept.label}
+			return err
+		})
+	})
+	if err != nil {
+		return Point{}, fmt.Errorf("collection %q: %w", c.name, err)
 	}
 	return p, nil
 }

@@ -1,7 +1,10 @@
 package server
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -119,6 +122,7 @@ func (r *reader) word2(a, b string) (string, error) {
 type feedbackResult struct {
 	MovedTo     string `json:"moved_to"` // known, calibration or anomalies
 	Label       string `json:"label"`
+	Restored    bool   `json:"restored,omitempty"` // it was kept aside, which keeps neither payload nor input
 	PointsCount int    `json:"points_count"`
 	Calibration int    `json:"calibration"` // points kept aside to calibrate with
 	Anomalies   int    `json:"anomalies"`   // points kept aside as true anomalies
@@ -171,12 +175,17 @@ func (s *Server) feedback(ctx context.Context, c *fiber.Ctx) (any, error) {
 			return nil, err
 		}
 	case p.Vector == nil:
-		if p.Vector, err = vectorOf(col, p.ID); err != nil {
-			return nil, err
+		have := index.Point{Vector: stored[0].Vector, Label: stored[0].Label}
+		if !isKnown {
+			if have, err = col.Kept(p.ID); errors.Is(err, index.ErrNotFound) {
+				err = fmt.Errorf("%w: it is neither known nor kept aside: give its vector or input", err)
+			}
+			if err != nil {
+				return nil, err
+			}
+			out.Restored = req.verdict == "wrong" && req.into != "calibration"
 		}
-		if p.Label == "" {
-			p.Label = stored[0].Label
-		}
+		p.Vector, p.Label = have.Vector, cmp.Or(p.Label, have.Label)
 	}
 	if req.verdict == "wrong" && p.Label == "" { // of the class that it is nearest to
 		v, err := d.Verdict(ctx, p.Vector, alpha)

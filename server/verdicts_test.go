@@ -203,6 +203,34 @@ func TestFeedbackRelabels(t *testing.T) {
 	}
 }
 
+// TestFeedbackTakesBack: what was called an anomaly is known again, with its vector and label, once somebody says that it is normal.
+func TestFeedbackTakesBack(t *testing.T) {
+	ts := start(t, nil)
+	var moved struct {
+		MovedTo   string `json:"moved_to"`
+		Label     string
+		Restored  bool
+		Points    int `json:"points_count"`
+		Anomalies int
+	}
+	if ts.ok("POST", "/anomaly/feedback", `{"id":"8","verdict":"right"}`, &moved); moved.Points != 199 || moved.Anomalies != 1 || moved.Restored {
+		t.Errorf("%+v", moved)
+	}
+	if ts.ok("POST", "/anomaly/feedback", `{"id":"8","verdict":"wrong"}`, &moved); moved.MovedTo != "known" || moved.Label != "c0" || !moved.Restored || moved.Points != 200 || moved.Anomalies != 0 {
+		t.Errorf("%+v", moved)
+	}
+	if f := ts.search("/search", `{"query":"8","limit":1}`); f.Anomaly == nil || f.Anomaly.IsAnomaly || f.Anomaly.NearestClass != "c0" {
+		t.Errorf("%+v", f.Anomaly)
+	}
+	// What calibrates can be called an anomaly, too.
+	if ts.ok("POST", "/anomaly/feedback", `{"id":"held 3","verdict":"right"}`, &moved); moved.MovedTo != "anomalies" || moved.Label != "c3" || moved.Anomalies != 1 {
+		t.Errorf("%+v", moved)
+	}
+	if a := ts.post("/anomaly/feedback", `{"id":"nobody","verdict":"wrong"}`); a.status != http.StatusNotFound || !strings.Contains(a.text, "give its vector or input") {
+		t.Errorf("%d %s", a.status, a.text)
+	}
+}
+
 func TestClassify(t *testing.T) {
 	ts := start(t, nil)
 	var got struct {
