@@ -62,11 +62,14 @@ func (s *Server) calibrate(ctx context.Context, c *fiber.Ctx) (any, error) {
 	if err := s.embedPoints(ctx, col, req.points); err != nil {
 		return nil, err
 	}
-	if len(req.points) > 0 {
-		points := make([]index.Point, len(req.points))
-		for i, p := range req.points {
-			points[i] = p.Point
-		}
+	points := make([]index.Point, len(req.points))
+	for i, p := range req.points {
+		points[i] = p.Point
+	}
+	if err := col.CheckCalibration(points); err != nil {
+		return nil, err
+	}
+	if len(points) > 0 {
 		if err := col.SetAside(ctx, index.RoleCalibration, points); err != nil {
 			return nil, err
 		}
@@ -200,6 +203,9 @@ func (s *Server) feedback(ctx context.Context, c *fiber.Ctx) (any, error) {
 		err = col.SetAside(ctx, index.RoleAnomaly, []index.Point{p})
 	case req.into == "calibration":
 		out.MovedTo = "calibration"
+		if err := col.CheckCalibration([]index.Point{p}); err != nil {
+			return nil, err
+		}
 		err = col.SetAside(ctx, index.RoleCalibration, []index.Point{p})
 	default:
 		out.MovedTo = "known"

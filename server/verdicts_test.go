@@ -231,6 +231,44 @@ func TestFeedbackTakesBack(t *testing.T) {
 	}
 }
 
+// TestCalibrationIsOfKnownLabels: points that could not calibrate are refused, and nothing of the request is stored.
+func TestCalibrationIsOfKnownLabels(t *testing.T) {
+	ts := start(t, nil)
+	ts.ok("PUT", "/collections/digits/points", `{"points":[{"id":"lone","vector":`+axis5+`,"label":"lone"}]}`, nil)
+	good := `{"id":"good","vector":` + axis0 + `,"label":"c0"}`
+	for _, c := range []struct {
+		path, body string
+		want       []string
+	}{
+		{"/calibrate", `{"points":[` + good + `,{"id":"bad","vector":` + axis0 + `,"label":"c9"}]}`, []string{`"bad"`, `label "c9"`, `"c0", "c1", "c2", "c3"`, "store points of that label first"}},
+		{"/calibrate", `{"points":[` + good + `,{"id":"bad","vector":` + axis0 + `}]}`, []string{`"bad"`, `label ""`}},
+		{"/calibrate", `{"points":[` + good + `,{"id":"lone","vector":` + axis5 + `,"label":"lone"}]}`, []string{`"lone"`, "stays known"}},
+		{"/anomaly/feedback", `{"id":"bad","vector":` + axis0 + `,"label":"c9","verdict":"wrong","into":"calibration"}`, []string{`"bad"`, `label "c9"`, `"c0", "c1"`}},
+		{"/collections/other/calibrate", `{"points":[` + good + `]}`, []string{`label "c0"`, "no label is known"}},
+	} {
+		a := ts.post(c.path, c.body)
+		for _, want := range c.want {
+			if a.status != http.StatusBadRequest || !strings.Contains(a.text, want) {
+				t.Errorf("%s %s: %d %s, want %q", c.path, c.body, a.status, a.text, want)
+			}
+		}
+	}
+	for name, want := range map[string]int{"digits": 200, "other": 0} {
+		col, err := ts.store.Collection(name)
+		if err != nil || col.Aside(index.RoleCalibration) != want {
+			t.Errorf("%s: %d kept aside, want %d, %v", name, col.Aside(index.RoleCalibration), want, err)
+		}
+	}
+	dot, err := ts.store.Create("dot", index.Config{Dimension: 2, Metric: index.Dot})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ts.ok("PUT", "/collections/dot/points", `{"points":[{"id":1,"vector":[1,0]},{"id":2,"vector":[0,1]}]}`, nil)
+	if a := ts.post("/collections/dot/calibrate", `{"points":[{"id":3,"vector":[1,1]}]}`); a.status != http.StatusBadRequest || !strings.Contains(a.text, "use cosine or l2") || dot.Aside(index.RoleCalibration) != 0 {
+		t.Errorf("%d %s, %d kept aside", a.status, a.text, dot.Aside(index.RoleCalibration))
+	}
+}
+
 func TestClassify(t *testing.T) {
 	ts := start(t, nil)
 	var got struct {
