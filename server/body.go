@@ -25,6 +25,14 @@ func readJSON(c *fiber.Ctx, o object) error {
 	return r.all(o)
 }
 
+// readOptionalJSON reads the body into o, if there is one.
+func readOptionalJSON(c *fiber.Ctx, o object) error {
+	if len(c.Request().Body()) == 0 {
+		return nil
+	}
+	return readJSON(c, o)
+}
+
 // readJSONOrForm reads the body into o; a form's fields are those of the object.
 func readJSONOrForm(c *fiber.Ctx, o object) error {
 	isForm, err := mediaType(c)

@@ -48,7 +48,7 @@ func (s *Server) calibrate(ctx context.Context, c *fiber.Ctx) (any, error) {
 		return nil, err
 	}
 	var req calibrateRequest
-	if err := readJSON(c, &req); err != nil {
+	if err := readOptionalJSON(c, &req); err != nil {
 		return nil, err
 	}
 	if req.holdout != nil && !(*req.holdout > 0 && *req.holdout <= 0.5) {

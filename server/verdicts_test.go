@@ -155,6 +155,11 @@ func TestCalibrateAndFeedback(t *testing.T) {
 	if c.Moved != 0 || c.Detector.Calibration != 201 || c.Detector.Watch.Judged != 0 {
 		t.Errorf("%+v", c)
 	}
+	for _, contentType := range []string{"", "application/json"} { // nothing is a body, too
+		if a := ts.do("POST", "/calibrate", contentType, ""); a.status != http.StatusOK || !strings.Contains(a.body, `"moved":0`) {
+			t.Errorf("no body: %d %s", a.status, a.body)
+		}
+	}
 	ts.ok("POST", "/calibrate", `{"points":[{"id":"x","vector":`+axis5+`,"label":"c5"},{"id":"y","input":"`+b64("class 1")+`","label":"c1"}]}`, &c)
 	if c.Moved != 0 || c.Detector.Calibration != 203 || c.Points != 211 {
 		t.Errorf("%+v", c)
