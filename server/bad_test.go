@@ -58,6 +58,7 @@ func TestBadInput(t *testing.T) {
 		{name: "alpha too small", path: "/anomaly/batch", body: `{"items":[{"vector":` + axis0 + `}],"alpha":0.001}`, want: []string{"items[0]", "0.001", "n = 999"}},
 		{name: "alpha and fdr", path: "/anomaly/batch", body: `{"items":[{"vector":` + axis0 + `}],"alpha":0.1,"fdr":0.1}`, want: []string{"alpha and fdr", "one of them"}},
 		{name: "fdr", path: "/anomaly/batch", body: `{"items":[{"vector":` + axis0 + `}],"fdr":1}`, want: []string{"fdr", "between 0 and 1"}},
+		{name: "fdr too small", path: "/anomaly/batch", body: `{"items":[{"vector":` + axis5 + `}],"fdr":0.004}`, want: []string{"fdr", "0.004", "200 calibration scores", "0.00498", "n = 249"}},
 		{name: "no items", path: "/anomaly/batch", body: `{"items":[]}`, want: []string{"no items"}},
 		{name: "bad item", path: "/anomaly/batch", body: `{"items":[{"vector":` + axis0 + `},{}]}`, want: []string{"items[1]", "vector, id, input and text"}},
 		{name: "batch without detector", path: "/collections/plain/anomaly/batch", body: `{"items":[{"vector":[1,2,3]}]}`, status: 409, want: []string{`"plain"`, "not calibrated", "/collections/plain/calibrate"}},

@@ -65,6 +65,7 @@ func TestAnomalyBatch(t *testing.T) {
 		Alpha     *float64
 		Threshold *float64
 		FDR       *float64
+		Fewest    int `json:"fewest_alarms"`
 	}
 	items := `{"vector":` + axis0 + `},{"id":"7"},{"input":"` + b64("class 2") + `"},{"vector":` + axis5 + `}`
 	ts.ok("POST", "/anomaly/batch", `{"items":[`+items+`],"alpha":0.05}`, &got)
@@ -83,10 +84,10 @@ func TestAnomalyBatch(t *testing.T) {
 	got.Alpha = nil
 	// 1 of 4 may be called at fdr 0.05 up to p = 0.0125, and with 200 calibration scores the stranger has 1/201; no p-value is
 	// small enough at a rate of 0.01.
-	if ts.ok("POST", "/collections/digits/anomaly/batch", `{"items":[`+items+`],"fdr":0.05}`, &got); got.Anomalies != 1 || !got.Verdicts[3].IsAnomaly || got.Alpha != nil || *got.FDR != 0.05 {
+	if ts.ok("POST", "/collections/digits/anomaly/batch", `{"items":[`+items+`],"fdr":0.05}`, &got); got.Anomalies != 1 || !got.Verdicts[3].IsAnomaly || got.Alpha != nil || *got.FDR != 0.05 || got.Fewest != 1 {
 		t.Errorf("%+v", got)
 	}
-	if ts.ok("POST", "/anomaly/batch", `{"items":[`+items+`],"fdr":0.01}`, &got); got.Anomalies != 0 {
+	if ts.ok("POST", "/anomaly/batch", `{"items":[`+items+`],"fdr":0.01}`, &got); got.Anomalies != 0 || got.Fewest != 2 {
 		t.Errorf("%+v", got)
 	}
 }
