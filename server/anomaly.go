@@ -128,7 +128,7 @@ func (s *Server) anomaly(ctx context.Context, c *fiber.Ctx) (any, error) {
 	}
 	var when *timeSpan
 	if req.input != nil && s.opt.Sounds != nil {
-		if when, err = s.deviates(ctx, col, d, req.input, q.alpha); err != nil {
+		if when, err = s.deviates(ctx, col, d, req.input, v); err != nil {
 			return nil, err
 		}
 	}
