@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/akin-search/akin/encoder"
 	"github.com/akin-search/akin/index"
 )
 
@@ -430,5 +432,28 @@ func TestMetrics(t *testing.T) {
 	ts.ok("POST", "/calibrate", `{}`, nil)
 	if !strings.Contains(read(), `akin_drift_alarm{collection="digits"} 0`) {
 		t.Error("calibrating does not reset the alarm")
+	}
+}
+
+// deafToAll refuses every sound.
+type deafToAll struct{}
+
+func (deafToAll) Occlude(context.Context, []byte) ([]encoder.Occlusion, error) {
+	return nil, fmt.Errorf("%w: nothing to hear", encoder.ErrInput)
+}
+
+// TestRefusalIsNoVerdict: what is refused after it was judged is not counted.
+func TestRefusalIsNoVerdict(t *testing.T) {
+	ts := start(t, func(o *Options) { o.Sounds = deafToAll{} })
+	input := `{"input":"` + b64("class 1") + `"`
+	if a := ts.post("/anomaly", input+`,"explain":true}`); a.status != http.StatusBadRequest {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	if f := ts.settled("digits"); f.Detector.Watch.Judged != 0 {
+		t.Errorf("%d verdicts of a refusal", f.Detector.Watch.Judged)
+	}
+	ts.ok("POST", "/anomaly", input+`}`, nil)
+	if f := ts.settled("digits"); f.Detector.Watch.Judged != 1 {
+		t.Errorf("%d verdicts, want 1", f.Detector.Watch.Judged)
 	}
 }
