@@ -105,7 +105,7 @@ func TestBadInput(t *testing.T) {
 		{name: "an array", body: `[]`, want: []string{"an array", "an object"}},
 		{name: "not JSON", body: `query=1`, want: []string{`"query"`, "an object"}},
 		{name: "wrong content type", contentType: "text/plain", body: `{}`, status: 415, want: []string{"text/plain", "application/json"}},
-		{name: "form of a browser", contentType: "application/x-www-form-urlencoded", body: `{"query":[1]}`, status: 415, want: []string{"x-www-form-urlencoded", "application/json", "multipart/form-data"}},
+		{name: "form of a browser", contentType: "application/x-www-form-urlencoded", body: `{"query":[1]}`, status: 415, want: []string{"x-www-form-urlencoded", "application/json", "/classify", "/verify-pair multipart/form-data"}},
 		{name: "no content type", contentType: "-", body: `{}`, status: 415, want: []string{"application/json"}},
 		{name: "form for points", method: "PUT", path: "/collections/digits/points", contentType: formType, body: twoFields, status: 415, want: []string{"multipart/form-data", "application/json"}},
 		{name: "deeply nested", method: "PUT", path: "/collections/digits/points", body: `{"points":[{"id":1,"vector":` + axis0 + `,"payload":{"a":` + strings.Repeat("[", 1_000_000) + `}}]}`, want: []string{"points[0].payload", "nested deeper than 64 levels"}},

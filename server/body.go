@@ -62,7 +62,7 @@ func mediaType(c *fiber.Ctx) (isForm bool, err error) {
 	if len(c.Request().Body()) == 0 {
 		return false, badf("empty body: send a JSON object with Content-Type: application/json")
 	}
-	return false, fmt.Errorf("Content-Type %q: %w: send JSON with Content-Type: application/json, or to /search, /anomaly and /embed multipart/form-data", shown([]byte(typ)), errMedia)
+	return false, fmt.Errorf("Content-Type %q: %w: send JSON with Content-Type: application/json, or to /search, /anomaly, /classify, /embed and /verify-pair multipart/form-data", shown([]byte(typ)), errMedia)
 }
 
 // readForm reads multipart/form-data (RFC 7578) into o. A part with a file name stands for the bytes that JSON has as base64.
