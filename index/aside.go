@@ -3,10 +3,12 @@ package index
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"math"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/dgraph-io/badger/v4"
@@ -92,15 +94,9 @@ func (c *Collection) SetAside(ctx context.Context, role Role, points []Point) er
 		return err
 	}
 	defer c.store.gate.leave()
-	s := newSpace(c.record.Config.Metric, c.record.Config.Dimension)
-	rows := make([]float32, len(points)*s.stride)
-	for i := range points {
-		if _, err := points[i].check(); err != nil {
-			return err
-		}
-		if err := s.prepare(rows[i*s.stride:(i+1)*s.stride], points[i].Vector); err != nil {
-			return fmt.Errorf("id %q: %w", points[i].ID, err)
-		}
+	rows, s, err := c.asideRows(points)
+	if err != nil {
+		return err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -118,6 +114,104 @@ func (c *Collection) SetAside(ctx context.Context, role Role, points []Point) er
 		}
 	}
 	return nil
+}
+
+// asideRows checks points and prepares their vectors.
+func (c *Collection) asideRows(points []Point) (rows []float32, s space, err error) {
+	s = newSpace(c.record.Config.Metric, c.record.Config.Dimension)
+	rows = make([]float32, len(points)*s.stride)
+	for i := range points {
+		if _, err := points[i].check(); err != nil {
+			return nil, s, err
+		}
+		if err := s.prepare(rows[i*s.stride:(i+1)*s.stride], points[i].Vector); err != nil {
+			return nil, s, fmt.Errorf("id %q: %w", points[i].ID, err)
+		}
+	}
+	return rows, s, nil
+}
+
+// CheckCalibration refuses points that could not calibrate if they were kept aside: those of a label that no point has that stays
+// known, and all where the metric has no detector.
+func (c *Collection) CheckCalibration(points []Point) error {
+	if err := c.enter(); err != nil {
+		return err
+	}
+	defer c.store.gate.leave()
+	if err := checkDetectorMetric(c.record.Config.Metric); err != nil {
+		return fmt.Errorf("collection %q: %w", c.name, err)
+	}
+	if _, _, err := c.asideRows(points); err != nil {
+		return err
+	}
+	moved, known := map[string]bool{}, map[string]bool{}
+	for _, p := range points {
+		moved[p.ID] = true
+	}
+	for _, p := range points {
+		if known[p.Label] {
+			continue
+		}
+		ids, err := c.labelled(p.Label)
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(ids, func(id string) bool { return !moved[id] }) {
+			return fmt.Errorf("collection %q: point %q: no point that stays known has its label %q: %w: %s; calibrate with points of these, or store points of that label first",
+				c.name, p.ID, p.Label, ErrInvalid, c.knownLabels())
+		}
+		known[p.Label] = true
+	}
+	return nil
+}
+
+// Knows reports whether a known point has that label, "" for one that has none.
+func (c *Collection) Knows(label string) (bool, error) {
+	if err := c.enter(); err != nil {
+		return false, err
+	}
+	defer c.store.gate.leave()
+	ids, err := c.labelled(label)
+	return len(ids) > 0, err
+}
+
+// labelled returns the ids of the known points of a label.
+func (c *Collection) labelled(label string) ([]string, error) {
+	is := Condition{Key: LabelKey, Match: label}
+	if label == "" {
+		is = Condition{Key: LabelKey, IsEmpty: true}
+	}
+	ids, err := c.matches(&Filter{Must: []Condition{is}})
+	if err != nil {
+		return nil, fmt.Errorf("collection %q: %w", c.name, err)
+	}
+	return ids, nil
+}
+
+// knownLabels says which labels are known, the first of them.
+func (c *Collection) knownLabels() string {
+	const most = 10
+	c.catalogue.mu.RLock()
+	defer c.catalogue.mu.RUnlock()
+	var labels []string
+	if f := c.catalogue.fields[LabelKey]; f != nil {
+		for v := range f.values {
+			label := v.text
+			if len(label) > maxText { // it ends in a checksum
+				label = label[:maxText/2] + "…"
+			}
+			labels = append(labels, fmt.Sprintf("%q", label))
+		}
+	}
+	if len(labels) == 0 {
+		return "no label is known"
+	}
+	slices.Sort(labels)
+	more := ""
+	if n := len(labels) - most; n > 0 {
+		labels, more = labels[:most], fmt.Sprintf(" and %d more", n)
+	}
+	return "the known labels are " + strings.Join(labels, ", ") + more
 }
 
 func (c *Collection) asidePart(role Role, points []Point, rows []float32, s space) error {
@@ -233,6 +327,33 @@ func decodeAside(b, key []byte, dim int) (p asidePoint, err error) {
 		if x != x || math.IsInf(float64(x), 0) {
 			return p, fmt.Errorf("point %q, which is kept aside, has a component %v: %w", p.id, x, ErrCorrupt)
 		}
+	}
+	return p, nil
+}
+
+// Kept returns the vector and the label of a point that is kept aside. ErrNotFound names one that is not.
+func (c *Collection) Kept(id string) (p Point, err error) {
+	if err := c.enter(); err != nil {
+		return p, err
+	}
+	defer c.store.gate.leave()
+	err = c.store.view(func(txn *badger.Txn) error {
+		key := pointKey(recordAside, c.record.Number, id)
+		item, err := txn.Get(key)
+		if errors.Is(err, badger.ErrKeyNotFound) {
+			return fmt.Errorf("point %q: %w", id, ErrNotFound)
+		}
+		if err != nil {
+			return err
+		}
+		return item.Value(func(b []byte) error {
+			kept, err := decodeAside(b, key, c.record.Config.Dimension)
+			p = Point{ID: id, Vector: kept.vector, Label: kept.label}
+			return err
+		})
+	})
+	if err != nil {
+		return Point{}, fmt.Errorf("collection %q: %w", c.name, err)
 	}
 	return p, nil
 }

@@ -3,6 +3,7 @@ package index
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"math"
 	"slices"
 )
@@ -10,7 +11,7 @@ import (
 // Classification is which of the known classes a vector may be of.
 type Classification struct {
 	Verdict
-	Classes []ClassFit // all, the best first: by p-value, then by distance
+	Classes []ClassFit // all but points without a label: those that it may be of, the best first by p-value, then by distance; those not judged; those ruled out
 }
 
 // ClassFit says how well a vector fits a class.
@@ -22,13 +23,19 @@ type ClassFit struct {
 }
 
 // In reports whether a class is in the prediction set at the verdict's alpha: of points like the held-out ones of a class, at
-// most the share alpha is not in the set that this gives (Mondrian conformal prediction). A class with fewer than 1/alpha − 1
-// held-out points is always in it.
-func (c *Classification) In(f ClassFit) bool { return f.PValue > c.Alpha }
+// most the share alpha is not in the set that this gives (Mondrian conformal prediction). A class that is not judged is always
+// in it.
+func (c *Classification) In(f ClassFit) bool { return f.PValue > c.Alpha || !c.Judged(f) }
+
+// Judged reports whether a class could be ruled out at the verdict's alpha: whether it has 1/alpha − 1 held-out points or more.
+func (c *Classification) Judged(f ClassFit) bool { return pValueOf(0, f.Calibration) <= c.Alpha }
 
 // Classify compares a vector with each class; near is what VerdictOf takes. The verdict is that of VerdictOf: an anomaly is of
-// none of the classes.
+// none of the classes. ErrNotCalibrated: none of the known vectors has a label.
 func (d *Detector) Classify(v []float32, near []Hit, alpha float64) (Classification, error) {
+	if len(d.classes) == 1 && d.classes[0] == "" {
+		return Classification{}, fmt.Errorf("no known point has a label, so that there is no class to tell: %w: label points and keep some of each class aside, or ask for the anomaly verdict, which needs no labels", ErrNotCalibrated)
+	}
 	m, err := d.measure(v, near, true)
 	if err != nil {
 		return Classification{}, err
@@ -37,19 +44,31 @@ func (d *Detector) Classify(v []float32, near []Hit, alpha float64) (Classificat
 	if err != nil {
 		return Classification{}, err
 	}
-	out := Classification{Verdict: verdict, Classes: make([]ClassFit, len(d.classes))}
-	order := make([]int, len(d.classes))
-	for i := range order {
-		order[i] = i
+	out := Classification{Verdict: verdict}
+	own := map[string]float64{}
+	for i, class := range d.classes {
+		if class == "" {
+			continue
+		}
+		own[class] = m.own[i]
+		out.Classes = append(out.Classes, ClassFit{class, pValue(d.byLabel[i], m.own[i]), m.distances[i], len(d.byLabel[i])})
 	}
-	p := make([]float64, len(order))
-	for i, own := range m.own {
-		p[i] = pValue(d.byLabel[i], own)
+	rank := func(f ClassFit) int {
+		switch {
+		case !out.Judged(f):
+			return 1
+		case out.In(f):
+			return 0
+		}
+		return 2
 	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Or(cmp.Compare(p[b], p[a]), cmp.Compare(m.own[a], m.own[b])) })
-	for i, class := range order {
-		out.Classes[i] = ClassFit{d.classes[class], p[class], m.distances[class], len(d.byLabel[class])}
-	}
+	slices.SortStableFunc(out.Classes, func(a, b ClassFit) int {
+		order := cmp.Compare(rank(a), rank(b))
+		if order == 0 && out.Judged(a) { // p-values of few held-out points say little: none is 1
+			order = cmp.Compare(b.PValue, a.PValue)
+		}
+		return cmp.Or(order, cmp.Compare(own[a.Class], own[b.Class]))
+	})
 	return out, nil
 }
 

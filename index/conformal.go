@@ -78,7 +78,7 @@ func (c Conformal) PValue(score float64) float64 { return pValue(c.scores, score
 // Threshold returns the score that anomalies at this alpha exceed: the largest calibration score that is none.
 func (c Conformal) Threshold(alpha float64) (float64, error) {
 	n := len(c.scores)
-	if err := checkAlpha(alpha, n); err != nil {
+	if err := checkRate("alpha", alpha, n); err != nil {
 		return 0, err
 	}
 	// An anomaly is reached by at most so many calibration scores that their p-value still is <= alpha. The one after these,
@@ -87,20 +87,32 @@ func (c Conformal) Threshold(alpha float64) (float64, error) {
 	return c.scores[n-1-most], nil
 }
 
-// checkAlpha refuses an alpha that n calibration scores do not support.
-func checkAlpha(alpha float64, n int) error {
-	if !(alpha > 0 && alpha < 1) {
-		return fmt.Errorf("alpha %v: %w: use a number between 0 and 1, %v for example", alpha, ErrAlpha, DefaultAlpha)
+// checkRate refuses a rate, alpha or another of that name, that n calibration scores do not support.
+func checkRate(name string, rate float64, n int) error {
+	if !(rate > 0 && rate < 1) {
+		return fmt.Errorf("%s %v: %w: use a number between 0 and 1, %v for example", name, rate, ErrAlpha, DefaultAlpha)
 	}
-	if least := pValueOf(0, n); alpha < least {
-		need := math.Ceil(1/alpha) - 1
-		if 1/(need+1) > alpha {
+	if least := pValueOf(0, n); rate < least {
+		need := math.Ceil(1/rate) - 1
+		if 1/(need+1) > rate {
 			need++ // rounding
 		}
-		return fmt.Errorf("alpha %v with %d calibration scores: %w: use at least 1/(n+1) = %.3g, or calibrate with n = %.0f held-out vectors",
-			alpha, n, ErrAlpha, least, need)
+		return fmt.Errorf("%s %v with %d calibration scores: %w: use at least 1/(n+1) = %.3g, or calibrate with n = %.0f held-out vectors",
+			name, rate, n, ErrAlpha, least, need)
 	}
 	return nil
+}
+
+// CheckFDR refuses a false-discovery rate at which BenjaminiHochberg could call nothing, however strange: one below MinAlpha.
+func (c Conformal) CheckFDR(rate float64) error {
+	return checkRate("false-discovery rate", rate, len(c.scores))
+}
+
+// FewestAlarms returns the least number of anomalies that BenjaminiHochberg can call among m p-values at a rate that CheckFDR lets
+// pass: no p-value is below MinAlpha, and k of them have to be at most k·rate/m.
+func (c Conformal) FewestAlarms(rate float64, m int) int {
+	least := func(k int) bool { return c.MinAlpha() <= float64(k+1)*rate/float64(m) }
+	return min(sort.Search(m, least)+1, m)
 }
 
 // MinAlpha returns the smallest alpha that Verdict accepts, 1/(n+1).

@@ -90,8 +90,8 @@ func FitDetector(ctx context.Context, metric Metric, known, heldOut []Labeled, o
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	if metric != Cosine && metric != L2 {
-		return nil, fmt.Errorf("metric %v: %w: a detector needs distances, use cosine or l2", metric, ErrInvalid)
+	if err := checkDetectorMetric(metric); err != nil {
+		return nil, err
 	}
 	if len(known) == 0 || len(heldOut) == 0 {
 		return nil, fmt.Errorf("%d known and %d held-out vectors: %w: give some of both", len(known), len(heldOut), ErrNotCalibrated)
@@ -149,6 +149,13 @@ func FitDetector(ctx context.Context, metric Metric, known, heldOut []Labeled, o
 		return nil, err
 	}
 	return d, d.calibrate(ctx, heldOut, o.Threads)
+}
+
+func checkDetectorMetric(metric Metric) error {
+	if metric != Cosine && metric != L2 {
+		return fmt.Errorf("metric %v: %w: a detector needs distances, use cosine or l2", metric, ErrInvalid)
+	}
+	return nil
 }
 
 // nearestOf finds known vectors by comparing with all.

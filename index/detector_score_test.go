@@ -472,6 +472,36 @@ func TestAUROC(t *testing.T) {
 	}
 }
 
+// TestFewestAlarms: a rate at which nothing could be called is refused, and so many of the least p-values, and no fewer, are called.
+func TestFewestAlarms(t *testing.T) {
+	c := NewConformal(make([]float64, 99))
+	for _, rate := range []float64{0, 1, -1, 0.0099, 1e-9} {
+		if err := c.CheckFDR(rate); !errors.Is(err, ErrAlpha) {
+			t.Errorf("rate %v: %v", rate, err)
+		}
+	}
+	for _, x := range []struct {
+		rate float64
+		m, k int
+	}{{0.01, 1, 1}, {0.01, 7, 7}, {0.05, 5, 1}, {0.05, 6, 2}, {0.05, 100, 20}, {0.5, 50, 1}} {
+		must(t, c.CheckFDR(x.rate))
+		if k := c.FewestAlarms(x.rate, x.m); k != x.k {
+			t.Errorf("rate %v of %d: %d, want %d", x.rate, x.m, k, x.k)
+		}
+		for _, alarms := range []int{x.k - 1, x.k} {
+			p := slices.Repeat([]float64{1}, x.m)
+			for i := range alarms {
+				p[i] = c.MinAlpha()
+			}
+			called, err := BenjaminiHochberg(p, x.rate)
+			must(t, err)
+			if slices.Contains(called, true) != (alarms == x.k) {
+				t.Errorf("rate %v of %d: %d of the least p-values give %v", x.rate, x.m, alarms, called)
+			}
+		}
+	}
+}
+
 // TestBenjaminiHochberg takes the example of the paper's section 3.2: 15 p-values, of which the rate of 0.05 calls 4.
 func TestBenjaminiHochberg(t *testing.T) {
 	p := []float64{0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344, 0.0459, 0.3240, 0.4262, 0.5719, 0.6528, 0.7590, 1.0000}

@@ -75,7 +75,7 @@ type neighbor struct {
 	Label string  `json:"label"`
 }
 
-func (s *Server) anomaly(ctx context.Context, c *fiber.Ctx) (any, error) {
+func (s *Server) anomaly(ctx context.Context, c *fiber.Ctx) (answer any, err error) {
 	q, err := s.question(ctx, c)
 	if err != nil {
 		return nil, err
@@ -92,9 +92,11 @@ func (s *Server) anomaly(ctx context.Context, c *fiber.Ctx) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if req.id == "" {
-		col.Watch(d, v)
-	}
+	defer func() {
+		if req.id == "" && err == nil { // a refusal is no verdict
+			col.Watch(d, v)
+		}
+	}()
 	out := anomalyResult{verdict: newVerdict(v), ModelID: col.ModelID()}
 	var drawn *heatmap
 	if req.input != nil && s.opt.Surface != nil {
@@ -128,7 +130,7 @@ func (s *Server) anomaly(ctx context.Context, c *fiber.Ctx) (any, error) {
 	}
 	var when *timeSpan
 	if req.input != nil && s.opt.Sounds != nil {
-		if when, err = s.deviates(ctx, col, d, req.input, q.alpha); err != nil {
+		if when, err = s.deviates(ctx, col, d, req.input, v); err != nil {
 			return nil, err
 		}
 	}

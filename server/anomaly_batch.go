@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"slices"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -46,14 +45,15 @@ func (q *anomalyBatchRequest) read(field string, r *reader) (err error) {
 }
 
 // anomalyBatchResult has a verdict an item, in their order. With alpha that is the share of false alarms among normal items;
-// with fdr the share of false alarms among alarms.
+// with fdr the share of false alarms among alarms, and fewest_alarms is how many anomalies there have to be so that any is found.
 type anomalyBatchResult struct {
-	Verdicts  []batchVerdict `json:"verdicts"`
-	Anomalies int            `json:"anomalies"`
-	Alpha     *float64       `json:"alpha,omitempty"`
-	Threshold *float64       `json:"threshold,omitempty"`
-	FDR       *float64       `json:"fdr,omitempty"`
-	ModelID   string         `json:"model_id"`
+	Verdicts     []batchVerdict `json:"verdicts"`
+	Anomalies    int            `json:"anomalies"`
+	Alpha        *float64       `json:"alpha,omitempty"`
+	Threshold    *float64       `json:"threshold,omitempty"`
+	FDR          *float64       `json:"fdr,omitempty"`
+	FewestAlarms int            `json:"fewest_alarms,omitempty"`
+	ModelID      string         `json:"model_id"`
 }
 
 type batchVerdict struct {
@@ -63,6 +63,9 @@ type batchVerdict struct {
 	IsAnomaly    bool    `json:"is_anomaly"`
 	NearestClass string  `json:"nearest_class"`
 }
+
+// byPatches reports whether patches judge an item.
+func (s *Server) byPatches(item subject) bool { return item.input != nil && s.opt.Surface != nil }
 
 // anomalyBatch judges many items, all or none.
 func (s *Server) anomalyBatch(ctx context.Context, c *fiber.Ctx) (any, error) {
@@ -89,6 +92,23 @@ func (s *Server) anomalyBatch(ctx context.Context, c *fiber.Ctx) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	out := anomalyBatchResult{Verdicts: make([]batchVerdict, len(req.items)), ModelID: col.ModelID(), FDR: req.fdr}
+	patches := 0 // items that these judge
+	for _, item := range req.items {
+		if s.byPatches(item) {
+			patches++
+		}
+	}
+	if req.fdr != nil {
+		least := d.Conformal // of the least p-value
+		if patches == len(req.items) || patches > 0 && s.normal.Calibration() > least.Calibration() {
+			least = s.normal
+		}
+		if err := least.CheckFDR(*req.fdr); err != nil {
+			return nil, at("fdr", err)
+		}
+		out.FewestAlarms = least.FewestAlarms(*req.fdr, len(req.items))
+	}
 	searches := make([]searchRequest, len(req.items))
 	for i, item := range req.items {
 		searches[i].subject = item
@@ -97,10 +117,8 @@ func (s *Server) anomalyBatch(ctx context.Context, c *fiber.Ctx) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := anomalyBatchResult{Verdicts: make([]batchVerdict, len(vectors)), ModelID: col.ModelID(), FDR: req.fdr}
 	verdicts, p := make([]index.Verdict, len(vectors)), make([]float64, len(vectors))
-	byPatches := func(item subject) bool { return item.input != nil && s.opt.Surface != nil }
-	if slices.ContainsFunc(req.items, byPatches) {
+	if patches > 0 {
 		alpha = s.surfaceAlpha(req.alpha, alpha) // one alpha for all
 	}
 	for i, v := range vectors {
@@ -112,7 +130,7 @@ func (s *Server) anomalyBatch(ctx context.Context, c *fiber.Ctx) (any, error) {
 		}
 		p[i] = verdicts[i].PValue
 		out.Verdicts[i] = batchVerdict{verdicts[i].Score, p[i], verdicts[i].ClassPValue, verdicts[i].Anomaly, verdicts[i].NearestClass}
-		if byPatches(req.items[i]) {
+		if s.byPatches(req.items[i]) {
 			by, err := s.surface(ctx, req.items[i].input, alpha)
 			if err != nil {
 				return nil, inItem("items", i, err)

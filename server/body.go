@@ -25,6 +25,14 @@ func readJSON(c *fiber.Ctx, o object) error {
 	return r.all(o)
 }
 
+// readOptionalJSON reads the body into o, if there is one.
+func readOptionalJSON(c *fiber.Ctx, o object) error {
+	if len(c.Request().Body()) == 0 {
+		return nil
+	}
+	return readJSON(c, o)
+}
+
 // readJSONOrForm reads the body into o; a form's fields are those of the object.
 func readJSONOrForm(c *fiber.Ctx, o object) error {
 	isForm, err := mediaType(c)
@@ -54,7 +62,7 @@ func mediaType(c *fiber.Ctx) (isForm bool, err error) {
 	if len(c.Request().Body()) == 0 {
 		return false, badf("empty body: send a JSON object with Content-Type: application/json")
 	}
-	return false, fmt.Errorf("Content-Type %q: %w: send JSON with Content-Type: application/json, or to /search, /anomaly and /embed multipart/form-data", shown([]byte(typ)), errMedia)
+	return false, fmt.Errorf("Content-Type %q: %w: send JSON with Content-Type: application/json, or to /search, /anomaly, /classify, /embed and /verify-pair multipart/form-data", shown([]byte(typ)), errMedia)
 }
 
 // readForm reads multipart/form-data (RFC 7578) into o. A part with a file name stands for the bytes that JSON has as base64.

@@ -1,7 +1,10 @@
 package server
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -45,7 +48,7 @@ func (s *Server) calibrate(ctx context.Context, c *fiber.Ctx) (any, error) {
 		return nil, err
 	}
 	var req calibrateRequest
-	if err := readJSON(c, &req); err != nil {
+	if err := readOptionalJSON(c, &req); err != nil {
 		return nil, err
 	}
 	if req.holdout != nil && !(*req.holdout > 0 && *req.holdout <= 0.5) {
@@ -59,11 +62,14 @@ func (s *Server) calibrate(ctx context.Context, c *fiber.Ctx) (any, error) {
 	if err := s.embedPoints(ctx, col, req.points); err != nil {
 		return nil, err
 	}
-	if len(req.points) > 0 {
-		points := make([]index.Point, len(req.points))
-		for i, p := range req.points {
-			points[i] = p.Point
-		}
+	points := make([]index.Point, len(req.points))
+	for i, p := range req.points {
+		points[i] = p.Point
+	}
+	if err := col.CheckCalibration(points); err != nil {
+		return nil, err
+	}
+	if len(points) > 0 {
 		if err := col.SetAside(ctx, index.RoleCalibration, points); err != nil {
 			return nil, err
 		}
@@ -119,6 +125,7 @@ func (r *reader) word2(a, b string) (string, error) {
 type feedbackResult struct {
 	MovedTo     string `json:"moved_to"` // known, calibration or anomalies
 	Label       string `json:"label"`
+	Restored    bool   `json:"restored,omitempty"` // it was kept aside, which keeps neither payload nor input
 	PointsCount int    `json:"points_count"`
 	Calibration int    `json:"calibration"` // points kept aside to calibrate with
 	Anomalies   int    `json:"anomalies"`   // points kept aside as true anomalies
@@ -171,12 +178,17 @@ func (s *Server) feedback(ctx context.Context, c *fiber.Ctx) (any, error) {
 			return nil, err
 		}
 	case p.Vector == nil:
-		if p.Vector, err = vectorOf(col, p.ID); err != nil {
-			return nil, err
+		have := index.Point{Vector: stored[0].Vector, Label: stored[0].Label}
+		if !isKnown {
+			if have, err = col.Kept(p.ID); errors.Is(err, index.ErrNotFound) {
+				err = fmt.Errorf("%w: it is neither known nor kept aside: give its vector or input", err)
+			}
+			if err != nil {
+				return nil, err
+			}
+			out.Restored = req.verdict == "wrong" && req.into != "calibration"
 		}
-		if p.Label == "" {
-			p.Label = stored[0].Label
-		}
+		p.Vector, p.Label = have.Vector, cmp.Or(p.Label, have.Label)
 	}
 	if req.verdict == "wrong" && p.Label == "" { // of the class that it is nearest to
 		v, err := d.Verdict(ctx, p.Vector, alpha)
@@ -191,12 +203,24 @@ func (s *Server) feedback(ctx context.Context, c *fiber.Ctx) (any, error) {
 		err = col.SetAside(ctx, index.RoleAnomaly, []index.Point{p})
 	case req.into == "calibration":
 		out.MovedTo = "calibration"
+		if err := col.CheckCalibration([]index.Point{p}); err != nil {
+			return nil, err
+		}
 		err = col.SetAside(ctx, index.RoleCalibration, []index.Point{p})
 	default:
 		out.MovedTo = "known"
-		if !isKnown || req.Vector != nil || req.Raw != nil {
-			err = col.Upsert(ctx, []index.Point{p})
+		if isKnown && req.Vector == nil && req.Raw == nil { // its label at most is another
+			if p.Label == stored[0].Label {
+				break
+			}
+			whole, err := col.Get(p.ID)
+			if err != nil {
+				return nil, err
+			}
+			whole[0].Label = p.Label
+			p = whole[0]
 		}
+		err = col.Upsert(ctx, []index.Point{p})
 	}
 	out.PointsCount, out.Calibration, out.Anomalies = col.Len(), col.Aside(index.RoleCalibration), col.Aside(index.RoleAnomaly)
 	return out, err

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/gofiber/fiber/v2"
@@ -20,10 +21,11 @@ const (
 
 // classifyResult is a class, or none of these.
 type classifyResult struct {
-	Label         *string    `json:"label"` // null: none of the known classes
+	Label         *string    `json:"label"` // null: none of the known classes, or none of those that it may be of is near
 	Probability   float64    `json:"probability"`
 	PredictionSet []string   `json:"prediction_set"`
-	PValue        float64    `json:"p_value"` // that it is of any of them
+	Unjudged      []string   `json:"unjudged"` // classes of it that too few items calibrate to rule out at alpha
+	PValue        float64    `json:"p_value"`  // that it is of any of them
 	Alpha         float64    `json:"alpha"`
 	Classes       []classFit `json:"classes"`
 	ModelID       string     `json:"model_id"`
@@ -42,7 +44,7 @@ type explainedClassifyResult struct {
 	explanation
 }
 
-// classify tells the class: the one that most of the nearest points are of, of those in the prediction set.
+// classify tells the class: the one that most of the nearest points with a label are of, of those in the prediction set.
 func (s *Server) classify(ctx context.Context, c *fiber.Ctx) (any, error) {
 	q, err := s.question(ctx, c)
 	if err != nil {
@@ -56,20 +58,28 @@ func (s *Server) classify(ctx context.Context, c *fiber.Ctx) (any, error) {
 	hits = without(hits, req.id)
 	fits, err := d.Classify(vector, hits, alpha)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("collection %q: %w", col.Name(), err)
 	}
 	hits, points, err := lookUp(col, hits[:min(index.DetectorNeighbors, len(hits))], index.FieldLabel)
 	if err != nil {
 		return nil, err
 	}
-	out := classifyResult{PredictionSet: []string{}, PValue: fits.PValue, Alpha: alpha, ModelID: col.ModelID(), Classes: make([]classFit, len(fits.Classes))}
+	voters, err := voters(ctx, col, vector, req.id, points)
+	if err != nil {
+		return nil, err
+	}
+	out := classifyResult{PredictionSet: []string{}, Unjudged: []string{}, PValue: fits.PValue, Alpha: alpha, ModelID: col.ModelID(), Classes: make([]classFit, len(fits.Classes))}
 	for i, f := range fits.Classes {
 		out.Classes[i] = classFit(f)
-		if fits.In(f) && !fits.Anomaly {
-			out.PredictionSet = append(out.PredictionSet, f.Class)
+		if !fits.In(f) || fits.Anomaly {
+			continue
+		}
+		out.PredictionSet = append(out.PredictionSet, f.Class)
+		if !fits.Judged(f) {
+			out.Unjudged = append(out.Unjudged, f.Class)
 		}
 	}
-	out.vote(points)
+	out.vote(voters)
 	if !req.explain {
 		return out, nil
 	}
@@ -77,24 +87,37 @@ func (s *Server) classify(ctx context.Context, c *fiber.Ctx) (any, error) {
 	return explainedClassifyResult{out, e}, err
 }
 
-// vote sets the label to the class of the prediction set that most of the nearest points have, the first of them where there are
-// as many; to the likeliest class where none has one; and the probability to the share of the nearest points that have it.
-func (r *classifyResult) vote(nearest []index.Record) {
-	if len(r.PredictionSet) == 0 {
-		return
+// voters returns the nearest points that have a label; near is the nearest of all.
+func voters(ctx context.Context, col *index.Collection, vector []float32, id string, near []index.Record) ([]index.Record, error) {
+	if !slices.ContainsFunc(near, func(p index.Record) bool { return p.Label == "" }) {
+		return near, nil
 	}
+	labelled := &index.Filter{MustNot: []index.Condition{{Key: index.LabelKey, IsEmpty: true}}}
+	hits, err := col.Search(ctx, vector, index.DetectorNeighbors+1, index.Params{Filter: labelled})
+	if err != nil {
+		return nil, err
+	}
+	hits = without(hits, id)
+	_, points, err := lookUp(col, hits[:min(index.DetectorNeighbors, len(hits))], index.FieldLabel)
+	return points, err
+}
+
+// vote sets the label to the class of the prediction set that most of the nearest points have, the first of them where there are
+// as many, and the probability to the share of the nearest points that have it. Where none has one there is no label.
+func (r *classifyResult) vote(nearest []index.Record) {
 	votes := map[string]int{}
 	for _, p := range nearest {
-		votes[p.Label]++
-	}
-	best := r.PredictionSet[0]
-	for _, p := range nearest {
-		if votes[p.Label] > votes[best] && slices.Contains(r.PredictionSet, p.Label) {
-			best = p.Label
+		if slices.Contains(r.PredictionSet, p.Label) {
+			votes[p.Label]++
 		}
 	}
-	r.Label = &best
-	r.Probability = float64(votes[best]) / float64(max(1, len(nearest)))
+	best := 0
+	for _, class := range r.PredictionSet {
+		if votes[class] > best {
+			r.Label, best = &class, votes[class]
+		}
+	}
+	r.Probability = float64(best) / float64(max(1, len(nearest)))
 }
 
 // explanation is what explain adds to a verdict: the distances to all classes and the nearest points, both nearest first, the

@@ -30,7 +30,8 @@
 //	GET  /healthz, /livez, /readyz        health
 //	GET  /metrics                         text for Prometheus, without an envelope
 //
-// An explanation of a verdict on a sound names the stretch without which it is least unusual, in seconds: time_span.
+// An explanation of a verdict on a sound names the stretch without which it is least unusual, in seconds: time_span,
+// null where taking any out does not lower the score.
 //
 // A search with params.recall_target is answered with the least ef that reaches it, as the collection has measured, or exactly:
 // ef_used, 0 for exact, recall_estimate and exact_reason tell which and why. The live recall of the searches that were asked, and what

@@ -145,6 +145,7 @@ type testServer struct {
 	url     string
 	addr    string
 	enc     *fakeEncoder
+	store   *index.Store
 	log     *lockedBuffer
 	stop    context.CancelFunc // and wait for the end of Serve
 	stopped chan error         // what Serve returned
@@ -174,6 +175,7 @@ func start(t testing.TB, change func(*Options)) *testServer {
 	if change != nil {
 		change(&o)
 	}
+	ts.store = o.Store
 	s, err := New(o)
 	if err != nil {
 		t.Fatal(err)

@@ -13,7 +13,7 @@ type Occluder interface {
 	Occlude(ctx context.Context, raw []byte) ([]encoder.Occlusion, error)
 }
 
-// timeSpan is what explain adds to a verdict on a sound: the stretch without which it is least unusual.
+// timeSpan is what explain adds to a verdict on a sound: the stretch without which it is least unusual, null where the score is not lower without any.
 type timeSpan struct {
 	Span *span `json:"time_span"`
 }
@@ -24,19 +24,19 @@ type span struct {
 	Score float64 `json:"score_without"` // of the sound without it
 }
 
-// deviates finds the stretch of a sound without which the detector's score is lowest.
-func (s *Server) deviates(ctx context.Context, col *index.Collection, d *index.Detector, input []byte, alpha float64) (*timeSpan, error) {
+// deviates finds the stretch of a sound without which the detector's score is lowest, and lower than that of the whole.
+func (s *Server) deviates(ctx context.Context, col *index.Collection, d *index.Detector, input []byte, whole index.Verdict) (*timeSpan, error) {
 	without, err := s.opt.Sounds.Occlude(ctx, input)
 	if err != nil {
 		return nil, at("input", err)
 	}
 	var best *span
 	for _, o := range without {
-		v, err := s.judgeBy(ctx, col, d, o.Vector, "", nil, alpha)
+		v, err := s.judgeBy(ctx, col, d, o.Vector, "", nil, whole.Alpha)
 		if err != nil {
 			return nil, err
 		}
-		if best == nil || v.Score < best.Score {
+		if v.Score < whole.Score && (best == nil || v.Score < best.Score) {
 			best = &span{o.From, o.To, v.Score}
 		}
 	}

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/akin-search/akin/encoder"
 	"github.com/akin-search/akin/index"
 )
 
@@ -65,6 +67,7 @@ func TestAnomalyBatch(t *testing.T) {
 		Alpha     *float64
 		Threshold *float64
 		FDR       *float64
+		Fewest    int `json:"fewest_alarms"`
 	}
 	items := `{"vector":` + axis0 + `},{"id":"7"},{"input":"` + b64("class 2") + `"},{"vector":` + axis5 + `}`
 	ts.ok("POST", "/anomaly/batch", `{"items":[`+items+`],"alpha":0.05}`, &got)
@@ -83,10 +86,10 @@ func TestAnomalyBatch(t *testing.T) {
 	got.Alpha = nil
 	// 1 of 4 may be called at fdr 0.05 up to p = 0.0125, and with 200 calibration scores the stranger has 1/201; no p-value is
 	// small enough at a rate of 0.01.
-	if ts.ok("POST", "/collections/digits/anomaly/batch", `{"items":[`+items+`],"fdr":0.05}`, &got); got.Anomalies != 1 || !got.Verdicts[3].IsAnomaly || got.Alpha != nil || *got.FDR != 0.05 {
+	if ts.ok("POST", "/collections/digits/anomaly/batch", `{"items":[`+items+`],"fdr":0.05}`, &got); got.Anomalies != 1 || !got.Verdicts[3].IsAnomaly || got.Alpha != nil || *got.FDR != 0.05 || got.Fewest != 1 {
 		t.Errorf("%+v", got)
 	}
-	if ts.ok("POST", "/anomaly/batch", `{"items":[`+items+`],"fdr":0.01}`, &got); got.Anomalies != 0 {
+	if ts.ok("POST", "/anomaly/batch", `{"items":[`+items+`],"fdr":0.01}`, &got); got.Anomalies != 0 || got.Fewest != 2 {
 		t.Errorf("%+v", got)
 	}
 }
@@ -155,6 +158,11 @@ func TestCalibrateAndFeedback(t *testing.T) {
 	if c.Moved != 0 || c.Detector.Calibration != 201 || c.Detector.Watch.Judged != 0 {
 		t.Errorf("%+v", c)
 	}
+	for _, contentType := range []string{"", "application/json"} { // nothing is a body, too
+		if a := ts.do("POST", "/calibrate", contentType, ""); a.status != http.StatusOK || !strings.Contains(a.body, `"moved":0`) {
+			t.Errorf("no body: %d %s", a.status, a.body)
+		}
+	}
 	ts.ok("POST", "/calibrate", `{"points":[{"id":"x","vector":`+axis5+`,"label":"c5"},{"id":"y","input":"`+b64("class 1")+`","label":"c1"}]}`, &c)
 	if c.Moved != 0 || c.Detector.Calibration != 203 || c.Points != 211 {
 		t.Errorf("%+v", c)
@@ -178,6 +186,94 @@ func TestCalibrateAndFeedback(t *testing.T) {
 	ts.ok("POST", "/collections/plain/anomaly", `{"vector":[0,0,30],"explain":true}`, &explained)
 	if !explained.IsAnomaly || len(explained.Features) != 3 || explained.Features[0].Component != 2 || explained.Features[0].Z < 5 || len(explained.Examples) != 1 || len(explained.Examples[0].Points) != 3 {
 		t.Errorf("%+v", explained)
+	}
+}
+
+// TestFeedbackRelabels: a known point that is said to be of another class is of that, with all else that it has.
+func TestFeedbackRelabels(t *testing.T) {
+	ts := start(t, nil)
+	ts.ok("PUT", "/collections/digits/points", `{"points":[{"id":"p","input":"`+b64("class 1")+`","label":"c0","payload":{"n":7}}]}`, nil)
+	var moved struct {
+		MovedTo string `json:"moved_to"`
+		Label   string
+		Points  int `json:"points_count"`
+	}
+	if ts.ok("POST", "/anomaly/feedback", `{"id":"p","verdict":"wrong","label":"c1"}`, &moved); moved.MovedTo != "known" || moved.Label != "c1" || moved.Points != 201 {
+		t.Errorf("%+v", moved)
+	}
+	digits, err := ts.store.Collection("digits")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := digits.Get("p")
+	if err != nil || got[0].Label != "c1" || got[0].Payload["n"] != 7.0 || string(got[0].Raw) != "class 1" {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// TestFeedbackTakesBack: what was called an anomaly is known again, with its vector and label, once somebody says that it is normal.
+func TestFeedbackTakesBack(t *testing.T) {
+	ts := start(t, nil)
+	var moved struct {
+		MovedTo   string `json:"moved_to"`
+		Label     string
+		Restored  bool
+		Points    int `json:"points_count"`
+		Anomalies int
+	}
+	if ts.ok("POST", "/anomaly/feedback", `{"id":"8","verdict":"right"}`, &moved); moved.Points != 199 || moved.Anomalies != 1 || moved.Restored {
+		t.Errorf("%+v", moved)
+	}
+	if ts.ok("POST", "/anomaly/feedback", `{"id":"8","verdict":"wrong"}`, &moved); moved.MovedTo != "known" || moved.Label != "c0" || !moved.Restored || moved.Points != 200 || moved.Anomalies != 0 {
+		t.Errorf("%+v", moved)
+	}
+	if f := ts.search("/search", `{"query":"8","limit":1}`); f.Anomaly == nil || f.Anomaly.IsAnomaly || f.Anomaly.NearestClass != "c0" {
+		t.Errorf("%+v", f.Anomaly)
+	}
+	// What calibrates can be called an anomaly, too.
+	if ts.ok("POST", "/anomaly/feedback", `{"id":"held 3","verdict":"right"}`, &moved); moved.MovedTo != "anomalies" || moved.Label != "c3" || moved.Anomalies != 1 {
+		t.Errorf("%+v", moved)
+	}
+	if a := ts.post("/anomaly/feedback", `{"id":"nobody","verdict":"wrong"}`); a.status != http.StatusNotFound || !strings.Contains(a.text, "give its vector or input") {
+		t.Errorf("%d %s", a.status, a.text)
+	}
+}
+
+// TestCalibrationIsOfKnownLabels: points that could not calibrate are refused, and nothing of the request is stored.
+func TestCalibrationIsOfKnownLabels(t *testing.T) {
+	ts := start(t, nil)
+	ts.ok("PUT", "/collections/digits/points", `{"points":[{"id":"lone","vector":`+axis5+`,"label":"lone"}]}`, nil)
+	good := `{"id":"good","vector":` + axis0 + `,"label":"c0"}`
+	for _, c := range []struct {
+		path, body string
+		want       []string
+	}{
+		{"/calibrate", `{"points":[` + good + `,{"id":"bad","vector":` + axis0 + `,"label":"c9"}]}`, []string{`"bad"`, `label "c9"`, `"c0", "c1", "c2", "c3"`, "store points of that label first"}},
+		{"/calibrate", `{"points":[` + good + `,{"id":"bad","vector":` + axis0 + `}]}`, []string{`"bad"`, `label ""`}},
+		{"/calibrate", `{"points":[` + good + `,{"id":"lone","vector":` + axis5 + `,"label":"lone"}]}`, []string{`"lone"`, "stays known"}},
+		{"/anomaly/feedback", `{"id":"bad","vector":` + axis0 + `,"label":"c9","verdict":"wrong","into":"calibration"}`, []string{`"bad"`, `label "c9"`, `"c0", "c1"`}},
+		{"/collections/other/calibrate", `{"points":[` + good + `]}`, []string{`label "c0"`, "no label is known"}},
+	} {
+		a := ts.post(c.path, c.body)
+		for _, want := range c.want {
+			if a.status != http.StatusBadRequest || !strings.Contains(a.text, want) {
+				t.Errorf("%s %s: %d %s, want %q", c.path, c.body, a.status, a.text, want)
+			}
+		}
+	}
+	for name, want := range map[string]int{"digits": 200, "other": 0} {
+		col, err := ts.store.Collection(name)
+		if err != nil || col.Aside(index.RoleCalibration) != want {
+			t.Errorf("%s: %d kept aside, want %d, %v", name, col.Aside(index.RoleCalibration), want, err)
+		}
+	}
+	dot, err := ts.store.Create("dot", index.Config{Dimension: 2, Metric: index.Dot})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ts.ok("PUT", "/collections/dot/points", `{"points":[{"id":1,"vector":[1,0]},{"id":2,"vector":[0,1]}]}`, nil)
+	if a := ts.post("/collections/dot/calibrate", `{"points":[{"id":3,"vector":[1,1]}]}`); a.status != http.StatusBadRequest || !strings.Contains(a.text, "use cosine or l2") || dot.Aside(index.RoleCalibration) != 0 {
+		t.Errorf("%d %s, %d kept aside", a.status, a.text, dot.Aside(index.RoleCalibration))
 	}
 }
 
@@ -205,6 +301,73 @@ func TestClassify(t *testing.T) {
 	}
 	if ts.ok("POST", "/classify", `{"input":"`+b64("class 3")+`"}`, &got); got.Label == nil || *got.Label != "c3" {
 		t.Errorf("%+v", got)
+	}
+}
+
+// TestClassifyUnjudged: a class that too few items calibrate for an alpha is not ruled out, is named, and does not win.
+func TestClassifyUnjudged(t *testing.T) {
+	ts := start(t, nil)
+	r := rand.New(rand.NewPCG(9, 9))
+	var points []string
+	for i := range 30 {
+		points = append(points, fmt.Sprintf(`{"id":"z%d","vector":%s,"label":"z"}`, i, jsonOf(near(r, 5, 0.05))))
+	}
+	ts.ok("PUT", "/collections/digits/points", `{"points":[`+strings.Join(points, ",")+`]}`, nil)
+	ts.settled("digits")
+	type classified struct {
+		Label         *string
+		Probability   float64
+		PredictionSet []string `json:"prediction_set"`
+		Unjudged      []string
+		Classes       []classFit
+	}
+	var got classified
+	ts.ok("POST", "/classify", `{"vector":`+axis0+`,"alpha":0.05}`, &got)
+	if got.Label == nil || *got.Label != "c0" || got.Probability != 1 || !slices.Equal(got.PredictionSet, []string{"c0", "z"}) || !slices.Equal(got.Unjudged, []string{"z"}) ||
+		got.Classes[1].Class != "z" || got.Classes[1].Calibration != 0 || len(got.Classes) != 5 {
+		t.Errorf("%+v", got)
+	}
+	// 50 items a class do not support an alpha of 0.01.
+	ts.ok("POST", "/classify", `{"vector":`+axis0+`,"alpha":0.01}`, &got)
+	if got.Label == nil || *got.Label != "c0" || len(got.PredictionSet) != 5 || !slices.Equal(got.Unjudged, got.PredictionSet) || got.Classes[0].Class != "c0" {
+		t.Errorf("%+v", got)
+	}
+	// None of the nearest is of a class that it may be of: no label.
+	lone := classifyResult{PredictionSet: []string{"z"}}
+	if lone.vote([]index.Record{{ID: "1", Label: "c0"}, {ID: "2", Label: "c0"}}); lone.Label != nil || lone.Probability != 0 {
+		t.Errorf("%+v", lone)
+	}
+}
+
+// TestClassifyUnlabelled: points without a label are no class and have no vote.
+func TestClassifyUnlabelled(t *testing.T) {
+	ts := start(t, nil)
+	r := rand.New(rand.NewPCG(10, 10))
+	unlabelled := func(collection string, class, n int, spread float64) {
+		var points []string
+		for i := range n {
+			points = append(points, fmt.Sprintf(`{"id":"u%d","vector":%s}`, i, jsonOf(near(r, class, spread))))
+		}
+		ts.ok("PUT", "/collections/"+collection+"/points", `{"points":[`+strings.Join(points, ",")+`]}`, nil)
+	}
+	unlabelled("digits", 0, 60, 0.001)
+	ts.settled("digits")
+	var got struct {
+		Label         *string
+		Probability   float64
+		PredictionSet []string `json:"prediction_set"`
+		Classes       []classFit
+		Neighbors     []neighbor
+	}
+	ts.ok("POST", "/classify", `{"vector":`+axis0+`,"alpha":0.05,"explain":true}`, &got)
+	if got.Label == nil || *got.Label != "c0" || got.Probability != 1 || !slices.Equal(got.PredictionSet, []string{"c0"}) || len(got.Classes) != 4 || got.Neighbors[0].Label != "" {
+		t.Errorf("%+v", got)
+	}
+	unlabelled("other", 0, 60, 0.05)
+	ts.ok("POST", "/collections/other/calibrate", `{"holdout":0.4}`, nil)
+	ts.ok("POST", "/collections/other/anomaly", `{"vector":`+axis0+`}`, nil)
+	if a := ts.post("/collections/other/classify", `{"vector":`+axis0+`}`); a.status != http.StatusConflict || !strings.Contains(a.text, `"other": no known point has a label`) || !strings.Contains(a.text, "label points") {
+		t.Errorf("%d %s", a.status, a.text)
 	}
 }
 
@@ -269,5 +432,28 @@ func TestMetrics(t *testing.T) {
 	ts.ok("POST", "/calibrate", `{}`, nil)
 	if !strings.Contains(read(), `akin_drift_alarm{collection="digits"} 0`) {
 		t.Error("calibrating does not reset the alarm")
+	}
+}
+
+// deafToAll refuses every sound.
+type deafToAll struct{}
+
+func (deafToAll) Occlude(context.Context, []byte) ([]encoder.Occlusion, error) {
+	return nil, fmt.Errorf("%w: nothing to hear", encoder.ErrInput)
+}
+
+// TestRefusalIsNoVerdict: what is refused after it was judged is not counted.
+func TestRefusalIsNoVerdict(t *testing.T) {
+	ts := start(t, func(o *Options) { o.Sounds = deafToAll{} })
+	input := `{"input":"` + b64("class 1") + `"`
+	if a := ts.post("/anomaly", input+`,"explain":true}`); a.status != http.StatusBadRequest {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	if f := ts.settled("digits"); f.Detector.Watch.Judged != 0 {
+		t.Errorf("%d verdicts of a refusal", f.Detector.Watch.Judged)
+	}
+	ts.ok("POST", "/anomaly", input+`}`, nil)
+	if f := ts.settled("digits"); f.Detector.Watch.Judged != 1 {
+		t.Errorf("%d verdicts, want 1", f.Detector.Watch.Judged)
 	}
 }

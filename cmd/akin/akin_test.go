@@ -161,6 +161,12 @@ func TestOwnImages(t *testing.T) {
 	if lines := strings.Split(strings.TrimSpace(out), "\n"); code != int(exitAnomalies) || len(lines) != 21 || !strings.HasPrefix(lines[0], "file,is_anomaly,p_value") || strings.Count(out, ",true,") < 15 {
 		t.Errorf("scoring strangers together: exit code %d: %s%s", code, out, errs)
 	}
+	if code, _, errs := akin(t, "score", "--dir", dir, "--fdr", "1e-6", strangers); code != 1 || !strings.Contains(errs, "--fdr: false-discovery rate 1e-06") || !strings.Contains(errs, "n = 999999") {
+		t.Errorf("a rate at which nothing can be found: exit code %d: %s", code, errs)
+	}
+	if _, _, errs := akin(t, "score", "--dir", dir, "--fdr", "0.02", strangers); !strings.Contains(errs, "--fdr 0.02 finds anomalies among 20 only where there are ") {
+		t.Errorf("a rate at which a lone anomaly is not found: %s", errs)
+	}
 	if code, _, errs := akin(t, "score", "--dir", dir, "--alpha", "0.1", "--fdr", "0.1", strangers); code != 1 || !strings.Contains(errs, "fdr") {
 		t.Errorf("alpha and fdr: exit code %d: %s", code, errs)
 	}

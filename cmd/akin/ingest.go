@@ -47,7 +47,7 @@ func newIngest(a *app) *cobra.Command {
 are replaced. A share of the items is not indexed: it calibrates the anomaly detector, together with those that earlier
 calls kept aside, so that an alarm rate can be promised. The share and the seed are those of the model's training unless you say otherwise, so that with the same data
 the same items, which the model never saw, are kept aside. Of a list with rows of split validation these are kept aside in place of a share: let them be like what is to
-be judged, of another day, machine or camera, where the others are much alike.`,
+be judged, of another day, machine or camera, where the others are much alike. Those of a class that none of the others has cannot calibrate and are left out.`,
 		Example: `  akin ingest --data photos/
   akin ingest --data photos/ --collection march --holdout 0.2`,
 		Args: noArgs,
@@ -104,6 +104,9 @@ be judged, of another day, machine or camera, where the others are much alike.`,
 			return err
 		}
 		defer func() { err = errors.Join(err, s.Close()) }()
+		if held, err = a.usable(s, w.collection, replace, rest, held); err != nil {
+			return err
+		}
 		if replace {
 			if err := s.Drop(w.collection); err != nil && !errors.Is(err, index.ErrNotFound) {
 				return err
@@ -160,6 +163,45 @@ be judged, of another day, machine or camera, where the others are much alike.`,
 		})
 	}
 	return c
+}
+
+// usable returns those items kept aside whose class is among the others or, unless it is replaced, in the collection already: no others can
+// calibrate. None of them is an error.
+func (a *app) usable(s *index.Store, collection string, replace bool, rest, held train.Dataset) (train.Dataset, error) {
+	known := map[string]bool{}
+	for i := range rest.Len() {
+		known[rest.Label(i)] = true
+	}
+	col, err := s.Collection(collection)
+	if err != nil && !errors.Is(err, index.ErrNotFound) {
+		return held, err
+	}
+	var items []int
+	strange := ""
+	for i := range held.Len() {
+		label := held.Label(i)
+		is, ok := known[label]
+		if !ok && col != nil && !replace {
+			if is, err = col.Knows(label); err != nil {
+				return held, err
+			}
+		}
+		if known[label] = is; is {
+			items = append(items, i)
+		} else if strange == "" {
+			strange = fmt.Sprintf("%s is of class %q", held.IDs[i], label)
+			if label == "" {
+				strange = held.IDs[i] + " has no class"
+			}
+		}
+	}
+	switch out := held.Len() - len(items); {
+	case out > 0 && len(items) == 0:
+		return held, fmt.Errorf("%w: none of the %d items kept aside (split validation) is of a class of the %d others, %s: keep items of their classes aside, or none", train.ErrDataset, out, rest.Len(), strange)
+	case out > 0:
+		a.status("left out: %d of the %d items kept aside are of no class of the others and cannot calibrate; %s", out, held.Len(), strange)
+	}
+	return held.Subset(items), nil
 }
 
 // ingester fills a collection.

@@ -70,6 +70,30 @@ func TestManifestPath(t *testing.T) {
 	if e := mustAkin[evaluated](t, "eval", "--data", aside, "--dir", dir); e.Base != 30 || e.Queries != 10 {
 		t.Errorf("%d pictures asked %d others, want those of split validation, 10, and 30", e.Queries, e.Base)
 	}
+	// what is of no known class cannot calibrate: without any other nothing is stored
+	relabelled := func(name, disc string) string {
+		lines := strings.Split(list, "\n")
+		for i, l := range lines {
+			if strings.HasSuffix(l, ",test") {
+				lines[i] = strings.Replace(strings.ReplaceAll(l, ",bar,test", ",,val"), ",disc,test", ","+disc+",val", 1)
+			}
+		}
+		path := filepath.Join(data, name)
+		if err := os.WriteFile(path, []byte(strings.Join(lines, "\n")), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	code, _, errs = akin(t, "ingest", "--data", relabelled("none.csv", ""), "--dir", dir, "--collection", "none")
+	if code != 1 || !strings.Contains(errs, "none of the 10 items kept aside") || !strings.Contains(errs, "has no class") {
+		t.Errorf("ingest: exit code %d: %s", code, errs)
+	}
+	if code, _, errs := akin(t, "search", "--id", "disc/006.png", "--dir", dir, "--collection", "none"); code != 1 || !strings.Contains(errs, `collection "none"`) {
+		t.Errorf("a collection of what was refused: exit code %d: %s", code, errs)
+	}
+	if in := mustAkin[ingested](t, "ingest", "--data", relabelled("some.csv", "disc"), "--dir", dir, "--collection", "some"); in.Points != 30 || in.Calibration != 5 {
+		t.Errorf("ingested %+v, want 30 pictures and 5 that calibrate", in)
+	}
 	if code, _, errs := akin(t, "train", "--data", file, "--dir", t.TempDir(), "--fit", "stretch"); code != 1 || !strings.Contains(errs, "use auto, letterbox, crop or trim") {
 		t.Errorf("an unknown fit: exit code %d: %s", code, errs)
 	}

@@ -76,7 +76,7 @@ Exit code: 0 when nothing is an anomaly, 3 when something is, 1 when something w
 	w.flags(c)
 	w.collectionFlag(c)
 	c.Flags().Float64Var(&alpha, "alpha", index.DefaultAlpha, "highest false-alarm rate, above 0 and below 1; unless given, raised to what the calibration supports")
-	c.Flags().Float64Var(&fdr, "fdr", 0, "judge all files together: share of false alarms among the alarms, above 0 and below 1 (Benjamini-Hochberg), instead of --alpha")
+	c.Flags().Float64Var(&fdr, "fdr", 0, "judge all files together: share of false alarms among the alarms, below 1 and at least 1/(n+1) of n calibration items (Benjamini-Hochberg), instead of --alpha")
 	c.Flags().BoolVar(&asCSV, "csv", false, "print a table of comma-separated values, with a line of names")
 	c.Flags().StringVar(&heat, "heatmaps", "", "folder for a heat map a picture, a grey PNG of its size, white where it differs")
 	c.Flags().StringVar(&column, "label-column", "", columnHelp)
@@ -101,10 +101,15 @@ Exit code: 0 when nothing is an anomaly, 3 when something is, 1 when something w
 			return err
 		}
 		out, failed := make([]scored, 0, items.Len()), 0
-		// judged scores all files by j, so many at once; its calibration of n items supports alphas from low up.
-		judged := func(j judge, part int, low float64, n int) error {
-			if !c.Flags().Changed("alpha") && alpha < low {
-				a.status("alpha is %.2g: the %d calibration items support no smaller one", low, n)
+		// judged scores all files by j, so many at once, whose p-values are those of by.
+		judged := func(j judge, part int, by index.Conformal) error {
+			if c.Flags().Changed("fdr") {
+				if err := by.CheckFDR(fdr); err != nil {
+					return fmt.Errorf("--fdr: %w", err)
+				}
+			}
+			if low := by.MinAlpha(); !c.Flags().Changed("alpha") && alpha < low {
+				a.status("alpha is %.2g: the %d calibration items support no smaller one", low, by.Calibration())
 				alpha = low
 			}
 			shown := time.Now()
@@ -128,24 +133,29 @@ Exit code: 0 when nothing is an anomaly, 3 when something is, 1 when something w
 					a.status("scored %d of %d", len(out), cap(out))
 				}
 			}
-			if c.Flags().Changed("fdr") {
-				return together(out, fdr)
+			if !c.Flags().Changed("fdr") {
+				return nil
 			}
-			return nil
+			if m := len(out) - failed; m > 0 {
+				if k := by.FewestAlarms(fdr, m); k > 1 {
+					a.status("with %d calibration items, --fdr %g finds anomalies among %d only where there are %d or more: calibrate with more, or score fewer at once", by.Calibration(), fdr, m, k)
+				}
+			}
+			return together(out, fdr)
 		}
 		if e.HasPatches() {
 			p := patchJudge{e, index.NewConformal(e.Model().Patches.Calibration), maps}
 			if p.Calibration() == 0 {
 				return fmt.Errorf("%w: no picture calibrates the patches of %s: train it with a --holdout above 0", index.ErrNotCalibrated, w.modelPath())
 			}
-			err = judged(p.judge, 1, p.MinAlpha(), p.Calibration())
+			err = judged(p.judge, 1, p.Conformal)
 		} else {
 			err = w.withCollection(a, e.ModelID(), func(col *index.Collection) error {
 				det := col.Detector()
 				if det == nil {
 					return fmt.Errorf("%w: collection %q has no detector: run akin ingest with a --holdout above 0", index.ErrNotCalibrated, col.Name())
 				}
-				return judged(clusterJudge(e, det, maps), scorePart, det.MinAlpha(), det.Calibration())
+				return judged(clusterJudge(e, det, maps), scorePart, det.Conformal)
 			})
 		}
 		if err != nil {
