@@ -27,6 +27,7 @@ import (
 //	aside     1  2026-11  role, label and vector of a point that no search finds (aside.go)
 //	curve     1  2026-11  JSON of recall over ef, by k (curve.go)
 //	watch     1  2026-11  counts of verdicts, drift, and the scores that others are ranked among (watch_record.go)
+//	          2  2026-11  and the scores of another judge than the detector; version 1 is read
 type recordKind byte
 
 const (
@@ -47,7 +48,7 @@ func (k recordKind) version() byte {
 	switch k {
 	case kindDetector:
 		return 4
-	case kindPoint, kindSequence, kindManifest:
+	case kindPoint, kindSequence, kindManifest, kindWatch:
 		return 2
 	}
 	return 1

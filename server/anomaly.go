@@ -92,39 +92,48 @@ func (s *Server) anomaly(ctx context.Context, c *fiber.Ctx) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if req.id == "" {
-		col.Watch(d, v)
-	}
 	out := anomalyResult{verdict: newVerdict(v), ModelID: col.ModelID()}
-	var drawn *heatmap
-	if req.input != nil && s.opt.Surface != nil {
+	var by *surfaceVerdict
+	if s.byPatches(&req.subject) {
 		alpha = s.surfaceAlpha(req.alpha, alpha)
-		by, err := s.surface(ctx, req.input, alpha)
-		if err != nil {
+		if by, err = s.surface(ctx, req.input, alpha); err != nil {
 			return nil, err
 		}
 		out.Score, out.PValue, out.Threshold, out.IsAnomaly, out.Alpha, out.By = by.score, by.p, by.threshold, by.anomaly, alpha, "patches"
-		if req.explain {
-			if drawn, err = newHeatmap(by.heat); err != nil {
-				return nil, err
-			}
+	}
+	var answer any = out
+	if req.explain {
+		if answer, err = s.explainVerdict(ctx, q, hits, v, by, out); err != nil {
+			return nil, err
 		}
 	}
-	if !req.explain {
-		return out, nil
+	if req.id == "" { // at last: what is refused is no verdict
+		s.watch(col, d, v, by)
 	}
+	return answer, nil
+}
+
+// explainVerdict adds to a verdict on what q asks, of the detector or, where by is not nil, of patches, what explain asks for; hits are the
+// nearest points.
+func (s *Server) explainVerdict(ctx context.Context, q question, hits []index.Hit, v index.Verdict, by *surfaceVerdict, out anomalyResult) (any, error) {
+	col, req, d := q.col, q.request, q.detector
 	hits, points, err := lookUp(col, hits[:min(explainNeighbors, len(hits))], index.FieldLabel)
 	if err != nil {
 		return nil, err
 	}
-	e, err := s.explained(ctx, col, vector, req, hits, points, v)
+	e, err := s.explained(ctx, col, q.vector, req, hits, points, v)
 	if err != nil {
 		return nil, err
 	}
-	if req.input != nil && s.opt.Surface == nil && s.opt.Places != nil {
-		if drawn, err = s.covered(ctx, col, d, req.input, v); err != nil {
-			return nil, err
-		}
+	var drawn *heatmap
+	switch {
+	case by != nil:
+		drawn, err = newHeatmap(by.heat)
+	case req.input != nil && s.opt.Places != nil:
+		drawn, err = s.covered(ctx, col, d, req.input, v)
+	}
+	if err != nil {
+		return nil, err
 	}
 	var when *timeSpan
 	if req.input != nil && s.opt.Sounds != nil {

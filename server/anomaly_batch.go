@@ -99,8 +99,8 @@ func (s *Server) anomalyBatch(ctx context.Context, c *fiber.Ctx) (any, error) {
 	}
 	out := anomalyBatchResult{Verdicts: make([]batchVerdict, len(vectors)), ModelID: col.ModelID(), FDR: req.fdr}
 	verdicts, p := make([]index.Verdict, len(vectors)), make([]float64, len(vectors))
-	byPatches := func(item subject) bool { return item.input != nil && s.opt.Surface != nil }
-	if slices.ContainsFunc(req.items, byPatches) {
+	by := make([]*surfaceVerdict, len(vectors)) // nil where the detector judges
+	if slices.ContainsFunc(req.items, func(item subject) bool { return s.byPatches(&item) }) {
 		alpha = s.surfaceAlpha(req.alpha, alpha) // one alpha for all
 	}
 	for i, v := range vectors {
@@ -112,13 +112,12 @@ func (s *Server) anomalyBatch(ctx context.Context, c *fiber.Ctx) (any, error) {
 		}
 		p[i] = verdicts[i].PValue
 		out.Verdicts[i] = batchVerdict{verdicts[i].Score, p[i], verdicts[i].ClassPValue, verdicts[i].Anomaly, verdicts[i].NearestClass}
-		if byPatches(req.items[i]) {
-			by, err := s.surface(ctx, req.items[i].input, alpha)
-			if err != nil {
+		if s.byPatches(&req.items[i]) {
+			if by[i], err = s.surface(ctx, req.items[i].input, alpha); err != nil {
 				return nil, inItem("items", i, err)
 			}
-			p[i] = by.p
-			out.Verdicts[i].Score, out.Verdicts[i].PValue, out.Verdicts[i].IsAnomaly = by.score, by.p, by.anomaly
+			p[i] = by[i].p
+			out.Verdicts[i].Score, out.Verdicts[i].PValue, out.Verdicts[i].IsAnomaly = by[i].score, p[i], by[i].anomaly
 		}
 	}
 	if req.fdr != nil {
@@ -139,7 +138,7 @@ func (s *Server) anomalyBatch(ctx context.Context, c *fiber.Ctx) (any, error) {
 			out.Anomalies++
 		}
 		if req.items[i].id == "" {
-			col.Watch(d, v)
+			s.watch(col, d, v, by[i])
 		}
 	}
 	return out, nil

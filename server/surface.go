@@ -23,17 +23,30 @@ type surfaceVerdict struct {
 }
 
 // surface judges an input by its patches. The alpha is refused where their calibration does not support it.
-func (s *Server) surface(ctx context.Context, input []byte, alpha float64) (v surfaceVerdict, err error) {
+func (s *Server) surface(ctx context.Context, input []byte, alpha float64) (v *surfaceVerdict, err error) {
+	v = &surfaceVerdict{}
 	if v.heat, err = s.opt.Surface.Heat(ctx, input); err != nil {
-		return v, at("input", err)
+		return nil, at("input", err)
 	}
 	if v.threshold, err = s.normal.Threshold(alpha); err != nil {
-		return v, fmt.Errorf("of the model's patches: %w", err)
+		return nil, fmt.Errorf("of the model's patches: %w", err)
 	}
 	v.score = v.heat.Score
 	v.p = s.normal.PValue(v.score)
 	v.anomaly = v.p <= alpha
 	return v, nil
+}
+
+// byPatches reports whether patches judge a subject.
+func (s *Server) byPatches(q *subject) bool { return q.input != nil && s.opt.Surface != nil }
+
+// watch takes note of the verdict that was answered: by is that of patches, nil where the detector d judged.
+func (s *Server) watch(col *index.Collection, d *index.Detector, v index.Verdict, by *surfaceVerdict) {
+	if by != nil {
+		col.WatchScore(s.normal, by.score)
+		return
+	}
+	col.Watch(d, v)
 }
 
 // surfaceAlpha is the alpha to judge inputs at by patches: what was asked for, or the least that both calibrations support.

@@ -8,9 +8,12 @@ import (
 	"image/png"
 	"log/slog"
 	"math/rand/v2"
+	"net/http"
+	"slices"
 	"testing"
 
 	"github.com/akin-search/akin/encoder"
+	"github.com/akin-search/akin/index"
 )
 
 // testSurface is an encoder with patches of random weights; its heat is as good as any to be told of.
@@ -54,6 +57,55 @@ func anyPicture(t *testing.T) []byte {
 	return b.Bytes()
 }
 
+// normalBelow are n scores of normal pictures, all below that of a picture: its p-value is 1/(n+1).
+func normalBelow(t *testing.T, e *encoder.Encoder, raw []byte, n int) (normal []float64) {
+	t.Helper()
+	h, err := e.Heat(context.Background(), raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range n {
+		normal = append(normal, h.Score-0.01*float64(i+1))
+	}
+	return normal
+}
+
+// watched is what /metrics counts of the collection digits.
+func (ts *testServer) watched() index.WatchStats { return ts.settled("digits").Detector.Watch }
+
+// TestSurfaceIsWatched: what patches answered is what is counted, once; what was refused is not.
+func TestSurfaceIsWatched(t *testing.T) {
+	e, raw := testSurface(t), anyPicture(t)
+	ts := start(t, func(o *Options) {
+		o.Encoder, o.Surface, o.Normal = pictureEncoder{&fakeEncoder{}}, e, normalBelow(t, e, raw, 19)
+	})
+	input := `"input":"` + base64.StdEncoding.EncodeToString(raw) + `"`
+	counts := func(judged, alarms uint64) {
+		t.Helper()
+		if w := ts.watched(); w.Judged != judged || judged > 0 && (len(w.Alarms) != 2 || w.Alarms[0].Alarms != alarms || w.Alarms[1].Alarms != alarms) {
+			t.Errorf("%+v, want %d alarms of %d, at 0.05 and at 0.1", w, alarms, judged)
+		}
+	}
+	var got struct {
+		IsAnomaly bool `json:"is_anomaly"`
+	}
+	ts.ok("POST", "/anomaly", `{`+input+`,"alpha":0.1}`, &got)
+	if counts(1, 1); !got.IsAnomaly {
+		t.Error("no anomaly")
+	}
+	for _, body := range []string{`{` + input + `,"alpha":0.03}`, `{` + input + `,"alpha":0.03,"explain":true}`} {
+		if a := ts.post("/anomaly", body); a.status != http.StatusBadRequest {
+			t.Errorf("status %d", a.status)
+		}
+	}
+	if a := ts.post("/anomaly/batch", `{"items":[{"vector":`+axis0+`},{`+input+`}],"alpha":0.03}`); a.status != http.StatusBadRequest {
+		t.Errorf("status %d", a.status)
+	}
+	counts(1, 1)
+	ts.ok("POST", "/anomaly/batch", `{"items":[{`+input+`},{"id":"7"},{`+input+`}]}`, nil)
+	counts(3, 3)
+}
+
 // TestSurface: inputs are judged by patches, alone and in batches, vectors by clusters; an explanation has the heat map and the worst place.
 func TestSurface(t *testing.T) {
 	e, raw := testSurface(t), anyPicture(t)
@@ -61,11 +113,9 @@ func TestSurface(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var normal []float64 // all below the picture's score: p = 1/20
-	for i := range 19 {
-		normal = append(normal, h.Score-0.01*float64(i+1))
-	}
-	ts := start(t, func(o *Options) { o.Encoder, o.Surface, o.Normal = pictureEncoder{&fakeEncoder{}}, e, normal })
+	ts := start(t, func(o *Options) {
+		o.Encoder, o.Surface, o.Normal = pictureEncoder{&fakeEncoder{}}, e, normalBelow(t, e, raw, 19)
+	})
 	var got struct {
 		Score     float64
 		PValue    float64 `json:"p_value"`
@@ -116,5 +166,5 @@ func TestSurface(t *testing.T) {
 type pictureEncoder struct{ *fakeEncoder }
 
 func (p pictureEncoder) Encode(ctx context.Context, raw ...[]byte) ([][]float32, error) {
-	return p.fakeEncoder.Encode(ctx, []byte("class 1"))
+	return p.fakeEncoder.Encode(ctx, slices.Repeat([][]byte{[]byte("class 1")}, len(raw))...)
 }
