@@ -43,7 +43,7 @@ type verdict struct {
 	IsAnomaly    bool    `json:"is_anomaly"`
 	Alpha        float64 `json:"alpha"`
 	NearestClass string  `json:"nearest_class"`
-	ClassPValue  float64 `json:"class_p_value"` // among held-out points of that nearest class
+	ClassPValue  float64 `json:"class_p_value"` // among held-out points of that nearest class; of patches p_value, which know no classes
 }
 
 func newVerdict(v index.Verdict) verdict {
@@ -81,6 +81,14 @@ func (s *Server) anomaly(ctx context.Context, c *fiber.Ctx) (any, error) {
 		return nil, err
 	}
 	col, req, d, vector, alpha := q.col, q.request, q.detector, q.vector, q.alpha
+	var by *surfaceVerdict
+	if s.byPatches(&req.subject) {
+		alpha = s.surfaceAlpha(req.alpha)
+		if by, err = s.surface(ctx, req.input, alpha); err != nil {
+			return nil, err
+		}
+		q.alpha = max(s.opt.Alpha, d.MinAlpha()) // the detector has no say but for the nearest class
+	}
 	var hits []index.Hit
 	if req.explain {
 		if hits, err = col.Search(ctx, vector, explainNeighbors+1, index.Params{}); err != nil {
@@ -88,18 +96,13 @@ func (s *Server) anomaly(ctx context.Context, c *fiber.Ctx) (any, error) {
 		}
 		hits = without(hits, req.id)
 	}
-	v, err := s.judgeBy(ctx, col, d, vector, req.id, hits, alpha)
+	v, err := s.judgeBy(ctx, col, d, vector, req.id, hits, q.alpha)
 	if err != nil {
 		return nil, err
 	}
 	out := anomalyResult{verdict: newVerdict(v), ModelID: col.ModelID()}
-	var by *surfaceVerdict
-	if s.byPatches(&req.subject) {
-		alpha = s.surfaceAlpha(req.alpha, alpha)
-		if by, err = s.surface(ctx, req.input, alpha); err != nil {
-			return nil, err
-		}
-		out.Score, out.PValue, out.Threshold, out.IsAnomaly, out.Alpha, out.By = by.score, by.p, by.threshold, by.anomaly, alpha, "patches"
+	if by != nil {
+		out.verdict, out.By = verdict{by.score, by.p, by.threshold, by.anomaly, alpha, v.NearestClass, by.p}, "patches"
 	}
 	var answer any = out
 	if req.explain {

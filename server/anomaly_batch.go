@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"slices"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -100,24 +99,40 @@ func (s *Server) anomalyBatch(ctx context.Context, c *fiber.Ctx) (any, error) {
 	out := anomalyBatchResult{Verdicts: make([]batchVerdict, len(vectors)), ModelID: col.ModelID(), FDR: req.fdr}
 	verdicts, p := make([]index.Verdict, len(vectors)), make([]float64, len(vectors))
 	by := make([]*surfaceVerdict, len(vectors)) // nil where the detector judges
-	if slices.ContainsFunc(req.items, func(item subject) bool { return s.byPatches(&item) }) {
-		alpha = s.surfaceAlpha(req.alpha, alpha) // one alpha for all
+	patches := 0
+	for i := range req.items {
+		if s.byPatches(&req.items[i]) {
+			patches++
+		}
+	}
+	switch patches { // one alpha for all
+	case 0:
+	case len(req.items):
+		alpha = s.surfaceAlpha(req.alpha)
+	default:
+		if alpha, err = s.bothAlpha(d, req.alpha); err != nil {
+			return nil, err
+		}
 	}
 	for i, v := range vectors {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		if verdicts[i], err = s.judgeBy(ctx, col, d, v, req.items[i].id, nil, alpha); err != nil {
-			return nil, inItem("items", i, err)
-		}
-		p[i] = verdicts[i].PValue
-		out.Verdicts[i] = batchVerdict{verdicts[i].Score, p[i], verdicts[i].ClassPValue, verdicts[i].Anomaly, verdicts[i].NearestClass}
+		own := alpha // of the detector, which of what patches judge tells the nearest class
 		if s.byPatches(&req.items[i]) {
 			if by[i], err = s.surface(ctx, req.items[i].input, alpha); err != nil {
 				return nil, inItem("items", i, err)
 			}
+			own = max(s.opt.Alpha, d.MinAlpha())
+		}
+		if verdicts[i], err = s.judgeBy(ctx, col, d, v, req.items[i].id, nil, own); err != nil {
+			return nil, inItem("items", i, err)
+		}
+		p[i] = verdicts[i].PValue
+		out.Verdicts[i] = batchVerdict{verdicts[i].Score, p[i], verdicts[i].ClassPValue, verdicts[i].Anomaly, verdicts[i].NearestClass}
+		if by[i] != nil {
 			p[i] = by[i].p
-			out.Verdicts[i].Score, out.Verdicts[i].PValue, out.Verdicts[i].IsAnomaly = by[i].score, p[i], by[i].anomaly
+			out.Verdicts[i] = batchVerdict{by[i].score, p[i], p[i], by[i].anomaly, verdicts[i].NearestClass}
 		}
 	}
 	if req.fdr != nil {

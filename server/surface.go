@@ -25,16 +25,24 @@ type surfaceVerdict struct {
 // surface judges an input by its patches. The alpha is refused where their calibration does not support it.
 func (s *Server) surface(ctx context.Context, input []byte, alpha float64) (v *surfaceVerdict, err error) {
 	v = &surfaceVerdict{}
+	if v.threshold, err = s.surfaceThreshold(alpha); err != nil {
+		return nil, err
+	}
 	if v.heat, err = s.opt.Surface.Heat(ctx, input); err != nil {
 		return nil, at("input", err)
-	}
-	if v.threshold, err = s.normal.Threshold(alpha); err != nil {
-		return nil, fmt.Errorf("of the model's patches: %w", err)
 	}
 	v.score = v.heat.Score
 	v.p = s.normal.PValue(v.score)
 	v.anomaly = v.p <= alpha
 	return v, nil
+}
+
+func (s *Server) surfaceThreshold(alpha float64) (float64, error) {
+	t, err := s.normal.Threshold(alpha)
+	if err != nil {
+		err = fmt.Errorf("of the model's patches: %w", err)
+	}
+	return t, err
 }
 
 // byPatches reports whether patches judge a subject.
@@ -49,12 +57,27 @@ func (s *Server) watch(col *index.Collection, d *index.Detector, v index.Verdict
 	col.Watch(d, v)
 }
 
-// surfaceAlpha is the alpha to judge inputs at by patches: what was asked for, or the least that both calibrations support.
-func (s *Server) surfaceAlpha(asked *float64, alpha float64) float64 {
+// surfaceAlpha is the alpha to judge inputs at by patches: what was asked for, or the server's, or the least that their calibration supports
+// where that is more.
+func (s *Server) surfaceAlpha(asked *float64) float64 {
 	if asked != nil {
-		return alpha
+		return *asked
 	}
-	return max(alpha, s.normal.MinAlpha())
+	return max(s.opt.Alpha, s.normal.MinAlpha())
+}
+
+// bothAlpha is the alpha where a detector and patches judge: what was asked for, or the server's, or the least that both calibrations support
+// where that is more. One that was asked for is refused for the smaller of the two.
+func (s *Server) bothAlpha(d *index.Detector, asked *float64) (alpha float64, err error) {
+	switch {
+	case asked == nil:
+		return max(s.opt.Alpha, d.MinAlpha(), s.normal.MinAlpha()), nil
+	case s.normal.MinAlpha() > d.MinAlpha():
+		_, err = s.surfaceThreshold(*asked)
+	default:
+		_, err = d.Threshold(*asked)
+	}
+	return *asked, err
 }
 
 // heatmap is what explain adds to a verdict on a picture.

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/akin-search/akin/encoder"
@@ -104,6 +105,47 @@ func TestSurfaceIsWatched(t *testing.T) {
 	counts(1, 1)
 	ts.ok("POST", "/anomaly/batch", `{"items":[{`+input+`},{"id":"7"},{`+input+`}]}`, nil)
 	counts(3, 3)
+}
+
+// TestSurfaceAlpha: an alpha is refused for the calibration that counts: of inputs that of patches, where others are judged beside them the
+// smaller; the class's p-value is that of patches, too.
+func TestSurfaceAlpha(t *testing.T) {
+	e, raw := testSurface(t), anyPicture(t)
+	input := `"input":"` + base64.StdEncoding.EncodeToString(raw) + `"`
+	mixed := `{"items":[{"vector":` + axis0 + `},{` + input + `}],`
+	for n, asks := range map[int][]struct{ path, body, want string }{
+		19: {
+			{"/anomaly", `{` + input + `,"alpha":0.001}`, "of the model's patches: alpha 0.001 with 19 calibration scores"},
+			{"/anomaly", `{` + input + `,"alpha":0.04}`, "of the model's patches: alpha 0.04 with 19 calibration scores"},
+			{"/anomaly", `{` + input + `,"alpha":2}`, "alpha 2"},
+			{"/anomaly", `{"vector":` + axis0 + `,"alpha":0.001}`, "alpha 0.001 with 200 calibration scores"},
+			{"/anomaly/batch", `{"items":[{` + input + `}],"alpha":0.001}`, "of the model's patches: alpha 0.001 with 19"},
+			{"/anomaly/batch", mixed + `"alpha":0.001}`, "of the model's patches: alpha 0.001 with 19"},
+		},
+		999: { // more than the detector's 200
+			{"/anomaly", `{` + input + `,"alpha":0.001}`, ""},
+			{"/anomaly/batch", `{"items":[{` + input + `}],"alpha":0.001}`, ""},
+			{"/anomaly/batch", mixed + `"alpha":0.001}`, "alpha 0.001 with 200"},
+			{"/anomaly/batch", mixed + `"alpha":0.005}`, ""},
+		},
+	} {
+		ts := start(t, func(o *Options) {
+			o.Encoder, o.Surface, o.Normal = pictureEncoder{&fakeEncoder{}}, e, normalBelow(t, e, raw, n)
+		})
+		for _, c := range asks {
+			if a := ts.post(c.path, c.body); (a.status == http.StatusOK) != (c.want == "") || !strings.Contains(string(a.body), c.want) {
+				t.Errorf("%d scores, %s: %d %s, want %q", n, c.path, a.status, a.body, c.want)
+			}
+		}
+		var got verdict
+		if ts.ok("POST", "/anomaly", `{`+input+`}`, &got); got.ClassPValue != got.PValue || got.PValue != 1/float64(n+1) || got.NearestClass != "c1" {
+			t.Errorf("%+v", got)
+		}
+		var batch struct{ Verdicts []batchVerdict }
+		if ts.ok("POST", "/anomaly/batch", mixed[:len(mixed)-1]+`}`, &batch); batch.Verdicts[1].ClassPValue != got.PValue || batch.Verdicts[1].NearestClass != "c1" {
+			t.Errorf("%+v", batch)
+		}
+	}
 }
 
 // TestSurface: inputs are judged by patches, alone and in batches, vectors by clusters; an explanation has the heat map and the worst place.
