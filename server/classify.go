@@ -27,6 +27,7 @@ type classifyResult struct {
 	Alpha         float64    `json:"alpha"`
 	Classes       []classFit `json:"classes"`
 	ModelID       string     `json:"model_id"`
+	By            string     `json:"by,omitempty"` // "patches" where these say whether it is of any of them
 }
 
 // classFit is index.ClassFit for clients.
@@ -49,6 +50,15 @@ func (s *Server) classify(ctx context.Context, c *fiber.Ctx) (any, error) {
 		return nil, err
 	}
 	col, req, d, vector, alpha := q.col, q.request, q.detector, q.vector, q.alpha
+	var by *surfaceVerdict
+	if s.byPatches(&req.subject) {
+		if alpha, err = s.bothAlpha(d, req.alpha); err != nil {
+			return nil, err
+		}
+		if by, err = s.surface(ctx, req.input, alpha); err != nil {
+			return nil, err
+		}
+	}
 	hits, err := col.Search(ctx, vector, index.DetectorNeighbors+1, index.Params{})
 	if err != nil {
 		return nil, err
@@ -57,6 +67,9 @@ func (s *Server) classify(ctx context.Context, c *fiber.Ctx) (any, error) {
 	fits, err := d.Classify(vector, hits, alpha)
 	if err != nil {
 		return nil, err
+	}
+	if by != nil {
+		fits.PValue, fits.Anomaly = by.p, by.anomaly
 	}
 	hits, points, err := lookUp(col, hits[:min(index.DetectorNeighbors, len(hits))], index.FieldLabel)
 	if err != nil {
@@ -68,6 +81,9 @@ func (s *Server) classify(ctx context.Context, c *fiber.Ctx) (any, error) {
 		if fits.In(f) && !fits.Anomaly {
 			out.PredictionSet = append(out.PredictionSet, f.Class)
 		}
+	}
+	if by != nil {
+		out.By = "patches"
 	}
 	out.vote(points)
 	if !req.explain {

@@ -148,6 +148,44 @@ func TestSurfaceAlpha(t *testing.T) {
 	}
 }
 
+// TestSurfaceClassify: what patches call an anomaly is of none of the classes; other inputs, and vectors, are told as without patches.
+func TestSurfaceClassify(t *testing.T) {
+	e, raw := testSurface(t), anyPicture(t)
+	ts := start(t, func(o *Options) {
+		o.Encoder, o.Surface, o.Normal = pictureEncoder{&fakeEncoder{}}, e, normalBelow(t, e, raw, 9)
+	})
+	input := `"input":"` + base64.StdEncoding.EncodeToString(raw) + `"`
+	for name, c := range map[string]struct {
+		body, label, by string
+		p, alpha        float64 // 0: any
+	}{
+		"an anomaly":         {`{` + input + `,"alpha":0.1}`, "", "patches", 0.1, 0.1},
+		"at the least alpha": {`{` + input + `}`, "", "patches", 0.1, 0.1},
+		"explained":          {`{` + input + `,"explain":true}`, "", "patches", 0.1, 0.1},
+		"a vector":           {`{"vector":` + axis0 + `,"alpha":0.1}`, "c0", "", 0, 0.1},
+	} {
+		var got classifyResult
+		ts.ok("POST", "/classify", c.body, &got)
+		label := ""
+		if got.Label != nil {
+			label = *got.Label
+		}
+		if label != c.label || label == "" && (got.Probability != 0 || len(got.PredictionSet) != 0) || got.By != c.by || got.Alpha != c.alpha || c.p != 0 && got.PValue != c.p {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+	if a := ts.post("/classify", `{`+input+`,"alpha":0.05}`); a.status != http.StatusBadRequest || !strings.Contains(string(a.body), "of the model's patches: alpha 0.05 with 9") {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	usual := start(t, func(o *Options) {
+		o.Encoder, o.Surface, o.Normal = pictureEncoder{&fakeEncoder{}}, e, slices.Repeat([]float64{9}, 9)
+	})
+	var got classifyResult
+	if usual.ok("POST", "/classify", `{`+input+`}`, &got); got.Label == nil || *got.Label != "c1" || got.PValue != 1 || got.By != "patches" {
+		t.Errorf("a usual picture: %+v", got)
+	}
+}
+
 // TestSurface: inputs are judged by patches, alone and in batches, vectors by clusters; an explanation has the heat map and the worst place.
 func TestSurface(t *testing.T) {
 	e, raw := testSurface(t), anyPicture(t)
