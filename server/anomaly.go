@@ -83,8 +83,9 @@ func (s *Server) anomaly(ctx context.Context, c *fiber.Ctx) (any, error) {
 	col, req, d, vector, alpha := q.col, q.request, q.detector, q.vector, q.alpha
 	var by *surfaceVerdict
 	if s.byPatches(&req.subject) {
-		alpha = s.surfaceAlpha(req.alpha)
-		if by, err = s.surface(ctx, req.input, alpha); err != nil {
+		normal := s.normalOf(col)
+		alpha = s.surfaceAlpha(normal, req.alpha)
+		if by, err = s.surface(ctx, normal, req.input, alpha); err != nil {
 			return nil, err
 		}
 		q.alpha = max(s.opt.Alpha, d.MinAlpha()) // the detector has no say but for the nearest class

@@ -105,12 +105,13 @@ func (s *Server) anomalyBatch(ctx context.Context, c *fiber.Ctx) (any, error) {
 			patches++
 		}
 	}
+	normal := s.normalOf(col)
 	switch patches { // one alpha for all
 	case 0:
 	case len(req.items):
-		alpha = s.surfaceAlpha(req.alpha)
+		alpha = s.surfaceAlpha(normal, req.alpha)
 	default:
-		if alpha, err = s.bothAlpha(d, req.alpha); err != nil {
+		if alpha, err = s.bothAlpha(d, normal, req.alpha); err != nil {
 			return nil, err
 		}
 	}
@@ -120,7 +121,7 @@ func (s *Server) anomalyBatch(ctx context.Context, c *fiber.Ctx) (any, error) {
 		}
 		own := alpha // of the detector, which of what patches judge tells the nearest class
 		if s.byPatches(&req.items[i]) {
-			if by[i], err = s.surface(ctx, req.items[i].input, alpha); err != nil {
+			if by[i], err = s.surface(ctx, normal, req.items[i].input, alpha); err != nil {
 				return nil, inItem("items", i, err)
 			}
 			own = max(s.opt.Alpha, d.MinAlpha())

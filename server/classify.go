@@ -52,10 +52,11 @@ func (s *Server) classify(ctx context.Context, c *fiber.Ctx) (any, error) {
 	col, req, d, vector, alpha := q.col, q.request, q.detector, q.vector, q.alpha
 	var by *surfaceVerdict
 	if s.byPatches(&req.subject) {
-		if alpha, err = s.bothAlpha(d, req.alpha); err != nil {
+		normal := s.normalOf(col)
+		if alpha, err = s.bothAlpha(d, normal, req.alpha); err != nil {
 			return nil, err
 		}
-		if by, err = s.surface(ctx, req.input, alpha); err != nil {
+		if by, err = s.surface(ctx, normal, req.input, alpha); err != nil {
 			return nil, err
 		}
 	}

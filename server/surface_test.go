@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"errors"
+	"fmt"
 	"image"
 	"image/png"
 	"log/slog"
@@ -133,7 +135,7 @@ func TestSurfaceAlpha(t *testing.T) {
 			o.Encoder, o.Surface, o.Normal = pictureEncoder{&fakeEncoder{}}, e, normalBelow(t, e, raw, n)
 		})
 		for _, c := range asks {
-			if a := ts.post(c.path, c.body); (a.status == http.StatusOK) != (c.want == "") || !strings.Contains(string(a.body), c.want) {
+			if a := ts.post(c.path, c.body); (a.status == http.StatusOK) != (c.want == "") || !strings.Contains(a.body, c.want) {
 				t.Errorf("%d scores, %s: %d %s, want %q", n, c.path, a.status, a.body, c.want)
 			}
 		}
@@ -174,7 +176,7 @@ func TestSurfaceClassify(t *testing.T) {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
-	if a := ts.post("/classify", `{`+input+`,"alpha":0.05}`); a.status != http.StatusBadRequest || !strings.Contains(string(a.body), "of the model's patches: alpha 0.05 with 9") {
+	if a := ts.post("/classify", `{`+input+`,"alpha":0.05}`); a.status != http.StatusBadRequest || !strings.Contains(a.body, "of the model's patches: alpha 0.05 with 9") {
 		t.Errorf("%d %s", a.status, a.body)
 	}
 	usual := start(t, func(o *Options) {
@@ -183,6 +185,84 @@ func TestSurfaceClassify(t *testing.T) {
 	var got classifyResult
 	if usual.ok("POST", "/classify", `{`+input+`}`, &got); got.Label == nil || *got.Label != "c1" || got.PValue != 1 || got.By != "patches" {
 		t.Errorf("a usual picture: %+v", got)
+	}
+}
+
+// TestSurfaceCalibration: pictures that are sent as inputs to calibrate, alone or as feedback, calibrate patches from then on, beyond a
+// restart; what is sent otherwise does not, and the answer says so.
+func TestSurfaceCalibration(t *testing.T) {
+	e, raw := testSurface(t), anyPicture(t)
+	dir := t.TempDir()
+	store, err := index.Open(dir, index.StoreOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	normal := normalBelow(t, e, raw, 9)
+	begin := func() *testServer {
+		return start(t, func(o *Options) {
+			o.Encoder, o.Surface, o.Normal, o.Store = pictureEncoder{&fakeEncoder{}}, e, normal, store
+		})
+	}
+	ts := begin()
+	col, err := store.Create("digits", index.Config{Dimension: testDim, ModelID: testModel})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var points []index.Point
+	for i := range 20 {
+		points = append(points, index.Point{ID: fmt.Sprint(i), Vector: near(rand.New(rand.NewPCG(1, uint64(i))), 1, 0.05), Label: "c1"})
+	}
+	if err := errors.Join(col.Upsert(t.Context(), points), col.SetAside(t.Context(), index.RoleCalibration, points[:10]), col.Calibrate(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	input := `"input":"` + base64.StdEncoding.EncodeToString(raw) + `"`
+	judged := func(p float64) {
+		t.Helper()
+		var got verdict
+		if ts.ok("POST", "/anomaly", `{`+input+`,"alpha":0.1}`, &got); got.PValue != p || got.IsAnomaly != (p <= 0.1) {
+			t.Errorf("%+v, want p = %g", got, p)
+		}
+	}
+	asked := func(path, body string, n int, note bool) {
+		t.Helper()
+		var got struct{ Patches patchesInfo }
+		ts.ok("POST", path, body, &got)
+		if got.Patches.Calibration != n || got.Patches.MinAlpha != 1/float64(n+1) || (got.Patches.Note != "") != note {
+			t.Errorf("%s: %+v, want %d pictures, a note: %t", path, got.Patches, n, note)
+		}
+		var info struct{ Patches patchesInfo }
+		if ts.ok("GET", "/collections/digits", "", &info); info.Patches.Calibration != n || info.Patches.Note != "" {
+			t.Errorf("%+v", info.Patches)
+		}
+	}
+	judged(0.1)
+	asked("/anomaly/feedback", `{"id":"a",`+input+`,"verdict":"wrong"}`, 9, true)
+	asked("/anomaly/feedback", `{"id":"b","vector":`+axis0+`,"label":"c1","verdict":"wrong","into":"calibration"}`, 9, true)
+	asked("/calibrate", `{"points":[{"id":"c","vector":`+axis0+`,"label":"c1"}]}`, 9, true)
+	judged(0.1)
+	asked("/anomaly/feedback", `{"id":"a",`+input+`,"verdict":"wrong","into":"calibration"}`, 10, false)
+	judged(2.0 / 11)
+	asked("/calibrate", `{"points":[{"id":"b",`+input+`,"label":"c1"},{"id":"d",`+input+`,"label":"c1"},{"id":"e","vector":`+axis0+`,"label":"c1"}]}`, 12, false)
+	judged(4.0 / 13)
+	asked("/anomaly/feedback", `{"id":"d",`+input+`,"verdict":"right"}`, 11, false)
+	no := base64.StdEncoding.EncodeToString([]byte("class 2, no picture"))
+	for path, body := range map[string]string{"/calibrate": `{"points":[{"id":"f","input":"` + no + `"}]}`, "/anomaly/feedback": `{"id":"f","input":"` + no + `","verdict":"wrong","into":"calibration"}`} {
+		if a := ts.post(path, body); a.status != http.StatusBadRequest || !strings.Contains(a.body, "input: ") {
+			t.Errorf("%s of no picture: %d %s", path, a.status, a.body)
+		}
+	}
+	ts.stop()
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if store, err = index.Open(dir, index.StoreOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	ts = begin()
+	judged(3.0 / 12)
+	ts.stop()
+	if err := store.Close(); err != nil {
+		t.Error(err)
 	}
 }
 
