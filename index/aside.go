@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -16,9 +17,10 @@ import (
 
 // What is kept aside belongs to a collection and is found by no search: held-out points, which calibrate the detector, and
 // points that somebody called true anomalies. An id is known or aside, never both: a write to the one takes it from the other,
-// in the same transaction. Of a point its vector and its label are kept.
+// in the same transaction. Of a point its vector, its label and its score by another judge than the detector, if it has one, are kept.
 //
-// A record is sealed, belongs to its key, and holds the role u8, the label text, and the components f32….
+// A record is sealed, belongs to its key, and holds the role u8, the label text, the components f32…, and the score f64 or nothing. Version 1 has
+// no score.
 
 // Role says what a point that is kept aside is for.
 type Role uint8
@@ -32,19 +34,23 @@ const (
 
 func (r Role) String() string { return [...]string{"calibration", "anomaly"}[r] }
 
-// aside is which ids are kept aside, as what.
+// aside is which ids are kept aside, as what, and the scores of those that calibrate and have one.
 type aside struct {
-	mu    sync.Mutex
-	roles map[string]Role
+	mu     sync.Mutex
+	roles  map[string]Role
+	scores map[string]float64
 }
 
-func (a *aside) set(id string, r Role) {
+func (a *aside) set(id string, r Role, score *float64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.roles == nil {
-		a.roles = map[string]Role{}
+		a.roles, a.scores = map[string]Role{}, map[string]float64{}
 	}
 	a.roles[id] = r
+	if delete(a.scores, id); score != nil && r == RoleCalibration {
+		a.scores[id] = *score
+	}
 }
 
 func (a *aside) drop(ids []string) {
@@ -52,6 +58,7 @@ func (a *aside) drop(ids []string) {
 	defer a.mu.Unlock()
 	for _, id := range ids {
 		delete(a.roles, id)
+		delete(a.scores, id)
 	}
 }
 
@@ -102,7 +109,7 @@ func (c *Collection) SetAside(ctx context.Context, role Role, points []Point) er
 	defer c.mu.Unlock()
 	defer c.changed()
 	// As many as one transaction takes.
-	part := max(1, min(MaxAtomicPoints, MaxAtomicBytes/(4*s.dim+MaxID+MaxLabel)))
+	part := max(1, min(MaxAtomicPoints, MaxAtomicBytes/(4*s.dim+MaxID+MaxLabel+8)))
 	for first := 0; first < len(points); first += part {
 		last := min(first+part, len(points))
 		err := ctx.Err()
@@ -123,6 +130,9 @@ func (c *Collection) asideRows(points []Point) (rows []float32, s space, err err
 	for i := range points {
 		if _, err := points[i].check(); err != nil {
 			return nil, s, err
+		}
+		if x := points[i].Score; x != nil && (math.IsNaN(*x) || math.IsInf(*x, 0)) {
+			return nil, s, fmt.Errorf("id %q: score %v: %w: use a finite one, or none", points[i].ID, *x, ErrInvalid)
 		}
 		if err := s.prepare(rows[i*s.stride:(i+1)*s.stride], points[i].Vector); err != nil {
 			return nil, s, fmt.Errorf("id %q: %w", points[i].ID, err)
@@ -222,8 +232,11 @@ func (c *Collection) asidePart(role Role, points []Point, rows []float32, s spac
 	err := c.removePart(ids, func(txn *badger.Txn) error {
 		for i := range points {
 			key := pointKey(recordAside, c.record.Number, ids[i])
-			b := append(newRecord(kindAside, 5+len(points[i].Label)+4*s.dim), byte(role))
+			b := append(newRecord(kindAside, 5+len(points[i].Label)+4*s.dim+8), byte(role))
 			b = appendFloats(appendText(b, points[i].Label), rows[i*s.stride:i*s.stride+s.dim])
+			if x := points[i].Score; x != nil {
+				b = binary.LittleEndian.AppendUint64(b, math.Float64bits(*x))
+			}
 			if err := txn.Set(key, seal(b, string(key))); err != nil {
 				return err
 			}
@@ -233,8 +246,8 @@ func (c *Collection) asidePart(role Role, points []Point, rows []float32, s spac
 	if err != nil {
 		return err
 	}
-	for _, id := range ids {
-		c.aside.set(id, role)
+	for i, id := range ids {
+		c.aside.set(id, role, points[i].Score)
 	}
 	return nil
 }
@@ -288,6 +301,7 @@ type asidePoint struct {
 	role   Role
 	label  string
 	vector []float32
+	score  *float64
 }
 
 // eachAside reads what is kept aside, by id.
@@ -319,10 +333,16 @@ func decodeAside(b, key []byte, dim int) (p asidePoint, err error) {
 	}
 	r := reader{b: content}
 	p.role, p.label, p.vector = Role(r.uint8()), string(r.text()), make([]float32, dim)
-	if len(r.b) != 4*dim || p.role > RoleAnomaly {
+	if n := len(r.b) - 4*dim; n != 0 && n != 8 || p.role > RoleAnomaly {
 		return p, fmt.Errorf("point %q, which is kept aside: its record of %d bytes has the wrong form: %w", p.id, len(b), ErrCorrupt)
 	}
 	r.floats(p.vector)
+	if len(r.b) > 0 {
+		p.score = new(r.float64())
+		if math.IsNaN(*p.score) || math.IsInf(*p.score, 0) {
+			return p, fmt.Errorf("point %q, which is kept aside, has a score of %v: %w", p.id, *p.score, ErrCorrupt)
+		}
+	}
 	for _, x := range p.vector {
 		if x != x || math.IsInf(float64(x), 0) {
 			return p, fmt.Errorf("point %q, which is kept aside, has a component %v: %w", p.id, x, ErrCorrupt)
@@ -348,7 +368,7 @@ func (c *Collection) Kept(id string) (p Point, err error) {
 		}
 		return item.Value(func(b []byte) error {
 			kept, err := decodeAside(b, key, c.record.Config.Dimension)
-			p = Point{ID: id, Vector: kept.vector, Label: kept.label}
+			p = Point{ID: id, Vector: kept.vector, Label: kept.label, Score: kept.score}
 			return err
 		})
 	})
@@ -361,10 +381,17 @@ func (c *Collection) Kept(id string) (p Point, err error) {
 // loadAside reads which points are kept aside.
 func (c *Collection) loadAside(txn *badger.Txn) error {
 	return c.eachAside(txn, func(p asidePoint) error {
-		c.aside.set(p.id, p.role)
+		c.aside.set(p.id, p.role, p.score)
 		return nil
 	})
 }
 
 // Aside returns how many points are kept aside in a role.
 func (c *Collection) Aside(r Role) int { return c.aside.count(r) }
+
+// CalibrationScores returns the Score of the points that are kept aside to calibrate and have one, in no order.
+func (c *Collection) CalibrationScores() []float64 {
+	c.aside.mu.Lock()
+	defer c.aside.mu.Unlock()
+	return slices.Collect(maps.Values(c.aside.scores))
+}

@@ -3,6 +3,7 @@ package index
 import (
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"reflect"
 	"slices"
@@ -209,6 +210,53 @@ func TestDetectorFollows(t *testing.T) {
 	}
 }
 
+// TestCalibrationScores: scores of another judge lie with the points that are kept aside, beyond a restart, and go with these; records without
+// are read.
+func TestCalibrationScores(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, dir)
+	c, _, _ := calibratedCollection(t, s)
+	have := func(want ...float64) {
+		t.Helper()
+		if got := slices.Sorted(slices.Values(c.CalibrationScores())); !slices.Equal(got, want) {
+			t.Errorf("scores %v, want %v", got, want)
+		}
+	}
+	have()
+	v := slices.Repeat([]float32{1}, 16)
+	must(t, c.SetAside(ctx, RoleCalibration, []Point{{ID: "a", Vector: v, Score: new(0.5)}, {ID: "b", Vector: v, Score: new(-2.0)}, {ID: "c", Vector: v, Score: new(0.0)}, {ID: "d", Vector: v}}))
+	have(-2, 0, 0.5)
+	must(t, c.SetAside(ctx, RoleCalibration, []Point{{ID: "a", Vector: v, Score: new(0.75)}}))
+	must(t, c.SetAside(ctx, RoleAnomaly, []Point{{ID: "b", Vector: v, Score: new(3.0)}}))
+	have(0, 0.75)
+	must(t, s.Close())
+	s = openStore(t, dir)
+	c = collectionOf(t, s, "c")
+	have(0, 0.75)
+	must(t, c.Upsert(ctx, []Point{{ID: "c", Vector: v}}))
+	have(0.75)
+	must(t, c.SetAside(ctx, RoleCalibration, []Point{{ID: "a", Vector: v}}))
+	have()
+	must(t, s.Close())
+
+	key := pointKey(recordAside, 1, "x")
+	record := func(version byte, more ...byte) []byte {
+		b := appendFloats(appendText([]byte{byte(kindAside), version, 0}, "label"), []float32{1, 2})
+		return seal(append(b, more...), string(key))
+	}
+	if p, err := decodeAside(record(1), key, 2); err != nil || p.label != "label" || p.score != nil {
+		t.Errorf("version 1: %+v, %v", p, err)
+	}
+	if p, err := decodeAside(record(2, 0, 0, 0, 0, 0, 0, 0xe0, 0x3f), key, 2); err != nil || p.score == nil || *p.score != 0.5 {
+		t.Errorf("%+v, %v", p, err)
+	}
+	for _, more := range [][]byte{{1}, make([]byte, 16), {0, 0, 0, 0, 0, 0, 0xf0, 0x7f}} {
+		if _, err := decodeAside(record(2, more...), key, 2); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("%d bytes more: %v", len(more), err)
+		}
+	}
+}
+
 func TestSetAsideRefuses(t *testing.T) {
 	s := openStore(t, t.TempDir())
 	c, _, _ := calibratedCollection(t, s)
@@ -223,6 +271,7 @@ func TestSetAsideRefuses(t *testing.T) {
 		"id":        {0, Point{Vector: good}, ErrInvalid},
 		"dimension": {0, Point{ID: "a", Vector: good[:3]}, ErrDimension},
 		"zero":      {0, Point{ID: "a", Vector: make([]float32, 16)}, ErrZeroVector},
+		"score":     {0, Point{ID: "a", Vector: good, Score: new(math.NaN())}, ErrInvalid},
 	} {
 		if err := c.SetAside(ctx, bad.role, []Point{{ID: "b", Vector: good}, bad.point}); !errors.Is(err, bad.want) {
 			t.Errorf("%s: %v", name, err)

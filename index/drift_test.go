@@ -196,6 +196,76 @@ func TestWatch(t *testing.T) {
 	}
 }
 
+// TestWatchScore: verdicts of another judge than the detector are counted with the detector's, by their own p-values and ranks, beyond a
+// restart; other calibration scores begin new ranks; records of before are read.
+func TestWatchScore(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, dir)
+	c, centers, r := calibratedCollection(t, s)
+	scores := make([]float64, 23)
+	for i := range scores {
+		scores[i] = r.NormFloat64()
+	}
+	by := NewConformal(scores)
+	d := c.Detector()
+	for _, x := range labeled(r, centers, 4, 5, 0.4) {
+		v, err := d.Verdict(ctx, x.Vector, 0.1)
+		must(t, err)
+		c.Watch(d, v)
+	}
+	alarms := c.Watched().Alarms[2].Alarms
+	c.WatchScore(by, 9)
+	c.WatchScore(by, -9)
+	w := c.Watched()
+	if w.Judged != 7 || len(w.Alarms) != 2 || w.Alarms[0].Alpha != 0.05 || w.Alarms[1].Alarms != alarms+1 {
+		t.Errorf("one high score of two: %+v, want %d alarms and one at 0.1, and no rate at 0.01, which 23 scores do not support", w, alarms)
+	}
+	if n := c.watch.other.ranks.n; n != 25 || c.watch.ranks.n != 125 {
+		t.Errorf("%d and %d ranks, want 25 and 125", n, c.watch.ranks.n)
+	}
+	must(t, s.Close())
+	s = openStore(t, dir)
+	c = collectionOf(t, s, "c")
+	if after := c.Watched(); !reflect.DeepEqual(after, w) || c.watch.other.ranks.n != 25 || c.watch.ranks.n != 125 {
+		t.Errorf("after a restart: %+v, want %+v", after, w)
+	}
+	if c.WatchScore(by, 0); c.watch.other.ranks.n != 26 {
+		t.Errorf("after a restart: %d ranks, want 26", c.watch.other.ranks.n)
+	}
+	if c.WatchScore(NewConformal(scores[:22]), 0); c.watch.other.ranks.n != 23 || c.Watched().Judged != 9 {
+		t.Errorf("of other calibration scores: %d ranks, want 23", c.watch.other.ranks.n)
+	}
+	many := make([]float64, 500)
+	for i := range many {
+		many[i] = r.NormFloat64()
+	}
+	for range 60 {
+		c.WatchScore(NewConformal(many), 9)
+	}
+	if !c.Watched().Drift.Alarm {
+		t.Error("nothing but high scores is no drift")
+	}
+	must(t, c.Calibrate(ctx))
+	if w := c.Watched(); w.Judged != 0 || c.watch.other.ranks != nil {
+		t.Errorf("after calibrating: %+v", w)
+	}
+	must(t, s.Close())
+
+	whole := (&watch{judged: 3, sequence: 4, ranks: newRanked([]float64{1, 2}), other: otherRanks{5, 1, newRanked([]float64{7, 8})}}).content(nil)
+	if got, err := readWatch(whole); err != nil || got.judged != 3 || got.ranks.n != 2 || got.other.mark != 5 || got.other.n != 1 || got.other.ranks.n != 2 {
+		t.Errorf("%+v, %v", got, err)
+	}
+	before := slices.Concat(whole[:13*8], whole[13*8+4:13*8+20]) // version 1
+	if got, err := readWatch(before); err != nil || got.judged != 3 || got.sequence != 4 || got.ranks.n != 2 || got.other.ranks != nil {
+		t.Errorf("version 1: %+v, %v", got, err)
+	}
+	for _, n := range []int{5, 13*8 + 4, 13*8 + 12, 13*8 + 28, len(whole) - 3, len(whole) - 16} {
+		if _, err := readWatch(whole[:n]); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("%d bytes of %d: %v", n, len(whole), err)
+		}
+	}
+}
+
 func TestClassify(t *testing.T) {
 	// Class distances of held-out points, by hand: clusters at 0 and 10 on a line.
 	at := func(x float32) []float32 { return []float32{x, 0} }

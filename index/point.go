@@ -28,6 +28,9 @@ type Point struct {
 	// Raw is the input that was embedded, kept so that a new model can embed it
 	// again; nil for none.
 	Raw []byte
+	// Score is what another judge than the detector, as patches, made of a point that is kept aside to calibrate: CalibrationScores has it. Nil
+	// for none; other points have none.
+	Score *float64
 }
 
 // pointRecord is a point as it is stored. The content of its sealed record is

@@ -25,8 +25,10 @@ import (
 //	          3  2026-11  and a distribution of each class, one score more; version 2 is made again
 //	          4  2026-11  the same; of few points, version 3 has a spread of 0, which cannot be read: it is made again
 //	aside     1  2026-11  role, label and vector of a point that no search finds (aside.go)
+//	          2  2026-11  and its score by another judge than the detector, if it has one; version 1 is read
 //	curve     1  2026-11  JSON of recall over ef, by k (curve.go)
 //	watch     1  2026-11  counts of verdicts, drift, and the scores that others are ranked among (watch_record.go)
+//	          2  2026-11  and the scores of another judge than the detector; version 1 is read
 type recordKind byte
 
 const (
@@ -47,7 +49,7 @@ func (k recordKind) version() byte {
 	switch k {
 	case kindDetector:
 		return 4
-	case kindPoint, kindSequence, kindManifest:
+	case kindPoint, kindSequence, kindManifest, kindWatch, kindAside:
 		return 2
 	}
 	return 1

@@ -1,6 +1,9 @@
 package index
 
 import (
+	"encoding/binary"
+	"hash/fnv"
+	"math"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -24,9 +27,26 @@ type watch struct {
 	of       *Detector // whose calibration scores ranks began with
 	sequence uint64    // of it
 	ranks    *ranked
+	other    otherRanks
 	coin     *rand.Rand
 	changed  bool      // since it was stored
 	stored   time.Time // or began to be
+}
+
+// otherRanks are the scores of another judge than the detector (WatchScore).
+type otherRanks struct {
+	mark  uint64  // of the calibration scores that ranks began with
+	n     uint64  // how many these were
+	ranks *ranked // nil: it has not judged
+}
+
+// markOf tells calibration scores from others.
+func markOf(by Conformal) uint64 {
+	h := fnv.New64a()
+	for _, x := range by.scores {
+		h.Write(binary.LittleEndian.AppendUint64(nil, math.Float64bits(x)))
+	}
+	return h.Sum64()
 }
 
 // WatchStats is what is known of the verdicts of a collection.
@@ -70,24 +90,44 @@ func (c *Collection) Watch(d *Detector, v Verdict) {
 	if w.of != d { // it followed the points: scores of before are not comparable
 		w.of, w.sequence, w.ranks = d, d.sequence, newRanked(d.scores)
 	}
+	w.note(c, w.ranks, v.Score, v.PValue)
+}
+
+// WatchScore is Watch for a verdict that is not the detector's: on something whose score another judge gave and compared with those of by, which
+// is not empty. Its scores have ranks of their own; what is counted, and the evidence of drift, is one with the detector's.
+func (c *Collection) WatchScore(by Conformal, score float64) {
+	w := &c.watch
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.coin == nil {
+		w.reset(c)
+	}
+	if mark := markOf(by); w.other.ranks == nil || w.other.mark != mark {
+		w.other = otherRanks{mark, uint64(len(by.scores)), newRanked(by.scores)}
+	}
+	w.note(c, w.other.ranks, score, by.PValue(score))
+}
+
+// note counts a verdict, and ranks its score. The caller holds w.mu.
+func (w *watch) note(c *Collection, ranks *ranked, score, p float64) {
 	w.judged++
 	w.changed = true
 	for i, alpha := range watchAlphas {
-		if v.PValue <= alpha {
+		if p <= alpha {
 			w.alarms[i]++
 		}
 	}
-	greater, equal := w.ranks.rank(v.Score)
+	greater, equal := ranks.rank(score)
 	u := (float64(w.coin.Uint64()>>12) + 0.5) * 0x1p-52
 	before := w.drift.alarmAt
-	w.drift.step((float64(greater) + u*float64(equal+1)) / float64(w.ranks.n+1))
-	w.ranks.add(v.Score)
+	w.drift.step((float64(greater) + u*float64(equal+1)) / float64(ranks.n+1))
+	ranks.add(score)
 	w.due(c, w.drift.alarmAt != before)
 }
 
 // reset forgets all. The caller holds w.mu.
 func (w *watch) reset(c *Collection) {
-	w.judged, w.alarms, w.of, w.ranks, w.changed = 0, [len(watchAlphas)]uint64{}, nil, nil, true
+	w.judged, w.alarms, w.of, w.ranks, w.other, w.changed = 0, [len(watchAlphas)]uint64{}, nil, nil, otherRanks{}, true
 	w.drift = drift{limit: c.store.opt.DriftTime}
 	w.coin = rand.New(rand.NewPCG(c.record.Config.Seed, 1))
 }
@@ -100,7 +140,7 @@ func (c *Collection) resetWatch() error {
 	return c.storeWatch()
 }
 
-// Watched returns what Watch was told.
+// Watched returns what Watch and WatchScore were told. An alpha that a calibration does not support is left out.
 func (c *Collection) Watched() WatchStats {
 	w := &c.watch
 	w.mu.Lock()
@@ -109,7 +149,7 @@ func (c *Collection) Watched() WatchStats {
 		Drift: DriftStats{w.drift.alarmAt > 0, w.drift.alarmAt, w.drift.statistic(), c.store.opt.DriftTime}}
 	d := c.detector.Load()
 	for i, alpha := range watchAlphas {
-		if w.judged == 0 || d == nil || alpha < d.MinAlpha() {
+		if w.judged == 0 || d == nil || alpha < d.MinAlpha() || w.other.ranks != nil && alpha < pValueOf(0, int(w.other.n)) {
 			continue
 		}
 		r := AlarmRate{Alpha: alpha, Alarms: w.alarms[i], Rate: float64(w.alarms[i]) / float64(w.judged)}

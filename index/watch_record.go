@@ -17,7 +17,10 @@ import (
 // there; a process that is killed loses the verdicts since. It is a sealed record (sealed.go) with the content
 //
 //	judged u64   alarms u64…   seen u64   alarm at u64   statistics f64…
-//	sequence of the detector u64   the scores that others are ranked among, ascending, f64…
+//	sequence of the detector u64   number of its scores u32   the scores that others are ranked among, ascending, f64…
+//	mark of another judge's calibration u64   its scores u64   the scores that others of it are ranked among, ascending, f64…
+//
+// Version 1 has no number of scores and no other judge: 8 bytes a field.
 const watchEvery = time.Minute
 
 // due starts storing in the background where it is time, or at once. The caller holds w.mu.
@@ -79,11 +82,22 @@ func (w *watch) content(b []byte) []byte {
 		b = le.AppendUint64(b, math.Float64bits(r))
 	}
 	b = le.AppendUint64(b, w.sequence)
+	n := 0
 	if w.ranks != nil {
-		for _, block := range w.ranks.blocks {
-			for _, x := range block {
-				b = le.AppendUint64(b, math.Float64bits(x))
-			}
+		n = w.ranks.n
+	}
+	b = w.ranks.append(le.AppendUint32(b, uint32(n)))
+	return w.other.ranks.append(le.AppendUint64(le.AppendUint64(b, w.other.mark), w.other.n))
+}
+
+// append appends the numbers of r, which may be nil.
+func (r *ranked) append(b []byte) []byte {
+	if r == nil {
+		return b
+	}
+	for _, block := range r.blocks {
+		for _, x := range block {
+			b = binary.LittleEndian.AppendUint64(b, math.Float64bits(x))
 		}
 	}
 	return b
@@ -105,10 +119,33 @@ func readWatch(content []byte) (*watch, error) {
 		}
 	}
 	w.sequence = r.uint64()
-	if r.bad || len(r.b)%8 != 0 || w.drift.seen > w.judged || w.drift.alarmAt > w.drift.seen {
+	n := len(r.b) / 8
+	if len(r.b)%8 != 0 { // version 2 or later
+		n = int(r.uint32())
+	}
+	if r.bad || w.drift.seen > w.judged || w.drift.alarmAt > w.drift.seen {
 		return nil, fmt.Errorf("%d bytes after %d verdicts, %d of them watched for drift: %w", len(r.b), w.judged, w.drift.seen, ErrCorrupt)
 	}
-	scores := make([]float64, len(r.b)/8)
+	var err error
+	if w.ranks, err = r.ranked(n); err != nil || len(r.b) == 0 {
+		return w, err
+	}
+	w.other.mark, w.other.n = r.uint64(), r.uint64()
+	if w.other.n > 0 {
+		w.other.ranks, err = r.ranked(len(r.b) / 8)
+	}
+	if err == nil && (r.bad || len(r.b) > 0 || w.other.n > 0 && uint64(w.other.ranks.n) < w.other.n) {
+		err = fmt.Errorf("%d bytes after the scores of another judge, which %d calibrate: %w", len(r.b), w.other.n, ErrCorrupt)
+	}
+	return w, err
+}
+
+// ranked reads n numbers.
+func (r *reader) ranked(n int) (*ranked, error) {
+	if n > len(r.b)/8 {
+		return nil, fmt.Errorf("%d scores in %d bytes: %w", n, len(r.b), ErrCorrupt)
+	}
+	scores := make([]float64, n)
 	for i := range scores {
 		if scores[i] = r.float64(); math.IsNaN(scores[i]) {
 			return nil, fmt.Errorf("score %d is not a number: %w", i, ErrCorrupt)
@@ -117,8 +154,7 @@ func readWatch(content []byte) (*watch, error) {
 	if !slices.IsSorted(scores) {
 		return nil, fmt.Errorf("%d scores out of order: %w", len(scores), ErrCorrupt)
 	}
-	w.ranks = newRanked(scores)
-	return w, nil
+	return newRanked(scores), nil
 }
 
 // loadWatch reads what is watched. A damaged record is left out: counting begins anew.
@@ -139,7 +175,7 @@ func (c *Collection) loadWatch(txn *badger.Txn) error {
 		return err
 	}
 	w := &c.watch
-	w.judged, w.alarms, w.drift, w.sequence = loaded.judged, loaded.alarms, loaded.drift, loaded.sequence
+	w.judged, w.alarms, w.drift, w.sequence, w.other = loaded.judged, loaded.alarms, loaded.drift, loaded.sequence, loaded.other
 	w.drift.limit = c.store.opt.DriftTime
 	w.coin = rand.New(rand.NewPCG(c.record.Config.Seed, 1+w.judged)) // not the draws of before again
 	if d := c.detector.Load(); d != nil && d.sequence == w.sequence && loaded.ranks.n >= len(d.scores) {

@@ -43,7 +43,7 @@ type verdict struct {
 	IsAnomaly    bool    `json:"is_anomaly"`
 	Alpha        float64 `json:"alpha"`
 	NearestClass string  `json:"nearest_class"`
-	ClassPValue  float64 `json:"class_p_value"` // among held-out points of that nearest class
+	ClassPValue  float64 `json:"class_p_value"` // among held-out points of that nearest class; of patches p_value, which know no classes
 }
 
 func newVerdict(v index.Verdict) verdict {
@@ -75,12 +75,21 @@ type neighbor struct {
 	Label string  `json:"label"`
 }
 
-func (s *Server) anomaly(ctx context.Context, c *fiber.Ctx) (answer any, err error) {
+func (s *Server) anomaly(ctx context.Context, c *fiber.Ctx) (any, error) {
 	q, err := s.question(ctx, c)
 	if err != nil {
 		return nil, err
 	}
 	col, req, d, vector, alpha := q.col, q.request, q.detector, q.vector, q.alpha
+	var by *surfaceVerdict
+	if s.byPatches(&req.subject) {
+		normal := s.normalOf(col)
+		alpha = s.surfaceAlpha(normal, req.alpha)
+		if by, err = s.surface(ctx, normal, req.input, alpha); err != nil {
+			return nil, err
+		}
+		q.alpha = max(s.opt.Alpha, d.MinAlpha()) // the detector has no say but for the nearest class
+	}
 	var hits []index.Hit
 	if req.explain {
 		if hits, err = col.Search(ctx, vector, explainNeighbors+1, index.Params{}); err != nil {
@@ -88,45 +97,47 @@ func (s *Server) anomaly(ctx context.Context, c *fiber.Ctx) (answer any, err err
 		}
 		hits = without(hits, req.id)
 	}
-	v, err := s.judgeBy(ctx, col, d, vector, req.id, hits, alpha)
+	v, err := s.judgeBy(ctx, col, d, vector, req.id, hits, q.alpha)
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		if req.id == "" && err == nil { // a refusal is no verdict
-			col.Watch(d, v)
-		}
-	}()
 	out := anomalyResult{verdict: newVerdict(v), ModelID: col.ModelID()}
-	var drawn *heatmap
-	if req.input != nil && s.opt.Surface != nil {
-		alpha = s.surfaceAlpha(req.alpha, alpha)
-		by, err := s.surface(ctx, req.input, alpha)
-		if err != nil {
+	if by != nil {
+		out.verdict, out.By = verdict{by.score, by.p, by.threshold, by.anomaly, alpha, v.NearestClass, by.p}, "patches"
+	}
+	var answer any = out
+	if req.explain {
+		if answer, err = s.explainVerdict(ctx, q, hits, v, by, out); err != nil {
 			return nil, err
 		}
-		out.Score, out.PValue, out.Threshold, out.IsAnomaly, out.Alpha, out.By = by.score, by.p, by.threshold, by.anomaly, alpha, "patches"
-		if req.explain {
-			if drawn, err = newHeatmap(by.heat); err != nil {
-				return nil, err
-			}
-		}
 	}
-	if !req.explain {
-		return out, nil
+	if req.id == "" { // at last: what is refused is no verdict
+		s.watch(col, d, v, by)
 	}
+	return answer, nil
+}
+
+// explainVerdict adds to a verdict on what q asks, of the detector or, where by is not nil, of patches, what explain asks for; hits are the
+// nearest points.
+func (s *Server) explainVerdict(ctx context.Context, q question, hits []index.Hit, v index.Verdict, by *surfaceVerdict, out anomalyResult) (any, error) {
+	col, req, d := q.col, q.request, q.detector
 	hits, points, err := lookUp(col, hits[:min(explainNeighbors, len(hits))], index.FieldLabel)
 	if err != nil {
 		return nil, err
 	}
-	e, err := s.explained(ctx, col, vector, req, hits, points, v)
+	e, err := s.explained(ctx, col, q.vector, req, hits, points, v)
 	if err != nil {
 		return nil, err
 	}
-	if req.input != nil && s.opt.Surface == nil && s.opt.Places != nil {
-		if drawn, err = s.covered(ctx, col, d, req.input, v); err != nil {
-			return nil, err
-		}
+	var drawn *heatmap
+	switch {
+	case by != nil:
+		drawn, err = newHeatmap(by.heat)
+	case req.input != nil && s.opt.Places != nil:
+		drawn, err = s.covered(ctx, col, d, req.input, v)
+	}
+	if err != nil {
+		return nil, err
 	}
 	var when *timeSpan
 	if req.input != nil && s.opt.Sounds != nil {

@@ -64,9 +64,6 @@ type batchVerdict struct {
 	NearestClass string  `json:"nearest_class"`
 }
 
-// byPatches reports whether patches judge an item.
-func (s *Server) byPatches(item subject) bool { return item.input != nil && s.opt.Surface != nil }
-
 // anomalyBatch judges many items, all or none.
 func (s *Server) anomalyBatch(ctx context.Context, c *fiber.Ctx) (any, error) {
 	col, err := s.collection(c)
@@ -93,16 +90,16 @@ func (s *Server) anomalyBatch(ctx context.Context, c *fiber.Ctx) (any, error) {
 		return nil, err
 	}
 	out := anomalyBatchResult{Verdicts: make([]batchVerdict, len(req.items)), ModelID: col.ModelID(), FDR: req.fdr}
-	patches := 0 // items that these judge
-	for _, item := range req.items {
-		if s.byPatches(item) {
+	patches, normal := 0, s.normalOf(col) // items that these judge
+	for i := range req.items {
+		if s.byPatches(&req.items[i]) {
 			patches++
 		}
 	}
 	if req.fdr != nil {
 		least := d.Conformal // of the least p-value
-		if patches == len(req.items) || patches > 0 && s.normal.Calibration() > least.Calibration() {
-			least = s.normal
+		if patches == len(req.items) || patches > 0 && normal.Calibration() > least.Calibration() {
+			least = normal
 		}
 		if err := least.CheckFDR(*req.fdr); err != nil {
 			return nil, at("fdr", err)
@@ -118,25 +115,35 @@ func (s *Server) anomalyBatch(ctx context.Context, c *fiber.Ctx) (any, error) {
 		return nil, err
 	}
 	verdicts, p := make([]index.Verdict, len(vectors)), make([]float64, len(vectors))
-	if patches > 0 {
-		alpha = s.surfaceAlpha(req.alpha, alpha) // one alpha for all
+	by := make([]*surfaceVerdict, len(vectors)) // nil where the detector judges
+	switch patches {                            // one alpha for all
+	case 0:
+	case len(req.items):
+		alpha = s.surfaceAlpha(normal, req.alpha)
+	default:
+		if alpha, err = s.bothAlpha(d, normal, req.alpha); err != nil {
+			return nil, err
+		}
 	}
 	for i, v := range vectors {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		if verdicts[i], err = s.judgeBy(ctx, col, d, v, req.items[i].id, nil, alpha); err != nil {
+		own := alpha // of the detector, which of what patches judge tells the nearest class
+		if s.byPatches(&req.items[i]) {
+			if by[i], err = s.surface(ctx, normal, req.items[i].input, alpha); err != nil {
+				return nil, inItem("items", i, err)
+			}
+			own = max(s.opt.Alpha, d.MinAlpha())
+		}
+		if verdicts[i], err = s.judgeBy(ctx, col, d, v, req.items[i].id, nil, own); err != nil {
 			return nil, inItem("items", i, err)
 		}
 		p[i] = verdicts[i].PValue
 		out.Verdicts[i] = batchVerdict{verdicts[i].Score, p[i], verdicts[i].ClassPValue, verdicts[i].Anomaly, verdicts[i].NearestClass}
-		if s.byPatches(req.items[i]) {
-			by, err := s.surface(ctx, req.items[i].input, alpha)
-			if err != nil {
-				return nil, inItem("items", i, err)
-			}
-			p[i] = by.p
-			out.Verdicts[i].Score, out.Verdicts[i].PValue, out.Verdicts[i].IsAnomaly = by.score, by.p, by.anomaly
+		if by[i] != nil {
+			p[i] = by[i].p
+			out.Verdicts[i] = batchVerdict{by[i].score, p[i], p[i], by[i].anomaly, verdicts[i].NearestClass}
 		}
 	}
 	if req.fdr != nil {
@@ -157,7 +164,7 @@ func (s *Server) anomalyBatch(ctx context.Context, c *fiber.Ctx) (any, error) {
 			out.Anomalies++
 		}
 		if req.items[i].id == "" {
-			col.Watch(d, v)
+			s.watch(col, d, v, by[i])
 		}
 	}
 	return out, nil

@@ -38,10 +38,11 @@ type calibrateResult struct {
 	PointsCount int           `json:"points_count"`
 	Moved       int           `json:"moved"` // known points that are held out from now on
 	Detector    *detectorInfo `json:"detector"`
+	Patches     *patchesInfo  `json:"patches,omitempty"`
 	ModelID     string        `json:"model_id"`
 }
 
-// calibrate keeps points aside, beside those of before, and fits and calibrates the detector anew.
+// calibrate keeps points aside, beside those of before, and fits and calibrates the detector anew. Pictures among them calibrate patches, too.
 func (s *Server) calibrate(ctx context.Context, c *fiber.Ctx) (any, error) {
 	col, err := s.collection(c)
 	if err != nil {
@@ -62,9 +63,14 @@ func (s *Server) calibrate(ctx context.Context, c *fiber.Ctx) (any, error) {
 	if err := s.embedPoints(ctx, col, req.points); err != nil {
 		return nil, err
 	}
-	points := make([]index.Point, len(req.points))
+	points, scored := make([]index.Point, len(req.points)), 0
 	for i, p := range req.points {
 		points[i] = p.Point
+		n, err := s.scorePatches(ctx, &points[i])
+		if err != nil {
+			return nil, inItem("points", i, err)
+		}
+		scored += n
 	}
 	if err := col.CheckCalibration(points); err != nil {
 		return nil, err
@@ -83,7 +89,7 @@ func (s *Server) calibrate(ctx context.Context, c *fiber.Ctx) (any, error) {
 	if err := col.Calibrate(ctx); err != nil {
 		return nil, err
 	}
-	out.PointsCount, out.Detector = col.Len(), newDetectorInfo(col)
+	out.PointsCount, out.Detector, out.Patches = col.Len(), newDetectorInfo(col), s.patchesAfter(col, scored)
 	return out, nil
 }
 
@@ -123,13 +129,14 @@ func (r *reader) word2(a, b string) (string, error) {
 }
 
 type feedbackResult struct {
-	MovedTo     string `json:"moved_to"` // known, calibration or anomalies
-	Label       string `json:"label"`
-	Restored    bool   `json:"restored,omitempty"` // it was kept aside, which keeps neither payload nor input
-	PointsCount int    `json:"points_count"`
-	Calibration int    `json:"calibration"` // points kept aside to calibrate with
-	Anomalies   int    `json:"anomalies"`   // points kept aside as true anomalies
-	ModelID     string `json:"model_id"`
+	MovedTo     string       `json:"moved_to"` // known, calibration or anomalies
+	Label       string       `json:"label"`
+	Restored    bool         `json:"restored,omitempty"` // it was kept aside, which keeps neither payload nor input
+	PointsCount int          `json:"points_count"`
+	Calibration int          `json:"calibration"` // points kept aside to calibrate with
+	Anomalies   int          `json:"anomalies"`   // points kept aside as true anomalies
+	Patches     *patchesInfo `json:"patches,omitempty"`
+	ModelID     string       `json:"model_id"`
 }
 
 // feedback takes what somebody says of an alarm: it was wrong, and what was judged is normal, or it was right. The detector
@@ -188,7 +195,7 @@ func (s *Server) feedback(ctx context.Context, c *fiber.Ctx) (any, error) {
 			}
 			out.Restored = req.verdict == "wrong" && req.into != "calibration"
 		}
-		p.Vector, p.Label = have.Vector, cmp.Or(p.Label, have.Label)
+		p.Vector, p.Label, p.Score = have.Vector, cmp.Or(p.Label, have.Label), have.Score
 	}
 	if req.verdict == "wrong" && p.Label == "" { // of the class that it is nearest to
 		v, err := d.Verdict(ctx, p.Vector, alpha)
@@ -198,10 +205,14 @@ func (s *Server) feedback(ctx context.Context, c *fiber.Ctx) (any, error) {
 		p.Label = v.NearestClass
 	}
 	out.Label = p.Label
+	scored := 0
 	switch {
 	case req.verdict == "right":
 		err = col.SetAside(ctx, index.RoleAnomaly, []index.Point{p})
 	case req.into == "calibration":
+		if scored, err = s.scorePatches(ctx, &p); err != nil {
+			return nil, err
+		}
 		out.MovedTo = "calibration"
 		if err := col.CheckCalibration([]index.Point{p}); err != nil {
 			return nil, err
@@ -223,5 +234,8 @@ func (s *Server) feedback(ctx context.Context, c *fiber.Ctx) (any, error) {
 		err = col.Upsert(ctx, []index.Point{p})
 	}
 	out.PointsCount, out.Calibration, out.Anomalies = col.Len(), col.Aside(index.RoleCalibration), col.Aside(index.RoleAnomaly)
+	if out.Patches = s.patchesInfo(col); req.verdict == "wrong" {
+		out.Patches = s.patchesAfter(col, scored)
+	}
 	return out, err
 }

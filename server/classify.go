@@ -29,6 +29,7 @@ type classifyResult struct {
 	Alpha         float64    `json:"alpha"`
 	Classes       []classFit `json:"classes"`
 	ModelID       string     `json:"model_id"`
+	By            string     `json:"by,omitempty"` // "patches" where these say whether it is of any of them
 }
 
 // classFit is index.ClassFit for clients.
@@ -51,6 +52,16 @@ func (s *Server) classify(ctx context.Context, c *fiber.Ctx) (any, error) {
 		return nil, err
 	}
 	col, req, d, vector, alpha := q.col, q.request, q.detector, q.vector, q.alpha
+	var by *surfaceVerdict
+	if s.byPatches(&req.subject) {
+		normal := s.normalOf(col)
+		if alpha, err = s.bothAlpha(d, normal, req.alpha); err != nil {
+			return nil, err
+		}
+		if by, err = s.surface(ctx, normal, req.input, alpha); err != nil {
+			return nil, err
+		}
+	}
 	hits, err := col.Search(ctx, vector, index.DetectorNeighbors+1, index.Params{})
 	if err != nil {
 		return nil, err
@@ -59,6 +70,9 @@ func (s *Server) classify(ctx context.Context, c *fiber.Ctx) (any, error) {
 	fits, err := d.Classify(vector, hits, alpha)
 	if err != nil {
 		return nil, fmt.Errorf("collection %q: %w", col.Name(), err)
+	}
+	if by != nil {
+		fits.PValue, fits.Anomaly = by.p, by.anomaly
 	}
 	hits, points, err := lookUp(col, hits[:min(index.DetectorNeighbors, len(hits))], index.FieldLabel)
 	if err != nil {
@@ -78,6 +92,9 @@ func (s *Server) classify(ctx context.Context, c *fiber.Ctx) (any, error) {
 		if !fits.Judged(f) {
 			out.Unjudged = append(out.Unjudged, f.Class)
 		}
+	}
+	if by != nil {
+		out.By = "patches"
 	}
 	out.vote(voters)
 	if !req.explain {

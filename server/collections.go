@@ -26,6 +26,7 @@ type collectionInfo struct {
 	Default  bool              `json:"default"`
 	Config   index.Config      `json:"config"`
 	Detector *detectorInfo     `json:"detector"`
+	Patches  *patchesInfo      `json:"patches,omitempty"`
 	Recall   index.RecallStats `json:"recall"`
 }
 
@@ -76,7 +77,7 @@ func (s *Server) collectionInfo(_ context.Context, c *fiber.Ctx) (any, error) {
 		collectionSummary: collectionSummary{col.Name(), col.Len()},
 		Status:            "green", Default: col.Name() == s.opt.Default, Config: col.Config(), Recall: col.Recall(),
 	}
-	out.Detector = newDetectorInfo(col)
+	out.Detector, out.Patches = newDetectorInfo(col), s.patchesInfo(col)
 	return out, nil
 }
 

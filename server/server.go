@@ -26,7 +26,6 @@ const cutGrace = time.Second
 type Server struct {
 	opt     Options
 	app     *fiber.App
-	normal  index.Conformal // of Options.Normal
 	pairs   index.Conformal // of Options.Pairs
 	base    context.Context // of every request
 	cancel  context.CancelFunc
@@ -80,7 +79,7 @@ func New(o Options) (*Server, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{opt: o, normal: index.NewConformal(o.Normal), pairs: index.NewConformal(o.Pairs)}
+	s := &Server{opt: o, pairs: index.NewConformal(o.Pairs)}
 	s.base, s.cancel = context.WithCancel(context.Background())
 	s.app = fiber.New(fiber.Config{
 		BodyLimit:                    o.BodyLimit,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"slices"
 
 	"github.com/akin-search/akin/encoder"
 	"github.com/akin-search/akin/index"
@@ -20,28 +21,108 @@ type surfaceVerdict struct {
 	score, p, threshold float64
 	anomaly             bool
 	heat                *encoder.Heat
+	normal              index.Conformal // that it was compared with
+}
+
+// normalOf is what calibrates patches in a collection: the scores that came with the model, and those of pictures that were kept aside since.
+func (s *Server) normalOf(col *index.Collection) index.Conformal {
+	return index.NewConformal(slices.Concat(s.opt.Normal, col.CalibrationScores()))
+}
+
+// patchesInfo says what calibrates patches.
+type patchesInfo struct {
+	Calibration int     `json:"calibration"`    // pictures
+	MinAlpha    float64 `json:"min_alpha"`      // least alpha that they support
+	Note        string  `json:"note,omitempty"` // that a request added none, and how to
+}
+
+// patchesInfo describes what calibrates patches in a collection; nil where they judge no input.
+func (s *Server) patchesInfo(col *index.Collection) *patchesInfo {
+	if s.opt.Surface == nil || s.mayEmbed(col) != nil {
+		return nil
+	}
+	n := s.normalOf(col)
+	return &patchesInfo{Calibration: n.Calibration(), MinAlpha: n.MinAlpha()}
+}
+
+// patchesAfter is patchesInfo after a request that says what is normal, and added so many pictures.
+func (s *Server) patchesAfter(col *index.Collection, scored int) *patchesInfo {
+	info := s.patchesInfo(col)
+	if info != nil && scored == 0 {
+		info.Note = "no picture was added to those that calibrate the patches, which judge inputs: send it as an input, to POST /calibrate or as feedback with into calibration"
+	}
+	return info
+}
+
+// scorePatches gives a point with an input the score of its patches, which the point then calibrates, too, and returns how many points it gave one.
+func (s *Server) scorePatches(ctx context.Context, p *index.Point) (int, error) {
+	if p.Raw == nil || s.opt.Surface == nil {
+		return 0, nil
+	}
+	h, err := s.opt.Surface.Heat(ctx, p.Raw)
+	if err != nil {
+		return 0, at("input", err)
+	}
+	p.Score = &h.Score
+	return 1, nil
 }
 
 // surface judges an input by its patches. The alpha is refused where their calibration does not support it.
-func (s *Server) surface(ctx context.Context, input []byte, alpha float64) (v surfaceVerdict, err error) {
-	if v.heat, err = s.opt.Surface.Heat(ctx, input); err != nil {
-		return v, at("input", err)
+func (s *Server) surface(ctx context.Context, normal index.Conformal, input []byte, alpha float64) (v *surfaceVerdict, err error) {
+	v = &surfaceVerdict{normal: normal}
+	if v.threshold, err = surfaceThreshold(normal, alpha); err != nil {
+		return nil, err
 	}
-	if v.threshold, err = s.normal.Threshold(alpha); err != nil {
-		return v, fmt.Errorf("of the model's patches: %w", err)
+	if v.heat, err = s.opt.Surface.Heat(ctx, input); err != nil {
+		return nil, at("input", err)
 	}
 	v.score = v.heat.Score
-	v.p = s.normal.PValue(v.score)
+	v.p = normal.PValue(v.score)
 	v.anomaly = v.p <= alpha
 	return v, nil
 }
 
-// surfaceAlpha is the alpha to judge inputs at by patches: what was asked for, or the least that both calibrations support.
-func (s *Server) surfaceAlpha(asked *float64, alpha float64) float64 {
-	if asked != nil {
-		return alpha
+func surfaceThreshold(normal index.Conformal, alpha float64) (float64, error) {
+	t, err := normal.Threshold(alpha)
+	if err != nil {
+		err = fmt.Errorf("of the model's patches: %w", err)
 	}
-	return max(alpha, s.normal.MinAlpha())
+	return t, err
+}
+
+// byPatches reports whether patches judge a subject.
+func (s *Server) byPatches(q *subject) bool { return q.input != nil && s.opt.Surface != nil }
+
+// watch takes note of the verdict that was answered: by is that of patches, nil where the detector d judged.
+func (s *Server) watch(col *index.Collection, d *index.Detector, v index.Verdict, by *surfaceVerdict) {
+	if by != nil {
+		col.WatchScore(by.normal, by.score)
+		return
+	}
+	col.Watch(d, v)
+}
+
+// surfaceAlpha is the alpha to judge inputs at by patches: what was asked for, or the server's, or the least that their calibration supports
+// where that is more.
+func (s *Server) surfaceAlpha(normal index.Conformal, asked *float64) float64 {
+	if asked != nil {
+		return *asked
+	}
+	return max(s.opt.Alpha, normal.MinAlpha())
+}
+
+// bothAlpha is the alpha where a detector and patches judge: what was asked for, or the server's, or the least that both calibrations support
+// where that is more. One that was asked for is refused for the smaller of the two.
+func (s *Server) bothAlpha(d *index.Detector, normal index.Conformal, asked *float64) (alpha float64, err error) {
+	switch {
+	case asked == nil:
+		return max(s.opt.Alpha, d.MinAlpha(), normal.MinAlpha()), nil
+	case normal.MinAlpha() > d.MinAlpha():
+		_, err = surfaceThreshold(normal, *asked)
+	default:
+		_, err = d.Threshold(*asked)
+	}
+	return *asked, err
 }
 
 // heatmap is what explain adds to a verdict on a picture.

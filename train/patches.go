@@ -30,6 +30,39 @@ func Patches(ctx context.Context, data, held Dataset, o Options) (*encoder.Patch
 	return patchesOf(ctx, data, held, patchPlan{patchLessons, patchEpochs}, o)
 }
 
+// CheckPatches refuses, before anything is trained, data that Patches cannot learn from: of another modality than pictures, or of too few. The
+// modality is that of Options, "" for what most of the items are.
+func CheckPatches(data Dataset, modality string) error {
+	if modality == "" {
+		var err error
+		if modality, err = modalityOf(data); err != nil {
+			return err
+		}
+	}
+	if modality != encoder.ModalityImage {
+		return fmt.Errorf("%w: patches of data of modality %q: patches are of pictures; leave them out", ErrOptions, modality)
+	}
+	found := 0
+	for i := 0; i < data.Len() && found < leastSurfaces; i++ {
+		raw, err := data.Item(i)
+		if err != nil {
+			return err
+		}
+		if _, err := encoder.Probe(raw); err == nil {
+			found++
+		}
+	}
+	return enoughSurfaces(found)
+}
+
+// enoughSurfaces refuses too few pictures to learn from.
+func enoughSurfaces(n int) error {
+	if n < leastSurfaces {
+		return fmt.Errorf("%w: %d pictures to learn patches from: it takes %d at least", ErrDataset, n, leastSurfaces)
+	}
+	return nil
+}
+
 // patchPlan says how long patches are taught.
 type patchPlan struct{ lessons, epochs int }
 
@@ -46,8 +79,8 @@ func patchesOf(ctx context.Context, data, held Dataset, plan patchPlan, o Option
 	if err != nil {
 		return nil, err
 	}
-	if len(surfaces) < leastSurfaces {
-		return nil, fmt.Errorf("%w: %d pictures to learn patches from: it takes %d at least", ErrDataset, len(surfaces), leastSurfaces)
+	if err := enoughSurfaces(len(surfaces)); err != nil {
+		return nil, err
 	}
 	all, err := lessons(ctx, surfaces, plan.lessons, o.Seed, o.Threads)
 	if err != nil {

@@ -113,6 +113,19 @@ func TestPatchesRefuse(t *testing.T) {
 	if _, err := Patches(t.Context(), Dataset{IDs: []string{"a"}, Raw: [][]byte{[]byte("no picture")}, Labels: []int{Unlabelled}}, Dataset{}, Options{}); !errors.Is(err, ErrDataset) {
 		t.Errorf("no picture: %v", err)
 	}
+	table := Dataset{IDs: []string{"1"}, Raw: [][]byte{[]byte(`{"a":1}`)}, Labels: []int{Unlabelled}}
+	for name, c := range map[string]struct {
+		data     Dataset
+		modality string
+		want     error
+	}{
+		"pictures": {good, "", nil}, "three pictures": {good.Subset([]int{0, 1, 2}), "", ErrDataset}, "a table": {table, "", ErrOptions},
+		"a table, taken for pictures": {table, encoder.ModalityImage, ErrDataset}, "pictures, taken for sounds": {good, encoder.ModalityAudio, ErrOptions},
+	} {
+		if err := CheckPatches(c.data, c.modality); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
+	}
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cause := errors.New("stopped")
 	cancel(cause)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"image"
 	"image/png"
 	"math/rand/v2"
@@ -110,5 +111,38 @@ func TestMapName(t *testing.T) {
 		if got := filepath.ToSlash(mapName(file)); got != want {
 			t.Errorf("%s: %s, want %s", file, got, want)
 		}
+	}
+}
+
+// TestTrainPatchesRefuses: what patches cannot be taught is refused before anything is trained, and no verdicts are told of at the beginning.
+func TestTrainPatchesRefuses(t *testing.T) {
+	table, few := filepath.Join(t.TempDir(), "rows.csv"), t.TempDir()
+	rows := "a,b\n"
+	for i := range 60 {
+		rows += fmt.Sprintf("%d,%d.5\n", i%7, i)
+	}
+	if err := os.WriteFile(table, []byte(rows), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for i := range uint64(7) {
+		writeGrey(t, filepath.Join(few, fmt.Sprintf("%d.png", i)), 40, 40, i)
+	}
+	for name, c := range map[string]struct{ data, want string }{
+		"a table":        {table, "patches are of pictures"},
+		"seven pictures": {few, "7 pictures to learn patches from: it takes 8"},
+	} {
+		dir := filepath.Join(t.TempDir(), "w")
+		code, _, errs := akin(t, "train", "--data", c.data, "--dir", dir, "--patches", "--holdout", "0")
+		if _, err := os.Stat(dir); code != 1 || !strings.Contains(errs, c.want) || strings.Contains(errs, "--resume") || strings.Contains(errs, "epoch") || err == nil {
+			t.Errorf("%s: exit code %d, folder %v: %s", name, code, err, errs)
+		}
+	}
+	writeGrey(t, filepath.Join(few, "7.png"), 40, 40, 7)
+	dir := t.TempDir() // a folder is where the checkpoint should be: the training ends as it begins
+	if err := os.MkdirAll(filepath.Join(dir, "model.akin.ckpt"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, errs := akin(t, "train", "--data", few, "--dir", dir, "--patches", "--holdout", "0", "--epochs", "1"); !strings.Contains(errs, "there will be scores and heat maps, and no verdicts") || strings.Contains(errs, "learning patches") {
+		t.Errorf("without a holdout: %s", errs)
 	}
 }

@@ -172,6 +172,11 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 		if err != nil {
 			return err
 		}
+		if patches {
+			if err := a.mayTeachPatches(rest, held, o); err != nil {
+				return err
+			}
+		}
 		if robust {
 			o.Robust = train.DefaultRobust()
 		}
