@@ -22,7 +22,7 @@ const (
 	shiftTemperature = 0.15 // of it
 
 	oneClassSteps = 650 // at least
-	soundSteps    = 300 // the same of sounds: with more, steady ones are told worse
+	soundSteps    = 400 // the same of sounds: with more, steady ones are told worse
 )
 
 // oneClass reports whether the loss takes shifted copies for anomalies.
