@@ -69,10 +69,12 @@ func TestCollapseRecovers(t *testing.T) {
 // run has stopped to move, at its end, it is let go.
 func checkResumes(t *testing.T, d, v Dataset, o Options, want []byte, stride int) {
 	t.Helper()
+	const procs = 2 // as many probe: how often they ask is then the same on every machine
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs))
 	o.Checkpoint = filepath.Join(t.TempDir(), "run.ckpt")
 	interrupted, at, still := 0, "", 0
 	for try := 0; ; try++ {
-		checks := 2*runtime.GOMAXPROCS(0) + stride*(try+1) + 10*still // the probe asks once a block, training once a batch; decoding asks a context of its own
+		checks := 2*procs + stride*(try+1) + 10*still // the probe asks once a block, training once a batch; decoding asks a context of its own
 		if still == 3 {
 			checks = math.MaxInt
 		}
