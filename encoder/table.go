@@ -160,12 +160,15 @@ func (p Preprocessing) validateTable() error {
 	if p.Table == nil {
 		return fmt.Errorf("%w: modality %q without a table", ErrSpec, p.Modality)
 	}
+	if err := p.Table.validate(); err != nil {
+		return err
+	}
 	if n := p.Table.Features(); n < 1 || n > MaxChannels {
 		return fmt.Errorf("%w: rows of %d features: use 1 to %d", ErrSpec, n, MaxChannels)
 	} else if want := (Size{1, 1, n}); p.Size != want {
 		return fmt.Errorf("%w: features of %+v of a table that makes %+v", ErrSpec, p.Size, want)
 	}
-	return p.Table.validate()
+	return nil
 }
 
 // tableDecoder decodes rows.

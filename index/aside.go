@@ -94,6 +94,16 @@ func (a *aside) count(r Role) (n int) {
 // MaxAtomicPoints points are stored all or none, more in parts like those of Upsert. The detector follows soon, in the
 // background, or at once by Calibrate.
 func (c *Collection) SetAside(ctx context.Context, role Role, points []Point) error {
+	return c.setAside(ctx, role, points, false)
+}
+
+// MoveAside is SetAside of known points with the vectors that are stored of them then; of points it takes the ids, labels and scores. One that is not known is
+// ErrNotFound.
+func (c *Collection) MoveAside(ctx context.Context, role Role, points []Point) error {
+	return c.setAside(ctx, role, slices.Clone(points), true)
+}
+
+func (c *Collection) setAside(ctx context.Context, role Role, points []Point, known bool) error {
 	if role > RoleAnomaly {
 		return fmt.Errorf("role %d: %w: use RoleCalibration or RoleAnomaly", role, ErrInvalid)
 	}
@@ -101,12 +111,21 @@ func (c *Collection) SetAside(ctx context.Context, role Role, points []Point) er
 		return err
 	}
 	defer c.store.gate.leave()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if known {
+		for i := range points {
+			p, err := c.stored(points[i].ID)
+			if err != nil {
+				return err
+			}
+			points[i].Vector = p[0].Vector
+		}
+	}
 	rows, s, err := c.asideRows(points)
 	if err != nil {
 		return err
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	defer c.changed()
 	// As many as one transaction takes.
 	part := max(1, min(MaxAtomicPoints, MaxAtomicBytes/(4*s.dim+MaxID+MaxLabel+8)))

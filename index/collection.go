@@ -161,6 +161,11 @@ func (c *Collection) Get(ids ...string) ([]Point, error) {
 		return nil, err
 	}
 	defer c.store.gate.leave()
+	return c.stored(ids...)
+}
+
+// stored is Get within the gate.
+func (c *Collection) stored(ids ...string) ([]Point, error) {
 	points := make([]Point, len(ids))
 	err := c.store.view(func(txn *badger.Txn) error {
 		for i, id := range ids {

@@ -111,8 +111,13 @@ func (c Conformal) CheckFDR(rate float64) error {
 // FewestAlarms returns the least number of anomalies that BenjaminiHochberg can call among m p-values at a rate that CheckFDR lets
 // pass: no p-value is below MinAlpha, and k of them have to be at most k·rate/m.
 func (c Conformal) FewestAlarms(rate float64, m int) int {
-	least := func(k int) bool { return c.MinAlpha() <= float64(k+1)*rate/float64(m) }
+	least := func(k int) bool { return discovered(c.MinAlpha(), k+1, m, rate) }
 	return min(sort.Search(m, least)+1, m)
+}
+
+// discovered reports whether a p-value, the k-th of m, is at most k·rate/m; what is above it by rounding is, too.
+func discovered(p float64, k, m int, rate float64) bool {
+	return p*float64(m) <= float64(k)*rate*(1+1e-12)
 }
 
 // MinAlpha returns the smallest alpha that Verdict accepts, 1/(n+1).
@@ -140,7 +145,7 @@ func BenjaminiHochberg(p []float64, rate float64) ([]bool, error) {
 	sorted := slices.Sorted(slices.Values(p))
 	limit := -1.0
 	for i, x := range sorted {
-		if x <= float64(i+1)*rate/float64(len(p)) {
+		if discovered(x, i+1, len(p), rate) {
 			limit = x
 		}
 	}

@@ -126,8 +126,10 @@ func (d *Detector) readChoice(r *reader) error {
 			}
 		}
 	}
-	for _, x := range d.scale.spread {
-		if !(x > 0) {
+	for i, x := range d.scale.spread {
+		if x == 0 { // of few points an earlier akin left it so; nothing goes by it there
+			d.scale.spread[i] = 1
+		} else if !(x > 0) {
 			return fmt.Errorf("detector: spread %v: %w", x, ErrCorrupt)
 		}
 	}

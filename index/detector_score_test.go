@@ -483,7 +483,7 @@ func TestFewestAlarms(t *testing.T) {
 	for _, x := range []struct {
 		rate float64
 		m, k int
-	}{{0.01, 1, 1}, {0.01, 7, 7}, {0.05, 5, 1}, {0.05, 6, 2}, {0.05, 100, 20}, {0.5, 50, 1}} {
+	}{{0.01, 1, 1}, {0.01, 7, 7}, {0.05, 5, 1}, {0.05, 6, 2}, {0.05, 100, 20}, {0.5, 50, 1}, {0.01, 29, 29}, {0.01, 58, 58}} {
 		must(t, c.CheckFDR(x.rate))
 		if k := c.FewestAlarms(x.rate, x.m); k != x.k {
 			t.Errorf("rate %v of %d: %d, want %d", x.rate, x.m, k, x.k)

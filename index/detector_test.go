@@ -345,6 +345,13 @@ func TestSmallDetectorsAreRead(t *testing.T) {
 			if err := new(Detector).UnmarshalBinary(b); err != nil {
 				t.Fatalf("%d known points of %d classes: %v", n, classes, err)
 			}
+			d.scale.spread[3] = 0 // as it was written first
+			b, err = d.MarshalBinary()
+			must(t, err)
+			var got Detector
+			if err := got.UnmarshalBinary(b); err != nil || got.scale.spread[3] != 1 {
+				t.Fatalf("a spread of 0: %v, %v", got.scale, err)
+			}
 		}
 	}
 }

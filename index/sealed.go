@@ -23,7 +23,6 @@ import (
 //	detector  1  2026-11  clusters and calibration; left out: it cannot be made of what is stored
 //	          2  2026-11  clusters, covariance, choice of the score, calibration by class (detector_codec.go)
 //	          3  2026-11  and a distribution of each class, one score more; version 2 is made again
-//	          4  2026-11  the same; of few points, version 3 has a spread of 0, which cannot be read: it is made again
 //	aside     1  2026-11  role, label and vector of a point that no search finds (aside.go)
 //	          2  2026-11  and its score by another judge than the detector, if it has one; version 1 is read
 //	curve     1  2026-11  JSON of recall over ef, by k (curve.go)
@@ -48,7 +47,7 @@ const (
 func (k recordKind) version() byte {
 	switch k {
 	case kindDetector:
-		return 4
+		return 3
 	case kindPoint, kindSequence, kindManifest, kindWatch, kindAside:
 		return 2
 	}
@@ -59,7 +58,7 @@ func (k recordKind) version() byte {
 func (k recordKind) oldest() byte {
 	switch k {
 	case kindDetector:
-		return 4
+		return 3
 	case kindManifest:
 		return 2
 	}

@@ -26,30 +26,73 @@ func (c *Collection) Upsert(ctx context.Context, points []Point) error {
 		return err
 	}
 	defer c.store.gate.leave()
+	w, err := c.checked(points)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.upsert(ctx, points, w)
+}
+
+// Relabel gives a known point another label, and leaves it otherwise as it is stored then. One that is not known is ErrNotFound.
+func (c *Collection) Relabel(ctx context.Context, id, label string) error {
+	if err := c.enter(); err != nil {
+		return err
+	}
+	defer c.store.gate.leave()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	points, err := c.stored(id)
+	if err != nil || points[0].Label == label {
+		return err
+	}
+	points[0].Label = label
+	w, err := c.checked(points)
+	if err != nil {
+		return err
+	}
+	return c.upsert(ctx, points, w)
+}
+
+// toWrite is what is made of points before they are written.
+type toWrite struct {
+	space
+	rows     []float32
+	payloads [][]byte
+	entries  [][]entry
+	values   int
+}
+
+// checked checks points and prepares them.
+func (c *Collection) checked(points []Point) (w toWrite, err error) {
 	s := newSpace(c.record.Config.Metric, c.record.Config.Dimension)
 	rows, payloads := make([]float32, len(points)*s.stride), make([][]byte, len(points))
 	entries, values := make([][]entry, len(points)), 0
 	for i := range points {
-		var err error
 		if payloads[i], err = points[i].check(); err != nil {
-			return err
+			return w, err
 		}
 		if entries[i], err = entriesOf(points[i].Label, payloads[i]); err != nil {
-			return err
+			return w, err
 		}
 		values += len(entries[i])
 		if err := s.prepare(rows[i*s.stride:(i+1)*s.stride], points[i].Vector); err != nil {
-			return fmt.Errorf("id %q: %w", points[i].ID, err)
+			return w, fmt.Errorf("id %q: %w", points[i].ID, err)
 		}
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	return toWrite{s, rows, payloads, entries, values}, nil
+}
+
+// upsert writes what checked made. The caller holds c.mu.
+func (c *Collection) upsert(ctx context.Context, points []Point, w toWrite) error {
+	s, rows, payloads, entries := w.space, w.rows, w.payloads, w.entries
 	defer c.drifted()
 	defer c.changed()
 	if err := c.fillCatalogue(); err != nil {
 		return fmt.Errorf("collection %q: %w", c.name, err)
 	}
-	if err := c.makeRoom(points, values); err != nil {
+	if err := c.makeRoom(points, w.values); err != nil {
 		return fmt.Errorf("collection %q: %w", c.name, err)
 	}
 	for first := 0; first < len(points); {

@@ -197,6 +197,15 @@ func (s *Server) feedback(ctx context.Context, c *fiber.Ctx) (any, error) {
 		}
 		p.Vector, p.Label, p.Score = have.Vector, cmp.Or(p.Label, have.Label), have.Score
 	}
+	if p.Label == "" { // it keeps the one that it has
+		if p.Label = stored[0].Label; !isKnown {
+			kept, err := col.Kept(p.ID)
+			if err != nil && !errors.Is(err, index.ErrNotFound) {
+				return nil, err
+			}
+			p.Label = kept.Label
+		}
+	}
 	if req.verdict == "wrong" && p.Label == "" { // of the class that it is nearest to
 		v, err := d.Verdict(ctx, p.Vector, alpha)
 		if err != nil {
@@ -206,32 +215,32 @@ func (s *Server) feedback(ctx context.Context, c *fiber.Ctx) (any, error) {
 	}
 	out.Label = p.Label
 	scored := 0
+	aside := col.SetAside
+	if isKnown && req.Vector == nil && req.Raw == nil { // as it is stored then, which may be another than was looked at
+		aside = col.MoveAside
+	}
 	switch {
 	case req.verdict == "right":
-		err = col.SetAside(ctx, index.RoleAnomaly, []index.Point{p})
+		err = aside(ctx, index.RoleAnomaly, []index.Point{p})
 	case req.into == "calibration":
 		if scored, err = s.scorePatches(ctx, &p); err != nil {
 			return nil, err
+		}
+		if p.Score != nil { // of before
+			scored = 1
 		}
 		out.MovedTo = "calibration"
 		if err := col.CheckCalibration([]index.Point{p}); err != nil {
 			return nil, err
 		}
-		err = col.SetAside(ctx, index.RoleCalibration, []index.Point{p})
+		err = aside(ctx, index.RoleCalibration, []index.Point{p})
 	default:
 		out.MovedTo = "known"
 		if isKnown && req.Vector == nil && req.Raw == nil { // its label at most is another
-			if p.Label == stored[0].Label {
-				break
-			}
-			whole, err := col.Get(p.ID)
-			if err != nil {
-				return nil, err
-			}
-			whole[0].Label = p.Label
-			p = whole[0]
+			err = col.Relabel(ctx, p.ID, p.Label)
+		} else {
+			err = col.Upsert(ctx, []index.Point{p})
 		}
-		err = col.Upsert(ctx, []index.Point{p})
 	}
 	out.PointsCount, out.Calibration, out.Anomalies = col.Len(), col.Aside(index.RoleCalibration), col.Aside(index.RoleAnomaly)
 	if out.Patches = s.patchesInfo(col); req.verdict == "wrong" {

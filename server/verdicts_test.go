@@ -209,6 +209,10 @@ func TestFeedbackRelabels(t *testing.T) {
 	if err != nil || got[0].Label != "c1" || got[0].Payload["n"] != 7.0 || string(got[0].Raw) != "class 1" {
 		t.Errorf("%+v, %v", got, err)
 	}
+	// Sent again as an input and without a label, it keeps the one that it has, whatever it is near to.
+	if ts.ok("POST", "/anomaly/feedback", `{"id":"p","input":"`+b64("class 2")+`","verdict":"wrong"}`, &moved); moved.Label != "c1" {
+		t.Errorf("%+v", moved)
+	}
 }
 
 // TestFeedbackTakesBack: what was called an anomaly is known again, with its vector and label, once somebody says that it is normal.

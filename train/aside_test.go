@@ -55,6 +55,12 @@ func TestAside(t *testing.T) {
 				t.Errorf("pairs %v and %v", rest.Pairs, part.Pairs)
 			}
 		}
+		if name == "pairs" {
+			all := listFile(t, "q.csv", "text_a,text_b,score,split\none,two,0.5,train\nthree,two,1,dev\n")
+			if l, err := read(all, RowsTest); err != nil || len(l.Dataset.Pairs) != 2 { // where nothing is learned, all of a list without test rows
+				t.Errorf("%d of 2 pairs to be judged, %v", len(l.Dataset.Pairs), err)
+			}
+		}
 		if l, err := read(c.file, RowsTest); err != nil || name != "pictures" && l.Dataset.Aside != nil {
 			t.Errorf("%s: rows of split test: %v, %v", name, l.Dataset.Aside, err)
 		}

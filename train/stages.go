@@ -111,7 +111,7 @@ func (r *run) stage(ctx context.Context, o Options, b *before) (*run, error) {
 	if o.Begin != nil && b.members() == 0 {
 		o.Begin(o)
 	}
-	s := &run{Options: o, data: r.data, validation: r.validation, before: b, modality: r.modality, pre: r.pre, features: r.features, held: r.held, around: r.around, began: time.Now()}
+	s := &run{Options: o, data: r.data, validation: r.validation, before: b, modality: r.modality, pre: r.pre, features: r.features, held: r.held, around: r.around, keepStart: r.keepStart, began: time.Now()}
 	if b != nil {
 		s.data.Labels = b.labels
 	}

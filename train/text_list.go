@@ -294,7 +294,7 @@ func TextList(file string, part Rows) (out Listed, err error) {
 	}
 	l := textLister{Listed: &out, seen: map[string]bool{}, texts: map[string]string{}, learned: map[string]bool{}, aside: map[string]bool{}}
 	for _, r := range kept {
-		if paired && r.split != splitValidation {
+		if paired && part == RowsTraining && r.split != splitValidation {
 			l.learned[r.text], l.learned[r.other] = true, true
 		}
 	}

@@ -440,6 +440,13 @@ func TestTextsUntrained(t *testing.T) {
 	if rec := recordOf(t, m); !rec.Untrained || rec.Before != nil || !slices.Equal(m.Preprocessing.Text.Table(16), m.Weights[0]) {
 		t.Errorf("texts of one class: untrained %v, %v before", rec.Untrained, rec.Before)
 	}
+	if rec := recordOf(t, mustRun(t, one, Dataset{}, Options{Dimension: 16, Epochs: 1, Threads: 1, Loss: LossNTXent.String()})); rec.Untrained {
+		t.Error("texts of one class are not trained with a loss that was asked for")
+	}
+	one.Pairs = []Pair{{"0", "4", 1}, {"0", "1", 0}, {"1", "5", 1}, {"1", "2", 0}}
+	if rec := recordOf(t, mustRun(t, one, Dataset{}, Options{Dimension: 16, Epochs: 1, Threads: 1})); rec.Untrained || rec.Options.Loss != LossPairs.String() {
+		t.Errorf("pairs of texts of one class are not learned from: loss %s", rec.Options.Loss)
+	}
 	for name, bad := range map[string]Options{"size": {Size: 32}, "variants": {Variants: VariantsTurned}, "robust": {Robust: DefaultRobust()}, "augmentation": {Augmentation: &Augmentation{Flip: 0.5}}, "loss": {Loss: "pairs"}} {
 		if _, err := Run(t.Context(), d, Dataset{}, bad); !errors.Is(err, ErrOptions) {
 			t.Errorf("%s: %v", name, err)

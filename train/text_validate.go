@@ -60,7 +60,7 @@ func (r *run) validatePairs(ctx context.Context, weights [][]float32) (float64, 
 // noWorse returns the weights of a model: those trained, or those before where they are a baseline that validation finds better, or of texts that are all of one
 // class: what is done to these by pushing them apart makes others no stranger, docs/decisions/0020-texts.md.
 func (r *run) noWorse(ctx context.Context, trained [][]float32, rec *Record) ([][]float32, error) {
-	if r.modality == texts && allOfOneClass(r.data.Labels) {
+	if r.keepStart {
 		rec.Untrained = true
 		return r.initialWeights()
 	}

@@ -59,7 +59,8 @@ func newDecidedRun(ctx context.Context, data, validation Dataset, o Options) (*r
 	if o.Loss == "" && len(o.pairs) == 0 && kind.shifts != nil && allOfOneClass(data.Labels) {
 		o.Loss = LossOneClass.String()
 	}
-	if kind == texts && allOfOneClass(data.Labels) { // the model is what it starts as: see noWorse
+	keepStart := kind == texts && o.Loss == "" && len(o.pairs) == 0 && allOfOneClass(data.Labels) // see noWorse
+	if keepStart {
 		set(&o.Epochs, 1)
 	}
 	open := o.oneClass() || o.Augmentation == nil // what the features decide
@@ -72,6 +73,7 @@ func newDecidedRun(ctx context.Context, data, validation Dataset, o Options) (*r
 	if err != nil {
 		return nil, nil, err
 	}
+	r.keepStart = keepStart
 	if o.oneClass() {
 		if err := r.chooseShifts(&o); err != nil {
 			return nil, nil, errors.Join(err, r.cache.Close())
@@ -145,6 +147,7 @@ type run struct {
 	held             []encoder.Features // of validation
 	cache            *cache             // has the features
 	around           []float32          // what surrounds the pictures
+	keepStart        bool               // the model is what it starts as: see noWorse
 	sampler          Sampler
 	dev              kernel.Device
 	graph            *encoder.Graph

@@ -177,7 +177,7 @@ func TestOwnImages(t *testing.T) {
 		t.Errorf("scoring what cannot be read: exit code %d, %s%s", code, out, errs)
 	}
 	mixed := t.TempDir()
-	for name, content := range map[string]string{"empty.png": "", "list.csv": "a,b\n"} {
+	for name, content := range map[string]string{"empty.png": "", "list.csv": "a,b\n", "notes.txt": ""} {
 		if err := os.WriteFile(filepath.Join(mixed, name), []byte(content), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -189,7 +189,7 @@ func TestOwnImages(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(mixed, "whole.png"), one, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if code, out, errs := akin(t, "score", "--dir", dir, "--alpha", "0.1", mixed); code != 1 || !strings.Contains(out, "empty.png: ") || strings.Contains(out, "list.csv") || !strings.Contains(errs, "1 of 2 files could not be scored") {
+	if code, out, errs := akin(t, "score", "--dir", dir, "--alpha", "0.1", mixed); code != 1 || !strings.Contains(out, "empty.png: ") || strings.Contains(out, "list.csv") || strings.Contains(out, "notes.txt") || !strings.Contains(errs, "1 of 2 files could not be scored") {
 		t.Errorf("scoring a folder with an empty picture and a list: exit code %d: %s%s", code, out, errs)
 	}
 	ev := mustAkin[evaluated](t, "eval", "--data", data, "--dir", dir)

@@ -104,6 +104,9 @@ queries are asked of them.`,
 		}
 		var answers train.Dataset
 		if base == "" {
+			if f.Changed("queries") {
+				queries.Aside = nil // a share was asked for
+			}
 			answers, queries, err = queries.Split(share, seed)
 		} else if answers, err = loadLabelled(a, source{base, baseLabels, from.column}, train.RowsTraining); err == nil {
 			queries = queries.WithClasses(answers.Classes)

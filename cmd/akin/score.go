@@ -256,7 +256,7 @@ func (a *app) scoredItems(args []string, column string, e *encoder.Encoder) (all
 			switch {
 			case tabled:
 				unread = append(unread, scored{File: arg + ":" + s.Path, Error: s.Reason})
-			case ofKind(s.Path):
+			case ofKind(s.Path, e.Model().Preprocessing.Modality):
 				unread = append(unread, scored{File: filepath.Join(arg, filepath.FromSlash(s.Path)), Error: s.Reason})
 			default:
 				a.skip(s)
@@ -278,11 +278,15 @@ func (a *app) scoredItems(args []string, column string, e *encoder.Encoder) (all
 	return all, unread, nil
 }
 
-// ofKind reports whether a file is one of those that akin reads by its name.
-func ofKind(name string) bool {
+// ofKind reports whether a file is, by its name, one that a model of the modality takes.
+func ofKind(name, modality string) bool {
 	switch strings.ToLower(filepath.Ext(name)) {
-	case ".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".wav", ".flac", ".mp3", ".ogg", ".opus", ".txt":
-		return true
+	case ".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp":
+		return modality == encoder.ModalityImage
+	case ".wav", ".flac", ".mp3", ".ogg", ".opus":
+		return modality == encoder.ModalityAudio
+	case ".txt":
+		return modality == encoder.ModalityText
 	}
 	return false
 }

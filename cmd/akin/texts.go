@@ -33,7 +33,7 @@ func readInput(e *encoder.Encoder, arg string) ([]byte, error) {
 // a separator of folders does; or it cannot be a name.
 func isText(arg string, err error) bool {
 	var path *fs.PathError
-	if errors.Is(err, fs.ErrNotExist) && !strings.ContainsFunc(arg, unicode.IsSpace) && (filepath.Ext(arg) != "" || strings.ContainsRune(arg, os.PathSeparator)) {
+	if errors.Is(err, fs.ErrNotExist) && !strings.ContainsFunc(arg, unicode.IsSpace) && (len(filepath.Ext(arg)) > 1 || strings.ContainsRune(arg, os.PathSeparator)) {
 		return false
 	}
 	return errors.Is(err, fs.ErrNotExist) || errors.As(err, &path) && (strings.Contains(path.Err.Error(), "name too long") || strings.Contains(path.Err.Error(), "not a directory"))

@@ -247,7 +247,9 @@ Ctrl-C stops between two steps and leaves a checkpoint; --resume goes on from it
 			next = fmt.Sprintf("score --dir %s --heatmaps heat/ FOLDER, or akin %s", w.dir, next)
 		}
 		start := "TF-IDF"
-		if m.Preprocessing.Modality == encoder.ModalityTable {
+		if o.Base != nil {
+			start = from
+		} else if m.Preprocessing.Modality == encoder.ModalityTable {
 			start = "the distance by columns"
 		}
 		switch {
