@@ -94,38 +94,45 @@ func (a *aside) count(r Role) (n int) {
 // MaxAtomicPoints points are stored all or none, more in parts like those of Upsert. The detector follows soon, in the
 // background, or at once by Calibrate.
 func (c *Collection) SetAside(ctx context.Context, role Role, points []Point) error {
-	return c.setAside(ctx, role, points, false)
+	if err := c.enter(); err != nil {
+		return err
+	}
+	defer c.store.gate.leave()
+	rows, s, err := c.asideRows(role, points)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.setAside(ctx, role, points, rows, s)
 }
 
 // MoveAside is SetAside of known points with the vectors that are stored of them then; of points it takes the ids, labels and scores. One that is not known is
 // ErrNotFound.
 func (c *Collection) MoveAside(ctx context.Context, role Role, points []Point) error {
-	return c.setAside(ctx, role, slices.Clone(points), true)
-}
-
-func (c *Collection) setAside(ctx context.Context, role Role, points []Point, known bool) error {
-	if role > RoleAnomaly {
-		return fmt.Errorf("role %d: %w: use RoleCalibration or RoleAnomaly", role, ErrInvalid)
-	}
 	if err := c.enter(); err != nil {
 		return err
 	}
 	defer c.store.gate.leave()
+	points = slices.Clone(points)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if known {
-		for i := range points {
-			p, err := c.stored(points[i].ID)
-			if err != nil {
-				return err
-			}
-			points[i].Vector = p[0].Vector
+	for i := range points {
+		p, err := c.stored(points[i].ID)
+		if err != nil {
+			return err
 		}
+		points[i].Vector = p[0].Vector
 	}
-	rows, s, err := c.asideRows(points)
+	rows, s, err := c.asideRows(role, points)
 	if err != nil {
 		return err
 	}
+	return c.setAside(ctx, role, points, rows, s)
+}
+
+// setAside writes points with what asideRows made of them. The caller holds c.mu.
+func (c *Collection) setAside(ctx context.Context, role Role, points []Point, rows []float32, s space) error {
 	defer c.changed()
 	// As many as one transaction takes.
 	part := max(1, min(MaxAtomicPoints, MaxAtomicBytes/(4*s.dim+MaxID+MaxLabel+8)))
@@ -142,8 +149,11 @@ func (c *Collection) setAside(ctx context.Context, role Role, points []Point, kn
 	return nil
 }
 
-// asideRows checks points and prepares their vectors.
-func (c *Collection) asideRows(points []Point) (rows []float32, s space, err error) {
+// asideRows checks points and their role, and prepares their vectors.
+func (c *Collection) asideRows(role Role, points []Point) (rows []float32, s space, err error) {
+	if role > RoleAnomaly {
+		return nil, s, fmt.Errorf("role %d: %w: use RoleCalibration or RoleAnomaly", role, ErrInvalid)
+	}
 	s = newSpace(c.record.Config.Metric, c.record.Config.Dimension)
 	rows = make([]float32, len(points)*s.stride)
 	for i := range points {
@@ -170,7 +180,7 @@ func (c *Collection) CheckCalibration(points []Point) error {
 	if err := checkDetectorMetric(c.record.Config.Metric); err != nil {
 		return fmt.Errorf("collection %q: %w", c.name, err)
 	}
-	if _, _, err := c.asideRows(points); err != nil {
+	if _, _, err := c.asideRows(RoleCalibration, points); err != nil {
 		return err
 	}
 	moved, known := map[string]bool{}, map[string]bool{}
@@ -181,11 +191,11 @@ func (c *Collection) CheckCalibration(points []Point) error {
 		if known[p.Label] {
 			continue
 		}
-		ids, err := c.labelled(p.Label)
+		stays, err := c.knows(p.Label, moved)
 		if err != nil {
 			return err
 		}
-		if !slices.ContainsFunc(ids, func(id string) bool { return !moved[id] }) {
+		if !stays {
 			return fmt.Errorf("collection %q: point %q: no point that stays known has its label %q: %w: %s; calibrate with points of these, or store points of that label first",
 				c.name, p.ID, p.Label, ErrInvalid, c.knownLabels())
 		}
@@ -194,27 +204,25 @@ func (c *Collection) CheckCalibration(points []Point) error {
 	return nil
 }
 
-// Knows reports whether a known point has that label, "" for one that has none.
-func (c *Collection) Knows(label string) (bool, error) {
+// Knows reports whether a known point has that label, "" for one that has none, besides points of some ids.
+func (c *Collection) Knows(label string, besides map[string]bool) (bool, error) {
 	if err := c.enter(); err != nil {
 		return false, err
 	}
 	defer c.store.gate.leave()
-	ids, err := c.labelled(label)
-	return len(ids) > 0, err
+	return c.knows(label, besides)
 }
 
-// labelled returns the ids of the known points of a label.
-func (c *Collection) labelled(label string) ([]string, error) {
+func (c *Collection) knows(label string, besides map[string]bool) (bool, error) {
 	is := Condition{Key: LabelKey, Match: label}
 	if label == "" {
 		is = Condition{Key: LabelKey, IsEmpty: true}
 	}
 	ids, err := c.matches(&Filter{Must: []Condition{is}})
 	if err != nil {
-		return nil, fmt.Errorf("collection %q: %w", c.name, err)
+		return false, fmt.Errorf("collection %q: %w", c.name, err)
 	}
-	return ids, nil
+	return slices.ContainsFunc(ids, func(id string) bool { return !besides[id] }), nil
 }
 
 // knownLabels says which labels are known, the first of them.
@@ -370,7 +378,7 @@ func decodeAside(b, key []byte, dim int) (p asidePoint, err error) {
 	return p, nil
 }
 
-// Kept returns the vector and the label of a point that is kept aside. ErrNotFound names one that is not.
+// Kept returns the vector, the label and the score of a point that is kept aside. ErrNotFound names one that is not.
 func (c *Collection) Kept(id string) (p Point, err error) {
 	if err := c.enter(); err != nil {
 		return p, err

@@ -176,6 +176,12 @@ func (s *Server) feedback(ctx context.Context, c *fiber.Ctx) (any, error) {
 		return nil, err
 	}
 	isKnown := stored[0].ID != ""
+	have, missing := index.Point{Vector: stored[0].Vector, Label: stored[0].Label}, error(nil) // what is there of it
+	if !isKnown {
+		if have, missing = col.Kept(p.ID); missing != nil && !errors.Is(missing, index.ErrNotFound) {
+			return nil, missing
+		}
+	}
 	switch {
 	case p.Raw != nil:
 		if err := s.mayEmbed(col); err != nil {
@@ -185,27 +191,13 @@ func (s *Server) feedback(ctx context.Context, c *fiber.Ctx) (any, error) {
 			return nil, err
 		}
 	case p.Vector == nil:
-		have := index.Point{Vector: stored[0].Vector, Label: stored[0].Label}
-		if !isKnown {
-			if have, err = col.Kept(p.ID); errors.Is(err, index.ErrNotFound) {
-				err = fmt.Errorf("%w: it is neither known nor kept aside: give its vector or input", err)
-			}
-			if err != nil {
-				return nil, err
-			}
-			out.Restored = req.verdict == "wrong" && req.into != "calibration"
+		if missing != nil {
+			return nil, fmt.Errorf("%w: it is neither known nor kept aside: give its vector or input", missing)
 		}
-		p.Vector, p.Label, p.Score = have.Vector, cmp.Or(p.Label, have.Label), have.Score
+		out.Restored = !isKnown && req.verdict == "wrong" && req.into != "calibration"
+		p.Vector, p.Score = have.Vector, have.Score
 	}
-	if p.Label == "" { // it keeps the one that it has
-		if p.Label = stored[0].Label; !isKnown {
-			kept, err := col.Kept(p.ID)
-			if err != nil && !errors.Is(err, index.ErrNotFound) {
-				return nil, err
-			}
-			p.Label = kept.Label
-		}
-	}
+	p.Label = cmp.Or(p.Label, have.Label)
 	if req.verdict == "wrong" && p.Label == "" { // of the class that it is nearest to
 		v, err := d.Verdict(ctx, p.Vector, alpha)
 		if err != nil {

@@ -47,7 +47,8 @@ func newIngest(a *app) *cobra.Command {
 are replaced. A share of the items is not indexed: it calibrates the anomaly detector, together with those that earlier
 calls kept aside, so that an alarm rate can be promised. The share and the seed are those of the model's training unless you say otherwise, so that with the same data
 the same items, which the model never saw, are kept aside. Of a list with rows of split validation these are kept aside in place of a share: let them be like what is to
-be judged, of another day, machine or camera, where the others are much alike. Those of a class that none of the others has cannot calibrate and are left out.`,
+be judged, of another day, machine or camera, where the others are much alike. Those of a class that nothing known has
+cannot calibrate: where others can, they are left out, else nothing is stored. A list that keeps all of one class aside and only some of another is refused.`,
 		Example: `  akin ingest --data photos/
   akin ingest --data photos/ --collection march --holdout 0.2`,
 		Args: noArgs,
@@ -165,7 +166,7 @@ be judged, of another day, machine or camera, where the others are much alike. T
 	return c
 }
 
-// usable returns those items kept aside whose class is among the others or, unless it is replaced, in the collection already: no others can
+// usable returns those items kept aside whose class is among the others or, unless it is replaced, is and stays in the collection: no others can
 // calibrate. None of them is an error.
 func (a *app) usable(s *index.Store, collection string, replace bool, rest, held train.Dataset) (train.Dataset, error) {
 	known := map[string]bool{}
@@ -176,13 +177,17 @@ func (a *app) usable(s *index.Store, collection string, replace bool, rest, held
 	if err != nil && !errors.Is(err, index.ErrNotFound) {
 		return held, err
 	}
+	moved := map[string]bool{}
+	for _, id := range held.IDs {
+		moved[id] = true
+	}
 	var items []int
 	strange := ""
 	for i := range held.Len() {
 		label := held.Label(i)
 		is, ok := known[label]
 		if !ok && col != nil && !replace {
-			if is, err = col.Knows(label); err != nil {
+			if is, err = col.Knows(label, moved); err != nil {
 				return held, err
 			}
 		}

@@ -88,6 +88,28 @@ func TestManifestPath(t *testing.T) {
 	if code != 1 || !strings.Contains(errs, "none of the 10 items kept aside") || !strings.Contains(errs, "has no class") {
 		t.Errorf("ingest: exit code %d: %s", code, errs)
 	}
+	// nor can all that a collection has of a class: it would then be of none that is known
+	alone := filepath.Join(data, "alone.csv")
+	var kept []string
+	for _, line := range strings.SplitAfter(strings.ReplaceAll(list, ",test", ",train"), "\n") {
+		if !strings.Contains(line, ",disc,") {
+			kept = append(kept, strings.ReplaceAll(line, ",train", ",val"))
+		}
+	}
+	if err := os.WriteFile(alone, []byte(strings.Join(kept, "")+"disc/000.png,disc,train\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	whole := filepath.Join(data, "whole.csv")
+	if err := os.WriteFile(whole, []byte(strings.ReplaceAll(list, ",test", ",train")), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	before := mustAkin[ingested](t, "ingest", "--data", whole, "--dir", dir, "--collection", "both", "--holdout", "0")
+	if code, _, errs := akin(t, "ingest", "--data", alone, "--dir", dir, "--collection", "both"); code != 1 || !strings.Contains(errs, "none of the 20 items kept aside") {
+		t.Errorf("all bars of a collection are to be kept aside: exit code %d: %s", code, errs)
+	}
+	if code, _, errs := akin(t, "search", "--id", "bar/006.png", "--dir", dir, "--collection", "both"); before.Points != 40 || code != 0 {
+		t.Errorf("%d points, and a bar that was refused: exit code %d: %s", before.Points, code, errs)
+	}
 	if code, _, errs := akin(t, "search", "--id", "disc/006.png", "--dir", dir, "--collection", "none"); code != 1 || !strings.Contains(errs, `collection "none"`) {
 		t.Errorf("a collection of what was refused: exit code %d: %s", code, errs)
 	}
