@@ -3,10 +3,12 @@ package benchmarks
 import (
 	"context"
 	"fmt"
+	"image"
 	"runtime"
 	"slices"
 	"strings"
 
+	"github.com/akin-search/akin/encoder"
 	"github.com/akin-search/akin/encoder/kernel"
 	"github.com/akin-search/akin/train"
 )
@@ -33,6 +35,9 @@ type AnomalyOptions struct {
 	// Validation measures on a sixth of the training images, which are then not learned from, and never looks at the test images: for choosing.
 	Validation bool
 
+	Patches bool // of NormalDir, pictures: train.Patches judges, and neither a network of whole pictures nor a collection
+	Crop    int  // side in pixels of the middle that is left of every picture, so that its size tells nothing; 0 is all of it
+
 	Plot     string        // .svg or .png file whose name, with -roc, -scores and -pvalues before the extension, the plots get; "" for none
 	Train    train.Options // what is set of the options of training; those that are not are chosen as akin train does
 	Progress func(line string)
@@ -43,7 +48,10 @@ type AnomalyCase struct {
 	Name      string
 	Known     train.Dataset // to train on, index and calibrate with; normal
 	Normal    train.Dataset // to measure on
-	Anomalies train.Dataset
+	Anomalies train.Dataset // with Patches, a NAME.png beside NAME.jpg or the like is its mask, white where the defect is
+
+	masks   []*image.Gray // of Anomalies, nil for those without; nil where nothing asks for them
+	leftOut int
 }
 
 // SetDefaults fills the zero fields.
@@ -82,6 +90,10 @@ func (o AnomalyOptions) Validate() error {
 		return fmt.Errorf("data set %q: %w: use %s or %s", o.Dataset, ErrInvalid, MNIST, Fashion)
 	case len(o.Cases) > 0 && (len(o.Classes) > 0 || o.Validation):
 		return fmt.Errorf("%s with classes or validation: %w: these are of mnist and fashion-mnist; to choose, name a folder whose test part is kept aside", NormalDir, ErrInvalid)
+	case (o.Patches || o.Crop != 0) && o.Protocol != NormalDir:
+		return fmt.Errorf("patches or a crop with %s: %w: these are of %s, of large pictures of your own", o.Protocol, ErrInvalid, NormalDir)
+	case o.Crop < 0 || o.Crop > 0 && o.Crop < encoder.PatchSide:
+		return fmt.Errorf("crop %d: %w: use %d pixels or more, or 0 for all of a picture", o.Crop, ErrInvalid, encoder.PatchSide)
 	case o.Seeds < 1 || o.Seeds > MaxSeeds:
 		return fmt.Errorf("%d seeds: %w: use 1 to %d", o.Seeds, ErrInvalid, MaxSeeds)
 	case o.Limit < 0:
@@ -133,7 +145,7 @@ func Anomaly(ctx context.Context, o AnomalyOptions) (AnomalyReport, error) {
 // cases parts the data.
 func (o AnomalyOptions) cases() ([]AnomalyCase, error) {
 	if len(o.Cases) > 0 {
-		return o.Cases, nil
+		return o.prepared()
 	}
 	l := LearnOptions{Dataset: o.Dataset, Dir: o.Dir, Validation: o.Validation}
 	t, err := l.load()
@@ -161,9 +173,27 @@ func (o AnomalyOptions) cases() ([]AnomalyCase, error) {
 		if err != nil {
 			return nil, err
 		}
-		c := AnomalyCase{name, own, ownTest, otherTest}
+		c := AnomalyCase{Name: name, Known: own, Normal: ownTest, Anomalies: otherTest}
 		if o.Protocol == LeaveClass {
-			c = AnomalyCase{name, others, otherTest, ownTest}
+			c = AnomalyCase{Name: name, Known: others, Normal: otherTest, Anomalies: ownTest}
+		}
+		cases = append(cases, c)
+	}
+	return cases, nil
+}
+
+// prepared parts masks from pictures, and crops both.
+func (o AnomalyOptions) prepared() (cases []AnomalyCase, err error) {
+	for _, c := range o.Cases {
+		if o.Patches {
+			if c, err = c.withMasks(); err != nil {
+				return nil, err
+			}
+		}
+		if o.Crop > 0 {
+			if c, err = c.cropped(o.Crop); err != nil {
+				return nil, err
+			}
 		}
 		cases = append(cases, c)
 	}

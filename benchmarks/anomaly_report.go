@@ -88,6 +88,17 @@ func (r AnomalyReport) WriteTable(w io.Writer) error {
 	}
 	fmt.Fprintf(t, "mean\t\t%.4f\t%.4f\t%.4f\t%.4f\t\t%.1f\t%.1f\t\n", r.AUROC, r.AUPR, r.FPRAt95TPR, r.Baseline.AUROC, r.TrainSeconds, r.CPUSeconds)
 	t.Flush() // into memory: nothing to fail
+	for _, run := range r.Runs {
+		for _, k := range run.Kinds {
+			fmt.Fprintf(&b, "\n%s, seed %d, %s: AUROC %.4f of %d", run.Class, run.Seed, k.Label, k.AUROC, k.Items)
+		}
+		if run.PixelAUROC != nil {
+			fmt.Fprintf(&b, "\n%s, seed %d, pixels: AUROC %.4f", run.Class, run.Seed, *run.PixelAUROC)
+		}
+		if run.LeftOut > 0 {
+			fmt.Fprintf(&b, "\n%s, seed %d: %d pictures left out, which are smaller or have no marks in the middle", run.Class, run.Seed, run.LeftOut)
+		}
+	}
 	fmt.Fprint(&b, "\n")
 	for _, f := range r.FalseAlarms {
 		lies := "inside"
@@ -111,6 +122,10 @@ func (o AnomalyOptions) plot(runs []*anomalyRun) error {
 	roc := Panel{YLabel: "anomalies found"}
 	values := Panel{YLabel: "share of normal items with this p-value or less"}
 	var normal, anomalies []float64
+	scored, plotted := "score over the threshold at alpha 0.05", func(s, threshold float64) float64 { return s / threshold }
+	if o.Patches { // whose scores are spreads above what is usual, and may be below
+		scored, plotted = "score less the threshold at alpha 0.05", func(s, threshold float64) float64 { return s - threshold }
+	}
 	for _, r := range runs {
 		points := rocOf(r.normal.scores, r.anomalies.scores)
 		l := Line{Name: fmt.Sprintf("%s: %.4f", r.Class, r.AUROC), X: []float64{0}, Y: []float64{0}}
@@ -125,10 +140,10 @@ func (o AnomalyOptions) plot(runs []*anomalyRun) error {
 		}
 		values.Lines = append(values.Lines, q)
 		for _, s := range r.normal.scores {
-			normal = append(normal, s/r.threshold)
+			normal = append(normal, plotted(s, r.threshold))
 		}
 		for _, s := range r.anomalies.scores {
-			anomalies = append(anomalies, s/r.threshold)
+			anomalies = append(anomalies, plotted(s, r.threshold))
 		}
 	}
 	values.Lines = append(values.Lines, Line{Name: "even", X: []float64{0, 1}, Y: []float64{0, 1}})
@@ -138,7 +153,7 @@ func (o AnomalyOptions) plot(runs []*anomalyRun) error {
 	if err := WriteChart(path("pvalues"), Chart{Title: title + ": p-values of normal items", XLabel: "p-value", Panels: []Panel{values}}); err != nil {
 		return err
 	}
-	return WriteChart(path("scores"), Chart{Title: title + ": scores", XLabel: "score over the threshold at alpha 0.05", Panels: []Panel{{YLabel: "share of the items",
+	return WriteChart(path("scores"), Chart{Title: title + ": scores", XLabel: scored, Panels: []Panel{{YLabel: "share of the items",
 		Lines: histograms([]string{"normal", "anomalies"}, normal, anomalies)}}})
 }
 

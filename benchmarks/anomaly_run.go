@@ -8,6 +8,7 @@ import (
 	"errors"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/akin-search/akin/encoder"
@@ -26,16 +27,26 @@ type AnomalyRun struct {
 	Class string `json:"class"` // the normal one, or the one left out
 	Seed  uint64 `json:"seed"`
 	AnomalyFigures
-	FalseAlarms  []FalseAlarms   `json:"false_alarm_rate"` // by alpha, as far as the calibration supports it
-	Score        string          `json:"score"`            // how the detector measures strangeness
-	Shifts       []string        `json:"shifts,omitempty"` // of one-class training
+	FalseAlarms  []FalseAlarms   `json:"false_alarm_rate"`      // by alpha, as far as the calibration supports it
+	Kinds        []AnomalyKind   `json:"kinds,omitempty"`       // of anomalies, where these are labelled
+	PixelAUROC   *float64        `json:"pixel_auroc,omitempty"` // of the pixels of normal pictures and of those with a mask, by patches
+	Score        string          `json:"score"`                 // how the detector measures strangeness
+	Shifts       []string        `json:"shifts,omitempty"`      // of one-class training
 	Known        int             `json:"known_items"`
 	Calibration  int             `json:"calibration_items"`
 	Normal       int             `json:"normal_items"` // measured on
 	Anomalies    int             `json:"anomaly_items"`
-	TrainSeconds float64         `json:"train_seconds"` // by the wall clock
+	LeftOut      int             `json:"left_out,omitempty"` // pictures that are smaller than the crop, or of whose mask nothing is left
+	TrainSeconds float64         `json:"train_seconds"`      // by the wall clock
 	CPUSeconds   float64         `json:"train_cpu_seconds"`
 	Baseline     AnomalyBaseline `json:"baseline"`
+}
+
+// AnomalyKind is how well anomalies of one label are told.
+type AnomalyKind struct {
+	Label string  `json:"label"`
+	Items int     `json:"items"`
+	AUROC float64 `json:"auroc"`
 }
 
 // AnomalyBaseline is the mean distance to the 5 nearest known items, those that calibrate included, in what the network is shown: pixels, or other
@@ -53,11 +64,30 @@ type anomalyRun struct {
 }
 
 // judgedItems are verdicts.
-type judgedItems struct{ scores, pValues []float64 }
+type judgedItems struct {
+	scores, pValues []float64
+	labels          []string
+}
 
-// run trains, fills a collection and judges.
+func (j *judgedItems) add(score, p float64, label string) {
+	j.scores, j.pValues, j.labels = append(j.scores, score), append(j.pValues, p), append(j.labels, label)
+}
+
+// learned is what was learned and calibrated, and judges items.
+type learned interface {
+	Calibration() int
+	MinAlpha() float64
+	Threshold(alpha float64) (float64, error)
+	judge(ctx context.Context, items train.Dataset, alpha float64, anomalies bool) (judgedItems, error)
+	describe(r *AnomalyRun)
+	// baseline is how the baseline sees items.
+	baseline() (encoder.Preprocessing, error)
+	close() error
+}
+
+// run trains, calibrates and judges.
 func (o AnomalyOptions) run(ctx context.Context, c AnomalyCase, seed uint64) (r *anomalyRun, err error) {
-	r = &anomalyRun{AnomalyRun: AnomalyRun{Class: c.Name, Seed: seed, Normal: c.Normal.Len(), Anomalies: c.Anomalies.Len()}}
+	r = &anomalyRun{AnomalyRun: AnomalyRun{Class: c.Name, Seed: seed, Normal: c.Normal.Len(), Anomalies: c.Anomalies.Len(), LeftOut: c.leftOut}}
 	t := o.Train
 	t.Seed = seed
 	rest, held, err := c.Known.Split(t.Holdout, seed)
@@ -65,26 +95,98 @@ func (o AnomalyOptions) run(ctx context.Context, c AnomalyCase, seed uint64) (r 
 		return nil, err
 	}
 	t.Progress = tellEpochs(func(format string, args ...any) {}, "")
+	learn := o.collection
+	if o.Patches {
+		learn = o.patches
+	}
 	began := time.Now()
 	cpu, err := cpuTime()
 	if err != nil {
 		return nil, err
 	}
-	model, err := train.Run(ctx, rest, held, t)
+	j, err := learn(ctx, c, rest, held, t)
 	if err != nil {
 		return nil, err
 	}
+	defer func() { err = errors.Join(err, j.close()) }()
 	r.TrainSeconds = time.Since(began).Seconds()
 	used, err := cpuTime()
 	if err != nil {
 		return nil, err
 	}
 	r.CPUSeconds = (used - cpu).Seconds()
+	r.Known, r.Calibration = rest.Len(), j.Calibration()
+	alpha := max(0.05, j.MinAlpha())
+	if r.threshold, err = j.Threshold(alpha); err != nil {
+		return nil, err
+	}
+	if r.normal, err = j.judge(ctx, c.Normal, alpha, false); err != nil {
+		return nil, err
+	}
+	if r.anomalies, err = j.judge(ctx, c.Anomalies, alpha, true); err != nil {
+		return nil, err
+	}
+	j.describe(&r.AnomalyRun)
+	if r.AnomalyFigures, err = anomalyFigures(r.normal.scores, r.anomalies.scores); err != nil {
+		return nil, err
+	}
+	if err := r.byKind(); err != nil {
+		return nil, err
+	}
+	for _, alpha := range anomalyAlphas {
+		if alpha >= j.MinAlpha() {
+			r.FalseAlarms = append(r.FalseAlarms, falseAlarmsOf(alpha, r.normal.pValues, r.anomalies.pValues, r.Calibration))
+		}
+	}
+	pre, err := j.baseline()
+	if err != nil {
+		return nil, err
+	}
+	r.Baseline, err = anomalyBaseline(ctx, pre, c)
+	return r, err
+}
+
+// byKind measures the anomalies of each label where they have several.
+func (r *anomalyRun) byKind() error {
+	kinds := map[string][]float64{}
+	for i, label := range r.anomalies.labels {
+		kinds[label] = append(kinds[label], r.anomalies.scores[i])
+	}
+	if len(kinds) < 2 {
+		return nil
+	}
+	for label, scores := range kinds {
+		auroc, err := train.AUROC(r.normal.scores, scores)
+		if err != nil {
+			return err
+		}
+		if label == "" {
+			label = "without a label"
+		}
+		r.Kinds = append(r.Kinds, AnomalyKind{label, len(scores), auroc})
+	}
+	slices.SortFunc(r.Kinds, func(a, b AnomalyKind) int { return strings.Compare(a.Label, b.Label) })
+	return nil
+}
+
+// collectionJudge judges by a model and the detector of a collection.
+type collectionJudge struct {
+	*index.Detector
+	encoder *encoder.Encoder
+	stored  *stored
+	shifts  []string
+}
+
+// collection trains a model on rest, and fills a collection that held calibrates.
+func (o AnomalyOptions) collection(ctx context.Context, _ AnomalyCase, rest, held train.Dataset, t train.Options) (_ learned, err error) {
+	model, err := train.Run(ctx, rest, held, t)
+	if err != nil {
+		return nil, err
+	}
 	var rec train.Record
 	if err := json.Unmarshal(model.Record, &rec); err != nil {
 		return nil, err
 	}
-	r.Shifts = rec.Options.Shifts
 	b, err := model.MarshalBinary()
 	if err != nil {
 		return nil, err
@@ -94,11 +196,15 @@ func (o AnomalyOptions) run(ctx context.Context, c AnomalyCase, seed uint64) (r 
 	if err != nil {
 		return nil, err
 	}
-	s, err := storedOf(index.Config{Dimension: e.Dimension(), ModelID: e.ModelID(), Seed: seed, Quantization: index.QuantizationAuto}, index.StoreOptions{Threads: t.Threads})
+	s, err := storedOf(index.Config{Dimension: e.Dimension(), ModelID: e.ModelID(), Seed: t.Seed, Quantization: index.QuantizationAuto}, index.StoreOptions{Threads: t.Threads})
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, s.Close()) }()
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
 	known, err := pointsOf(ctx, e, rest)
 	if err != nil {
 		return nil, err
@@ -116,29 +222,16 @@ func (o AnomalyOptions) run(ctx context.Context, c AnomalyCase, seed uint64) (r 
 	if err := s.Calibrate(ctx); err != nil {
 		return nil, err
 	}
-	d := s.Detector()
-	r.Known, r.Calibration, r.Score = len(known), d.Calibration(), d.Score().String()
-	alpha := max(0.05, d.MinAlpha())
-	if r.threshold, err = d.Threshold(alpha); err != nil {
-		return nil, err
-	}
-	if r.normal, err = judge(ctx, e, d, c.Normal, alpha); err != nil {
-		return nil, err
-	}
-	if r.anomalies, err = judge(ctx, e, d, c.Anomalies, alpha); err != nil {
-		return nil, err
-	}
-	if r.AnomalyFigures, err = anomalyFigures(r.normal.scores, r.anomalies.scores); err != nil {
-		return nil, err
-	}
-	for _, alpha := range anomalyAlphas {
-		if alpha >= d.MinAlpha() {
-			r.FalseAlarms = append(r.FalseAlarms, falseAlarmsOf(alpha, r.normal.pValues, r.anomalies.pValues, r.Calibration))
-		}
-	}
-	r.Baseline, err = anomalyBaseline(ctx, e, c)
-	return r, err
+	return &collectionJudge{s.Detector(), e, s, rec.Options.Shifts}, nil
 }
+
+func (j *collectionJudge) describe(r *AnomalyRun) { r.Score, r.Shifts = j.Score().String(), j.shifts }
+
+func (j *collectionJudge) baseline() (encoder.Preprocessing, error) {
+	return j.encoder.Model().Preprocessing, nil
+}
+
+func (j *collectionJudge) close() error { return j.stored.Close() }
 
 // pointsOf embeds the items of d.
 func pointsOf(ctx context.Context, e *encoder.Encoder, d train.Dataset) ([]index.Point, error) {
@@ -157,6 +250,10 @@ func pointsOf(ctx context.Context, e *encoder.Encoder, d train.Dataset) ([]index
 	return points, nil
 }
 
+func (j *collectionJudge) judge(ctx context.Context, items train.Dataset, alpha float64, _ bool) (judgedItems, error) {
+	return judge(ctx, j.encoder, j.Detector, items, alpha)
+}
+
 // judge returns the verdicts on the items of d.
 func judge(ctx context.Context, e *encoder.Encoder, d *index.Detector, items train.Dataset, alpha float64) (j judgedItems, err error) {
 	points, err := pointsOf(ctx, e, items)
@@ -168,16 +265,20 @@ func judge(ctx context.Context, e *encoder.Encoder, d *index.Detector, items tra
 		if err != nil {
 			return j, err
 		}
-		j.scores, j.pValues = append(j.scores, v.Score), append(j.pValues, v.PValue)
+		j.add(v.Score, v.PValue, p.Label)
 	}
 	return j, nil
 }
 
-// anomalyBaseline measures the nearest neighbours in the features that the encoder is shown.
-func anomalyBaseline(ctx context.Context, e *encoder.Encoder, c AnomalyCase) (b AnomalyBaseline, err error) {
+// anomalyBaseline measures the nearest neighbours in the features that pre makes.
+func anomalyBaseline(ctx context.Context, pre encoder.Preprocessing, c AnomalyCase) (b AnomalyBaseline, err error) {
+	decoder, err := pre.Decoder()
+	if err != nil {
+		return b, err
+	}
 	var parts [3][]encoder.Features
 	for i, d := range []train.Dataset{c.Known, c.Normal, c.Anomalies} {
-		if _, parts[i], err = train.Decode(ctx, e.Decoder(), d, nil); err != nil {
+		if _, parts[i], err = train.Decode(ctx, decoder, d, nil); err != nil {
 			return b, err
 		}
 	}
@@ -190,7 +291,7 @@ func anomalyBaseline(ctx context.Context, e *encoder.Encoder, c AnomalyCase) (b 
 	}
 	queries := slices.Concat(parts[1], parts[2])
 	var known, asked [][]float32
-	if b.Name, known, asked, err = baselineRows(e.Model().Preprocessing, parts[0], queries); err != nil {
+	if b.Name, known, asked, err = baselineRows(pre, parts[0], queries); err != nil {
 		return b, err
 	}
 	scores, err := neighborDistances(ctx, known, asked, index.DetectorNeighbors)

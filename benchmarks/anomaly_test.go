@@ -164,7 +164,7 @@ func anomalyParts(n int) AnomalyCase {
 		}
 		return d
 	}
-	return AnomalyCase{"bars", draw("known-", n, false), draw("normal-", n/4, false), draw("strange-", n/4, true)}
+	return AnomalyCase{Name: "bars", Known: draw("known-", n, false), Normal: draw("normal-", n/4, false), Anomalies: draw("strange-", n/4, true)}
 }
 
 // TestAnomaly goes the whole way with one class of easy pictures, draws the plots, and gives the same figures again.
@@ -196,6 +196,7 @@ func TestAnomaly(t *testing.T) {
 	for name, change := range map[string]func(*AnomalyOptions){
 		"protocol": func(o *AnomalyOptions) { o.Protocol = "two-class" }, "data set": func(o *AnomalyOptions) { o.Cases, o.Protocol = nil, OneClass },
 		"class": func(o *AnomalyOptions) { o.Classes = []int{3} }, "seeds": func(o *AnomalyOptions) { o.Seeds = -1 },
+		"patches": func(o *AnomalyOptions) { o.Cases, o.Dataset, o.Protocol, o.Patches = nil, MNIST, OneClass, true }, "crop": func(o *AnomalyOptions) { o.Crop = 31 },
 		"holdout": func(o *AnomalyOptions) { o.Train.Holdout = 0.9 }, "validation": func(o *AnomalyOptions) { o.Validation = true },
 	} {
 		bad := o

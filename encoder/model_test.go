@@ -133,6 +133,7 @@ func TestNetworkErrorsNameTheLayer(t *testing.T) {
 		"pooled away": {conv, conv, conv, conv, end}, "conv after linear": {{Kind: KindLinear, Units: 4}, conv, end},
 		"units of a conv": {{Kind: KindConv, Filters: 4, Kernel: 3, Units: 2}, end}, "unknown": {{Kind: "dense", Units: 4}, end},
 		"no weights": {end}, "residual after linear": {{Kind: KindLinear, Units: 4}, {Kind: KindResidual, Filters: 4}, end},
+		"cells after conv": {conv, {Kind: KindCells, Kernel: 2}, end}, "cells of a pixel": {{Kind: KindCells, Kernel: 1}, conv, end}, "cells with filters": {{Kind: KindCells, Kernel: 2, Filters: 3}, conv, end},
 		"bands after linear": {{Kind: KindLinear, Units: 4}, {Kind: KindBands}, end}, "statistics with units": {conv, {Kind: KindStatistics, Units: 3}, end}, "a whole pool": {conv, {Kind: KindGlobalPool, Whole: true}, end}, "the whole of nothing": {{Kind: KindStatistics, Whole: true}, {Kind: KindLinear, Units: 3}, end},
 		"the whole behind a stride": {{Kind: KindConv, Filters: 4, Kernel: 3, Stride: 2}, {Kind: KindStatistics, Whole: true}, end}, "the whole of a wide view": {{Kind: KindConv, Filters: 4, Kernel: 11, Line: true}, {Kind: KindConv, Filters: 4, Kernel: 11, Line: true}, {Kind: KindStatistics, Whole: true}, end},
 		"line of a residual": {{Kind: KindResidual, Filters: 4, Line: true}, end}, "too many bands": {{Kind: KindConv, Filters: MaxChannels, Kernel: 1}, {Kind: KindBands}, end},
@@ -145,9 +146,12 @@ func TestNetworkErrorsNameTheLayer(t *testing.T) {
 		err := Network{Input: Size{8, 8, 1}, Layers: layers}.Validate()
 		if !errors.Is(err, ErrSpec) {
 			t.Errorf("%s: %v", name, err)
-		} else if name == "unknown" && !strings.Contains(err.Error(), `layer 0 (dense): unknown kind "dense": use conv, residual, bands, globalpool, statistics, bag, linear or normalize`) {
+		} else if name == "unknown" && !strings.Contains(err.Error(), `layer 0 (dense): unknown kind "dense": use conv, residual, bands, cells, globalpool, statistics, bag, linear or normalize`) {
 			t.Errorf("%s: %v does not say what to use", name, err)
 		}
+	}
+	if err := (Network{Input: Size{8, 8, MaxChannels}, Layers: []Layer{{Kind: KindCells, Kernel: 2}, conv, end}}).Validate(); !errors.Is(err, ErrSpec) || !strings.Contains(err.Error(), "cells") {
+		t.Errorf("cells of too many channels: %v", err)
 	}
 	if err := (Network{Input: Size{0, 8, 1}, Layers: []Layer{conv, end}}).Validate(); !errors.Is(err, ErrSpec) {
 		t.Errorf("an image of no height: %v", err)

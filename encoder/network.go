@@ -1,6 +1,7 @@
 package encoder
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -18,6 +19,7 @@ const (
 	KindConv       = "conv"
 	KindResidual   = "residual"
 	KindBands      = "bands"      // makes channels of the rows: Height × Width × C to 1 × Width × Height·C
+	KindCells      = "cells"      // fixed features of squares of pixels, a layer that comes first
 	KindGlobalPool = "globalpool" // mean of each channel
 	KindStatistics = "statistics" // mean and deviation of each channel
 	KindBag        = "bag"        // sums rows of a table: entries of a text to a vector
@@ -29,7 +31,7 @@ const (
 type Layer struct {
 	Kind    string `json:"kind"`
 	Filters int    `json:"filters,omitempty"` // conv, residual: output channels
-	Kernel  int    `json:"kernel,omitempty"`  // conv: side of the filter, odd
+	Kernel  int    `json:"kernel,omitempty"`  // conv: side of the filter, odd; cells: side of a square
 	Line    bool   `json:"line,omitempty"`    // conv: the filter is one row high, along the width
 	Stride  int    `json:"stride,omitempty"`  // conv, residual: 0 means 1
 	Norm    bool   `json:"norm,omitempty"`    // conv: batch normalisation in place of the bias
@@ -131,6 +133,18 @@ func ForRows(input Size, kept, hidden, learned int) Network {
 		{Kind: KindLinear, Keep: kept + 1, Units: hidden, ReLU: true},
 		{Kind: KindLinear, Keep: kept + 1, Units: hidden, ReLU: true},
 		{Kind: KindLinear, Keep: kept + 1, Units: learned},
+		{Kind: KindNormalize},
+	}}
+}
+
+// ForPatches returns the network for patches of surfaces: features of cells of 4×4 pixels, two normalised 3×3 convolutions of 64 filters, with 2×2 pooling
+// between them, and a linear layer to dimension.
+func ForPatches(dimension int) Network {
+	return Network{Input: Size{PatchSide, PatchSide, PatchScales}, Layers: []Layer{
+		{Kind: KindCells, Kernel: 4},
+		{Kind: KindConv, Filters: 64, Kernel: 3, Norm: true, ReLU: true, Pool: true},
+		{Kind: KindConv, Filters: 64, Kernel: 3, Norm: true, ReLU: true},
+		{Kind: KindLinear, Units: dimension},
 		{Kind: KindNormalize},
 	}}
 }
@@ -421,6 +435,20 @@ func (b *binder) bind(l Layer, outPad int) (kernel.Shape, error) {
 		}
 		b.at = Size{1, in.Width, in.Height * in.Channels}
 		return kernel.BandsShape{Batch: b.batch, Height: in.Height, Width: in.Width, Channels: in.Channels, OutPad: outPad}, only(Layer{}, "no options")
+	case KindCells:
+		if len(b.steps) > 0 {
+			return nil, fmt.Errorf("it describes pixels, not what a layer makes: put it first")
+		}
+		if in.Channels > MaxChannels/kernel.CellFeatures {
+			return nil, fmt.Errorf("%d features of each of %d channels: at most %d channels in all", kernel.CellFeatures, in.Channels, MaxChannels)
+		}
+		s := kernel.CellsShape{Batch: b.batch, Height: in.Height, Width: in.Width, Channels: in.Channels, Side: l.Kernel, OutPad: outPad}
+		if err := cmp.Or(only(Layer{Kernel: l.Kernel}, "kernel"), s.Validate()); err != nil {
+			return nil, err
+		}
+		b.at.Height, b.at.Width = s.Out()
+		b.at.Channels = kernel.CellFeatures * in.Channels
+		return s, nil
 	case KindStatistics:
 		if l.Whole && (len(b.steps) == 0 || in.Width != b.width) {
 			return nil, fmt.Errorf("whole: the layers before must leave a column for each of the input's %d, and there are %d: leave strides and pools out", b.width, in.Width)
@@ -453,7 +481,7 @@ func (b *binder) bind(l Layer, outPad int) (kernel.Shape, error) {
 		b.at, b.flat = Size{1, 1, in.values()}, true
 		return kernel.NormalizeShape{Batch: b.batch, Cols: in.values()}, only(Layer{}, "no options")
 	}
-	return nil, fmt.Errorf("unknown kind %q: use %s, %s, %s, %s, %s, %s, %s or %s", l.Kind, KindConv, KindResidual, KindBands, KindGlobalPool, KindStatistics, KindBag, KindLinear, KindNormalize)
+	return nil, fmt.Errorf("unknown kind %q: use %s, %s, %s, %s, %s, %s, %s, %s or %s", l.Kind, KindConv, KindResidual, KindBands, KindCells, KindGlobalPool, KindStatistics, KindBag, KindLinear, KindNormalize)
 }
 
 // Initialize draws the weights: normal with variance 2/fan-in (He et al. 2015, eq. 10), fixed ones too, scales and variances one,

@@ -4,12 +4,12 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"slices"
 )
 
 // Patches is the part of a model that finds what is wrong on a surface, however small: a network that was taught to tell patches of normal
 // pictures from patches with made-up defects. A patch's score is the cosine of its embedding with Direction, which leads from the mean of
-// the normal ones to that of the others, the mean of the patch as it is and mirrored left to right; a picture's score is the mean of its highest patches.
+// the normal ones to that of the others, the mean of the patch as it is and mirrored left to right, and then of its neighbours. A picture can be odd in
+// places or as a whole: its score is the sum of how hot its patches are and how far its layout is from the nearest known one, each in spreads above what is usual.
 type Patches struct {
 	Preprocessing Preprocessing `json:"preprocessing"` // of patches: PatchSide × PatchSide × PatchScales
 	Network       Network       `json:"network"`
@@ -17,12 +17,16 @@ type Patches struct {
 	Scale         float64       `json:"scale"`     // pixels looked at to a picture's own, above 0 and at most 1
 	Light         float64       `json:"light"`     // of 255, the mean that each picture is brought to: another exposure is no defect, and shows the same pattern stronger
 	Direction     []float32     `json:"direction"` // of unit length
+	Layout        Layout        `json:"layout"`
+	Local         Usual         `json:"local"` // how hot pictures that taught are
+	Whole         Usual         `json:"whole"` // how far they are from one another by their layouts
 	Calibration   []float64     `json:"calibration"`
 }
 
 const (
-	patchStep    = 8    // pixels between the middles of patches
-	patchHighest = 0.03 // share of the patches that make the picture's score
+	patchStep    = 8  // pixels between the middles of patches
+	hotSharpness = 4  // see hotness
+	leastWhole   = -2 // spreads that a layout can be below what is usual: being like another picture excuses no defect
 )
 
 // Validate reports the first part that does not fit the others.
@@ -48,16 +52,24 @@ func (p *Patches) Validate() error {
 		return fmt.Errorf("%w: a direction of %d components and squared length %g for embeddings of %d: it must be as long as these and of unit length", ErrSpec, len(p.Direction), length, d)
 	}
 	for _, s := range p.Calibration {
-		if !(s >= -1.001 && s <= 1.001) {
-			return fmt.Errorf("%w: a calibration score of %g: scores are cosines, -1 to 1", ErrSpec, s)
+		if !finite(s) {
+			return fmt.Errorf("%w: a calibration score of %g", ErrSpec, s)
 		}
 	}
-	return nil
+	if err := p.Local.Validate(); err != nil {
+		return err
+	}
+	if err := p.Whole.Validate(); err != nil {
+		return err
+	}
+	return p.Layout.Validate()
 }
 
-// Heat says how unlike normal pictures a picture is, place by place.
+// Heat says how unlike normal pictures a picture is, place by place and as a whole.
 type Heat struct {
-	Score  float64   // of the picture: the mean of the highest 3 % of Values
+	Score  float64   // of the picture: Local and Whole, added up
+	Local  float64   // how hot Values are (see hotness), in spreads above what is usual
+	Whole  float64   // the layout's Distance, the same; -2 at least
 	Size   Size      // of the picture, in its own pixels
 	Xs, Ys []int     // middles of the patches, in pixels looked at
 	Values []float32 // [y][x] cosines: -1 is normal, 1 a defect
@@ -79,6 +91,11 @@ func (e *Encoder) Heat(ctx context.Context, raw []byte) (*Heat, error) {
 		return nil, err
 	}
 	h := &Heat{Size: s.own, Xs: patchGrid(s.Width), Ys: patchGrid(s.Height), seen: Size{Height: s.Height, Width: s.Width}, half: patchStep / 2}
+	var scale, offset [PatchScales]float32
+	for c := range scale {
+		scale[c] = 1 / (255 * p.Preprocessing.Deviation[c])
+		offset[c] = -p.Preprocessing.Mean[c] / p.Preprocessing.Deviation[c]
+	}
 	n := len(h.Xs) * len(h.Ys)
 	vectors, err := e.patches.encode(ctx, 2*n, func(i int) (Features, error) {
 		mirror := i >= n
@@ -88,9 +105,10 @@ func (e *Encoder) Heat(ctx context.Context, raw []byte) (*Heat, error) {
 		if mirror {
 			mirrorPatch(f.Data)
 		}
-		for j, v := range f.Data {
-			c := j % PatchScales
-			f.Data[j] = (v/255 - p.Preprocessing.Mean[c]) / p.Preprocessing.Deviation[c]
+		for j := 0; j < len(f.Data); j += PatchScales {
+			for c, v := range f.Data[j : j+PatchScales] {
+				f.Data[j+c] = v*scale[c] + offset[c]
+			}
 		}
 		return f, nil
 	})
@@ -104,7 +122,9 @@ func (e *Encoder) Heat(ctx context.Context, raw []byte) (*Heat, error) {
 		}
 		h.Values = append(h.Values, float32(sum/2))
 	}
-	h.Score = highest(h.Values)
+	h.Values = smoothed(h.Values, len(h.Xs))
+	h.Local, h.Whole = p.Local.of(hotness(h.Values)), max(p.Whole.of(p.Layout.Distance(s.Layout())), leastWhole)
+	h.Score = h.Local + h.Whole
 	return h, nil
 }
 
@@ -128,13 +148,27 @@ func patchGrid(n int) (at []int) {
 	return at
 }
 
-// highest is the mean of the highest patchHighest of values, and of one at least.
-func highest(values []float32) float64 {
-	s := slices.Sorted(slices.Values(values))
-	n := max(1, int(patchHighest*float64(len(s))))
-	var sum float64
-	for _, v := range s[len(s)-n:] {
-		sum += float64(v)
+// smoothed weighs each value of a grid with those two places around along rows and columns, 1, 4, 6, 4 and 1: patches overlap. Borders are repeated.
+func smoothed(v []float32, width int) []float32 {
+	along := func(v []float32, n, step, others, step2 int) []float32 {
+		out := make([]float32, len(v))
+		for o := range others {
+			at := func(i int) float32 { return v[o*step2+min(max(i, 0), n-1)*step] }
+			for i := range n {
+				out[o*step2+i*step] = (at(i-2) + 4*at(i-1) + 6*at(i) + 4*at(i+1) + at(i+2)) / 16
+			}
+		}
+		return out
 	}
-	return sum / float64(n)
+	height := len(v) / width
+	return along(along(v, width, 1, height, width), height, width, width, 1)
+}
+
+// hotness is the logarithm of the mean of e to the power of hotSharpness times each value: between what their mean and their highest tell.
+func hotness(values []float32) float64 {
+	var sum float64
+	for _, v := range values {
+		sum += math.Exp(hotSharpness * float64(v))
+	}
+	return math.Log(sum / float64(len(values)))
 }

@@ -94,13 +94,12 @@ func (p plane) halved() plane {
 	return h
 }
 
-// Context copies all that is seen of the patch whose middle is at x, y, multiples of 4 within the surface: PatchContext × PatchContext values.
-func (s *Surface) Context(x, y int) []float32 {
-	out, l := make([]float32, PatchContext*PatchContext), s.levels[0]
+// Context copies all that is seen of the patch whose middle is at x, y, multiples of 4 within the surface, to dst: PatchContext × PatchContext values.
+func (s *Surface) Context(dst []float32, x, y int) {
+	l := s.levels[0]
 	for i := range PatchContext {
-		copy(out[i*PatchContext:(i+1)*PatchContext], l.v[(y+i)*l.width+x:])
+		copy(dst[i*PatchContext:(i+1)*PatchContext], l.v[(y+i)*l.width+x:])
 	}
-	return out
 }
 
 // patch writes what PatchOf makes of Context(x, y) to dst.
@@ -141,7 +140,7 @@ func evenLight(p []float32) {
 	}
 	shift := float32(patchMiddle - sum/(PatchSide*PatchSide))
 	for i, v := range p {
-		p[i] = float32(math.Round(float64(min(max(v+shift, 0), 255))))
+		p[i] = float32(int32(min(max(v+shift, 0), 255) + 0.5))
 	}
 }
 

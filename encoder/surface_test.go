@@ -34,11 +34,12 @@ func TestPatchEqualsContext(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, want := make([]float32, PatchSide*PatchSide*PatchScales), make([]float32, PatchSide*PatchSide*PatchScales)
+		got, want, context := make([]float32, PatchSide*PatchSide*PatchScales), make([]float32, PatchSide*PatchSide*PatchScales), make([]float32, PatchContext*PatchContext)
 		for _, y := range patchGrid(s.Height) {
 			for _, x := range patchGrid(s.Width) {
 				s.patch(got, x, y)
-				PatchOf(want, s.Context(x, y))
+				s.Context(context, x, y)
+				PatchOf(want, context)
 				for i := range got {
 					if got[i] != want[i] {
 						t.Fatalf("picture of %v, patch at %d, %d: value %d is %g, of its context %g", size, x, y, i, got[i], want[i])
@@ -129,6 +130,11 @@ func TestPatchOf(t *testing.T) {
 func testPatches(t testing.TB) *Patches {
 	p := &Patches{Scale: 1, Light: 110, Calibration: []float64{-0.5, 0, 0.2}, Direction: make([]float32, 8)}
 	p.Direction[3] = 1
+	p.Local, p.Whole, p.Layout = Usual{-1, 0.5}, Usual{0, 0.2}, Layout{make([]float32, LayoutCells), make([]float32, LayoutCells*(LayoutCells+1)/2), [][]float32{make([]float32, LayoutCells), slices.Repeat([]float32{10}, LayoutCells)}}
+	for i, at := 0, -1; i < LayoutCells; i++ { // a deviation of 20 about 110
+		at += i + 1
+		p.Layout.Mean[i], p.Layout.Inverse[at] = 110, 0.05
+	}
 	p.Network = Default(Size{PatchSide, PatchSide, PatchScales}, 8)
 	p.Preprocessing = Preprocessing{Modality: ModalityImage, Size: p.Network.Input, Mean: []float32{0.5, 0.5, 0.5}, Deviation: []float32{0.1, 0.1, 0.1}}
 	var err error
@@ -200,6 +206,13 @@ func TestPatchesValidate(t *testing.T) {
 		"direction":   func(p *Patches) { p.Direction[0] = 1 },
 		"short":       func(p *Patches) { p.Direction = p.Direction[:7] },
 		"calibration": func(p *Patches) { p.Calibration[1] = math.NaN() },
+		"no local":    func(p *Patches) { p.Local = Usual{} },
+		"whole":       func(p *Patches) { p.Whole.Middle = math.Inf(1) },
+		"no layout":   func(p *Patches) { p.Layout = Layout{} },
+		"layout":      func(p *Patches) { p.Layout.Inverse[5] = float32(math.NaN()) },
+		"no known":    func(p *Patches) { p.Layout.Known = nil },
+		"short known": func(p *Patches) { p.Layout.Known[0] = p.Layout.Known[0][1:] },
+		"odd known":   func(p *Patches) { p.Layout.Known[1][3] = float32(math.Inf(1)) },
 		"weights":     func(p *Patches) { p.Weights = p.Weights[1:] },
 		"size": func(p *Patches) {
 			p.Network = Default(Size{28, 28, 3}, 8)
@@ -252,10 +265,47 @@ func TestHeatOfAPicture(t *testing.T) {
 	if g := img.(*image.Gray); g.GrayAt(20, 20).Y != 255 || g.GrayAt(0, 0).Y != 0 {
 		t.Errorf("white is %d, black %d", g.GrayAt(20, 20).Y, g.GrayAt(0, 0).Y)
 	}
-	values := make([]float32, 250)
-	values[3], values[77], values[200] = 1, 0.5, 0.25
-	if got := highest(values); got != 0.25 {
-		t.Errorf("mean of the highest seven of 250: %g", got)
+}
+
+// TestHotness: it lies between what the mean and the highest tell, and a few hot places move it more than many lukewarm ones.
+func TestHotness(t *testing.T) {
+	values := make([]float32, 100)
+	if got := hotness(values); got != 0 {
+		t.Errorf("of nothing: %g", got)
+	}
+	for i := range values {
+		values[i] = 0.05
+	}
+	even := hotness(values)
+	clear(values)
+	for i := range 5 {
+		values[i] = 1
+	}
+	if few := hotness(values); math.Abs(few-math.Log(0.95+0.05*math.Exp(4))) > 1e-6 || few < even || few > 4 {
+		t.Errorf("five hot places of a hundred: %g, all lukewarm: %g", few, even)
+	}
+}
+
+// TestSmoothed compares with a naive sum in two dimensions.
+func TestSmoothed(t *testing.T) {
+	const w, h = 7, 4
+	rng := rand.New(rand.NewPCG(2, 2))
+	v := make([]float32, w*h)
+	for i := range v {
+		v[i] = rng.Float32()
+	}
+	weights := []float64{1, 4, 6, 4, 1}
+	for i, got := range smoothed(v, w) {
+		var want float64
+		for dy := -2; dy <= 2; dy++ {
+			for dx := -2; dx <= 2; dx++ {
+				y, x := min(max(i/w+dy, 0), h-1), min(max(i%w+dx, 0), w-1)
+				want += weights[dy+2] * weights[dx+2] / 256 * float64(v[y*w+x])
+			}
+		}
+		if math.Abs(float64(got)-want) > 1e-6 {
+			t.Fatalf("place %d: %g, want %g", i, got, want)
+		}
 	}
 }
 

@@ -54,6 +54,13 @@ type anomalyResult struct {
 	verdict
 	ModelID string `json:"model_id"`
 	By      string `json:"by,omitempty"` // "patches" where these judged
+	*patchParts
+}
+
+// patchParts is what a score by patches is made of, in spreads above what is usual.
+type patchParts struct {
+	InPlaces float64 `json:"in_places"`
+	AsAWhole float64 `json:"as_a_whole"`
 }
 
 type explainedResult struct {
@@ -104,6 +111,7 @@ func (s *Server) anomaly(ctx context.Context, c *fiber.Ctx) (any, error) {
 	out := anomalyResult{verdict: newVerdict(v), ModelID: col.ModelID()}
 	if by != nil {
 		out.verdict, out.By = verdict{by.score, by.p, by.threshold, by.anomaly, alpha, v.NearestClass, by.p}, "patches"
+		out.patchParts = &patchParts{by.heat.Local, by.heat.Whole}
 	}
 	var answer any = out
 	if req.explain {

@@ -9,6 +9,7 @@ import (
 	"image"
 	"image/png"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -40,7 +41,9 @@ func testSurface(t *testing.T) *encoder.Encoder {
 	direction := make([]float32, 8)
 	direction[0] = 1
 	e, err := encoder.NewEncoder(&encoder.Model{Network: whole, Preprocessing: pre(whole), Weights: weights(whole),
-		Patches: &encoder.Patches{Preprocessing: pre(part), Network: part, Weights: weights(part), Scale: 1, Light: 110, Direction: direction}}, testModel, 1)
+		Patches: &encoder.Patches{Preprocessing: pre(part), Network: part, Weights: weights(part), Scale: 1, Light: 110,
+			Layout: encoder.Layout{Mean: make([]float32, encoder.LayoutCells), Inverse: make([]float32, encoder.LayoutCells*(encoder.LayoutCells+1)/2), Known: [][]float32{make([]float32, encoder.LayoutCells)}}, Local: encoder.Usual{Spread: 1}, Whole: encoder.Usual{Spread: 1},
+			Direction: direction}}, testModel, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,11 +93,14 @@ func TestSurfaceIsWatched(t *testing.T) {
 		}
 	}
 	var got struct {
-		IsAnomaly bool `json:"is_anomaly"`
+		IsAnomaly bool     `json:"is_anomaly"`
+		Score     float64  `json:"score"`
+		InPlaces  *float64 `json:"in_places"`
+		AsAWhole  *float64 `json:"as_a_whole"`
 	}
 	ts.ok("POST", "/anomaly", `{`+input+`,"alpha":0.1}`, &got)
-	if counts(1, 1); !got.IsAnomaly {
-		t.Error("no anomaly")
+	if counts(1, 1); !got.IsAnomaly || got.InPlaces == nil || got.AsAWhole == nil || math.Abs(got.Score-*got.InPlaces-*got.AsAWhole) > 1e-9 {
+		t.Errorf("%+v, want an anomaly with a score that is the sum of its parts", got)
 	}
 	for _, body := range []string{`{` + input + `,"alpha":0.03}`, `{` + input + `,"alpha":0.03,"explain":true}`} {
 		if a := ts.post("/anomaly", body); a.status != http.StatusBadRequest {

@@ -33,16 +33,22 @@ func (m *mask) spot(cx, cy, radius float64, soft float64, rng *rand.Rand) {
 	for k := range amp {
 		amp[k], phase[k] = 0.25*rng.Float64()/float64(k+1), 2*math.Pi*rng.Float64()
 	}
-	reach := (radius*(1+amp[0]+amp[1]+amp[2]+amp[3]) + soft) * math.Max(stretch, 1/stretch) // nothing is drawn beyond it
-	for y := range contextSide {
-		for x := range contextSide {
+	wobble := amp[0] + amp[1] + amp[2] + amp[3]
+	within := radius*(1-wobble) - soft/2                               // all is drawn
+	reach := (radius*(1+wobble) + soft) * math.Max(stretch, 1/stretch) // nothing is drawn beyond it
+	for y := max(0, int(cy-reach)); y < min(contextSide, int(cy+reach)+1); y++ {
+		for x := max(0, int(cx-reach)); x < min(contextSide, int(cx+reach)+1); x++ {
 			dx, dy := float64(x)-cx, float64(y)-cy
 			if dx*dx+dy*dy > reach*reach {
 				continue
 			}
 			u, v := (dx*cos+dy*sin)/stretch, (dy*cos-dx*sin)*stretch
-			r, a := math.Hypot(u, v), math.Atan2(v, u)
-			edge := 1.0
+			r := math.Sqrt(u*u + v*v)
+			if r < within {
+				m[y*contextSide+x] = 1
+				continue
+			}
+			edge, a := 1.0, math.Atan2(v, u)
 			for k := range amp {
 				edge += amp[k] * math.Cos(float64(k+1)*a+phase[k])
 			}
@@ -80,7 +86,10 @@ func (m *mask) side(rng *rand.Rand) {
 		for x := range contextSide {
 			dx, dy := float64(x)-cx, float64(y)-cy
 			u, v := dx*cos+dy*sin, dy*cos-dx*sin
-			m[y*contextSide+x] = float32(min(1, max(0, 0.5+(u+bend*v*v+wave*math.Sin(freq*v+phase))/soft)))
+			if u += bend * v * v; math.Abs(u) < wave+soft/2 { // else the wave changes nothing
+				u += wave * math.Sin(freq*v+phase)
+			}
+			m[y*contextSide+x] = float32(min(1, max(0, 0.5+u/soft)))
 		}
 	}
 }
@@ -103,9 +112,10 @@ func (m *mask) anyShape(rng *rand.Rand) {
 	}
 }
 
-// spoil makes a defect of the kind in the middle of surroundings; other are those of another place, noise is how rough the surface is.
-func spoil(p, other []float32, kind defect, noise float64, rng *rand.Rand) {
-	var m mask
+// spoil makes a defect of the kind in the middle of spoiled; noise is how rough the surface is.
+func (b *workbench) spoil(kind defect, noise float64, rng *rand.Rand) {
+	p, m := b.spoiled, &b.mask
+	clear(m[:])
 	amount := noise * octaves(0.8, 6, rng)
 	if rng.IntN(5) < 2 {
 		amount = -amount
@@ -141,7 +151,7 @@ func spoil(p, other []float32, kind defect, noise float64, rng *rand.Rand) {
 					from = x*contextSide + y
 				}
 				at := &p[y*contextSide+x]
-				*at += m[y*contextSide+x] * (other[from] - *at)
+				*at += m[y*contextSide+x] * (b.other[from] - *at)
 			}
 		}
 		if turned || rng.IntN(2) == 0 {
@@ -149,7 +159,7 @@ func spoil(p, other []float32, kind defect, noise float64, rng *rand.Rand) {
 		}
 	case texture:
 		m.anyShape(rng)
-		smooth := blurred(p)
+		smooth := b.blurred()
 		factor, rough := float32(0), float32(0)
 		if rng.IntN(2) == 0 {
 			factor = 1.6 + 1.6*rng.Float32()
@@ -157,8 +167,10 @@ func spoil(p, other []float32, kind defect, noise float64, rng *rand.Rand) {
 		if rng.IntN(3) == 0 {
 			rough = float32(noise * (0.5 + rng.Float64()))
 		}
-		for i := range p {
-			p[i] += m[i] * (smooth[i] + factor*(p[i]-smooth[i]) + rough*float32(rng.NormFloat64()) - p[i])
+		for i, k := range m {
+			if k > 0 {
+				p[i] += k * (smooth[i] + factor*(p[i]-smooth[i]) + rough*float32(rng.NormFloat64()) - p[i])
+			}
 		}
 	}
 	for i := range p {
@@ -166,10 +178,9 @@ func spoil(p, other []float32, kind defect, noise float64, rng *rand.Rand) {
 	}
 }
 
-// blurred is the mean over 5×5, along rows and then along columns.
-func blurred(p []float32) []float32 {
-	mean := func(src []float32, along, across int) []float32 {
-		out := make([]float32, len(src))
+// blurred is the mean of spoiled over 5×5, along rows and then along columns. It is valid until the next call.
+func (b *workbench) blurred() []float32 {
+	mean := func(dst, src []float32, along, across int) {
 		for i := range contextSide {
 			for j := range contextSide {
 				var sum, n float32
@@ -177,10 +188,11 @@ func blurred(p []float32) []float32 {
 					sum += src[i*across+k*along]
 					n++
 				}
-				out[i*across+j*along] = sum / n
+				dst[i*across+j*along] = sum / n
 			}
 		}
-		return out
 	}
-	return mean(mean(p, 1, contextSide), contextSide, 1)
+	mean(b.smooth[0], b.spoiled, 1, contextSide)
+	mean(b.smooth[1], b.smooth[0], contextSide, 1)
+	return b.smooth[1]
 }

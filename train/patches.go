@@ -12,12 +12,14 @@ import (
 
 const (
 	patchLessons  = 64_000 // patches to learn from
-	patchHeld     = 0.03   // share of them kept aside to follow the training and to measure the direction on
-	patchEpochs   = 11
+	patchHeld     = 0.02   // share of them kept aside to follow the training and to measure the direction on
+	patchEpochs   = 6
+	patchBatch    = 64
 	patchMargin   = 0.1 // radians, of arcface
 	patchSoftness = 0.2 // its temperature
 	looked        = 512 // pixels: the median of the longer sides is brought to it where it is more
 	leastSurfaces = 8   // pictures to learn from
+	usualPictures = 32  // of them, by which scores are measured
 )
 
 // Patches teaches a network to tell patches of the pictures of data from patches with made-up defects, and scores the pictures of held, which
@@ -25,7 +27,7 @@ const (
 // Precision and Progress. It is as deterministic as Run.
 //
 // The defects are after CutPaste (Li et al. 2021) and DRAEM (Zavrtanik et al. 2021): spots, scratches, shades, pieces of other places, and
-// changes of texture; the loss is that of Deng et al. 2019 with two classes.
+// changes of texture; the loss is that of Deng et al. 2019 with two classes. Beside it, the layouts of the pictures are learned.
 func Patches(ctx context.Context, data, held Dataset, o Options) (*encoder.Patches, error) {
 	return patchesOf(ctx, data, held, patchPlan{patchLessons, patchEpochs}, o)
 }
@@ -91,25 +93,56 @@ func patchesOf(ctx context.Context, data, held Dataset, plan patchPlan, o Option
 		return nil, err
 	}
 	m, err := Run(ctx, rest, known, Options{
-		Loss: LossArcFace.String(), Margin: patchMargin, Temperature: patchSoftness, Epochs: plan.epochs,
-		Augmentation: &Augmentation{Flip: 0.5, Contrast: 0.25},
-		Network:      encoder.Default(encoder.Size{Height: encoder.PatchSide, Width: encoder.PatchSide, Channels: encoder.PatchScales}, 64),
-		Seed:         o.Seed, Threads: o.Threads, Precision: o.Precision, Progress: o.Progress,
+		Loss: LossArcFace.String(), Margin: patchMargin, Temperature: patchSoftness, Epochs: plan.epochs, Batch: patchBatch,
+		Augmentation: &Augmentation{Flip: 0.5}, Network: encoder.ForPatches(64),
+		Seed: o.Seed, Threads: o.Threads, Precision: o.Precision, Progress: o.Progress,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("learning patches: %w", err)
 	}
-	p := &encoder.Patches{Preprocessing: m.Preprocessing, Network: m.Network, Weights: m.Weights, Scale: scale, Light: light}
+	p := &encoder.Patches{Preprocessing: m.Preprocessing, Network: m.Network, Weights: m.Weights, Scale: scale, Light: light, Local: encoder.Usual{Spread: 1}} // until it is measured
 	if p.Direction, err = direction(ctx, m, known, o.Threads); err != nil {
 		return nil, err
 	}
+	var apart []float64
+	if p.Layout, apart, err = layoutOf(surfaces); err != nil {
+		return nil, err
+	}
+	p.Whole = usualOf(apart)
 	m.Patches = p
 	e, err := encoder.NewEncoder(m, "", o.Threads)
 	if err != nil {
 		return nil, err
 	}
-	for i := range held.Len() {
-		raw, err := held.Item(i)
+	taught, err := heats(ctx, e, data, usualPictures)
+	if err != nil {
+		return nil, err
+	}
+	if len(taught) == 0 {
+		return nil, fmt.Errorf("%w: none of %d pictures looked at can be decoded", ErrDataset, usualPictures)
+	}
+	var local []float64
+	for _, h := range taught {
+		local = append(local, h.Local)
+	}
+	p.Local = usualOf(local)
+	unseen, err := heats(ctx, e, held, held.Len())
+	if err != nil {
+		return nil, err
+	}
+	for _, h := range unseen {
+		p.Calibration = append(p.Calibration, h.Score)
+	}
+	slices.Sort(p.Calibration)
+	return p, nil
+}
+
+// heats scores at most n pictures, evenly chosen. Those that cannot be decoded are left out; Run has reported them.
+func heats(ctx context.Context, e *encoder.Encoder, d Dataset, n int) (out []*encoder.Heat, err error) {
+	n = min(n, d.Len())
+	for i := range n {
+		at := i * d.Len() / n
+		raw, err := d.Item(at)
 		if err != nil {
 			return nil, err
 		}
@@ -117,15 +150,14 @@ func patchesOf(ctx context.Context, data, held Dataset, plan patchPlan, o Option
 		switch {
 		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
-		case errors.Is(err, encoder.ErrInput): // Run has reported it
+		case errors.Is(err, encoder.ErrInput):
 		case err != nil:
-			return nil, fmt.Errorf("%s: %w", held.IDs[i], err)
+			return nil, fmt.Errorf("%s: %w", d.IDs[at], err)
 		default:
-			p.Calibration = append(p.Calibration, h.Score)
+			out = append(out, h)
 		}
 	}
-	slices.Sort(p.Calibration)
-	return p, nil
+	return out, nil
 }
 
 // patchScale brings the median of the longer sides of some pictures to looked, where it is more.

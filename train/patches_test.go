@@ -10,6 +10,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/akin-search/akin/encoder"
@@ -45,8 +46,8 @@ func surfacePictures(t testing.TB, n int) Dataset {
 	return d
 }
 
-// TestPatchesFindSpots: taught by good pictures alone, patches tell pictures with a spot that they never saw, and show where it is; the same
-// seed gives the same, whatever the threads.
+// TestPatchesFindSpots: taught by good pictures alone, patches tell pictures with a spot that they never saw, and show where it is; what is no such surface, or is
+// shaded as a whole, is odder than all that calibrates. The same seed gives the same, whatever the threads.
 func TestPatchesFindSpots(t *testing.T) {
 	if raceDetector {
 		t.Skip("a training: too slow under the race detector")
@@ -76,6 +77,95 @@ func TestPatchesFindSpots(t *testing.T) {
 	}
 	if a, err := AUROC(scores[0], scores[1]); err != nil || a < 0.9 {
 		t.Errorf("AUROC of spots %.3f, %v: want 0.9", a, err)
+	}
+	most := fit.Calibration[len(fit.Calibration)-1]
+	for name, raw := range otherPictures(t) {
+		h, err := e.Heat(t.Context(), raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h.Score <= most {
+			t.Errorf("%s: score %.2f (%.2f in places, %.2f as a whole), the calibration's highest is %.2f", name, h.Score, h.Local, h.Whole, most)
+		}
+		if name == "shaded" && h.Whole < 4 {
+			t.Errorf("shaded: the layout is %.1f spreads from what is usual", h.Whole)
+		}
+	}
+}
+
+// otherPictures are no normal surfacePictures, though none has a small defect.
+func otherPictures(t *testing.T) map[string][]byte {
+	draw := func(light func(x, y int) float64) []byte {
+		g := image.NewGray(image.Rect(0, 0, 70, 66))
+		for i := range g.Pix {
+			g.Pix[i] = uint8(min(max(light(i%70, i/70), 0), 255))
+		}
+		var b bytes.Buffer
+		if err := png.Encode(&b, g); err != nil {
+			t.Fatal(err)
+		}
+		return b.Bytes()
+	}
+	rng := rand.New(rand.NewPCG(5, 5))
+	normal, err := png.Decode(bytes.NewReader(surfacePicture(t, 70, 66, 0, 999)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pix := normal.(*image.Gray).Pix
+	return map[string][]byte{
+		"shaded": draw(func(x, y int) float64 { return float64(pix[y*70+x]) * (0.75 + 0.5*float64(x)/70) }),
+		"noise":  draw(func(int, int) float64 { return 110 + 50*rng.NormFloat64() }),
+		"blank":  draw(func(int, int) float64 { return 110 }),
+		"another part": draw(func(x, y int) float64 {
+			if math.Hypot(float64(x)-35, float64(y)-33) < 22 {
+				return 30
+			}
+			return 180
+		}),
+	}
+}
+
+// TestLessonsInPairs: a defect is made up where a normal lesson is of, so that far from it nothing but the mean light changes.
+func TestLessonsInPairs(t *testing.T) {
+	s, err := encoder.NewSurface(surfacePicture(t, 200, 180, 0, 5), 1, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := lessons(t.Context(), []*encoder.Surface{s}, 61, 4, 2)
+	if err != nil || d.Len() < 50 || d.Len() > 61 {
+		t.Fatalf("%d lessons, %v", d.Len(), err)
+	}
+	pixels := func(i int) []uint8 {
+		px, _, err := encoder.DecodePixels(d.Raw[i], 3, func(s encoder.Size) encoder.Size { return s })
+		if err != nil || px.Size != (encoder.Size{Height: encoder.PatchSide, Width: encoder.PatchSide, Channels: encoder.PatchScales}) {
+			t.Fatalf("lesson %d: %+v, %v", i, px.Size, err)
+		}
+		return px.Pix
+	}
+	spots := 0
+	for i := range d.Len() {
+		id, err := strconv.Atoi(d.IDs[i])
+		if err != nil || d.Labels[i] != id%2 {
+			t.Fatalf("lesson %s has label %d, %v", d.IDs[i], d.Labels[i], err)
+		}
+		if id%2 == 0 || defect(id/2%int(defectKinds)) != blob {
+			continue
+		}
+		spots++
+		was, is, same := pixels(i-1), pixels(i), map[int]int{}
+		for j := range was {
+			same[int(is[j])-int(was[j])]++
+		}
+		most := 0
+		for _, n := range same {
+			most = max(most, n)
+		}
+		if most < len(was)/3 || most == len(was) {
+			t.Errorf("lesson %d: %d of %d values changed alike", id, most, len(was))
+		}
+	}
+	if spots == 0 {
+		t.Error("no spot was made up")
 	}
 }
 
@@ -140,23 +230,22 @@ func TestMadeUpDefects(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rng := rand.New(rand.NewPCG(1, 9))
+	rng, b := rand.New(rand.NewPCG(1, 9)), newWorkbench()
 	noise := roughness([]*encoder.Surface{s})
 	for kind := range defectKinds {
 		made := 0
 		for range 40 {
-			here := somewhere(s, rng)
-			spoiled := makeUp(here, s, []*encoder.Surface{s}, kind, noise, rng)
-			if spoiled == nil {
+			somewhere(b.here, s, rng)
+			if !b.makeUp(s, []*encoder.Surface{s}, kind, noise, rng) {
 				continue
 			}
 			made++
-			for i, v := range spoiled {
+			for i, v := range b.spoiled {
 				if !(v >= 0 && v <= 255) {
 					t.Fatalf("kind %d: light %g at %d", kind, v, i)
 				}
 			}
-			if !shows(spoiled, here, noise) || shows(here, here, noise) {
+			if !shows(b.spoiled, b.here, noise) || shows(b.here, b.here, noise) {
 				t.Fatalf("kind %d does not show, or nothing does", kind)
 			}
 		}
@@ -169,11 +258,12 @@ func TestMadeUpDefects(t *testing.T) {
 // TestBlurred compares with the mean of a naive loop.
 func TestBlurred(t *testing.T) {
 	rng := rand.New(rand.NewPCG(4, 4))
-	p := make([]float32, contextSide*contextSide)
+	b := newWorkbench()
+	p := b.spoiled
 	for i := range p {
 		p[i] = rng.Float32() * 255
 	}
-	got := blurred(p)
+	got := b.blurred()
 	for _, at := range [][2]int{{0, 0}, {1, 127}, {64, 64}, {127, 3}, {2, 2}} {
 		var sum, n float64
 		for y := max(0, at[0]-2); y < min(contextSide, at[0]+3); y++ {

@@ -21,7 +21,7 @@ func newBench(a *app) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newBenchRecall(a), newBenchTrain(a), newBenchLearn(a), newBenchText(a), newBenchNegatives(a), newBenchEncode(a), newBenchAnomaly(a), newBenchSurface(a), newBenchFolds(a), newBenchGemm(a), newBenchCold(a))
+	c.AddCommand(newBenchRecall(a), newBenchTrain(a), newBenchLearn(a), newBenchText(a), newBenchNegatives(a), newBenchEncode(a), newBenchAnomaly(a), newBenchFolds(a), newBenchGemm(a), newBenchCold(a))
 	return c
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"image"
 	"image/png"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -31,7 +32,9 @@ func writePatchModel(t *testing.T, dir string, calibration []float64) {
 	}
 	m, p := model(whole), model(part)
 	if calibration != nil {
-		m.Patches = &encoder.Patches{Preprocessing: p.Preprocessing, Network: p.Network, Weights: p.Weights, Scale: 1, Light: 110, Direction: []float32{1, 0, 0, 0, 0, 0, 0, 0}, Calibration: calibration}
+		m.Patches = &encoder.Patches{Preprocessing: p.Preprocessing, Network: p.Network, Weights: p.Weights, Scale: 1, Light: 110,
+			Layout: encoder.Layout{Mean: make([]float32, encoder.LayoutCells), Inverse: make([]float32, encoder.LayoutCells*(encoder.LayoutCells+1)/2), Known: [][]float32{make([]float32, encoder.LayoutCells)}}, Local: encoder.Usual{Spread: 1}, Whole: encoder.Usual{Spread: 1},
+			Direction: []float32{1, 0, 0, 0, 0, 0, 0, 0}, Calibration: calibration}
 	}
 	if _, err := m.WriteFile(filepath.Join(dir, "model.akin")); err != nil {
 		t.Fatal(err)
@@ -60,7 +63,7 @@ func writeGrey(t *testing.T, path string, w, h int, seed uint64) {
 // TestScoreByPatches: a model with patches judges a folder without any collection, and draws heat maps of the pictures' sizes.
 func TestScoreByPatches(t *testing.T) {
 	dir, parts, heat := t.TempDir(), t.TempDir(), filepath.Join(t.TempDir(), "heat")
-	writePatchModel(t, dir, []float64{-1, -1, -1}) // every picture is above: p = 1/4
+	writePatchModel(t, dir, []float64{-20, -20, -20}) // every picture is above: p = 1/4
 	writeGrey(t, filepath.Join(parts, "a.png"), 60, 40, 1)
 	writeGrey(t, filepath.Join(parts, "b.png"), 33, 90, 2)
 	if err := os.WriteFile(filepath.Join(dir, "broken.jpg"), []byte("\xff\xd8\xff\xe0 and no more"), 0o644); err != nil {
@@ -69,8 +72,11 @@ func TestScoreByPatches(t *testing.T) {
 	code, out, errs := akin(t, "score", "--dir", dir, "--heatmaps", heat, "--json", parts)
 	var got []struct {
 		File, Heatmap string
-		PValue        float64 `json:"p_value"`
-		IsAnomaly     bool    `json:"is_anomaly"`
+		PValue        float64  `json:"p_value"`
+		IsAnomaly     bool     `json:"is_anomaly"`
+		Score         float64  `json:"score"`
+		InPlaces      *float64 `json:"in_places"`
+		AsAWhole      *float64 `json:"as_a_whole"`
 		Box           box
 	}
 	if err := json.Unmarshal([]byte(out), &got); err != nil || code != int(exitAnomalies) || len(got) != 2 {
@@ -84,6 +90,9 @@ func TestScoreByPatches(t *testing.T) {
 		img, err := png.Decode(f)
 		if err != nil || img.Bounds().Size() != size || got[i].PValue != 0.25 || !got[i].IsAnomaly || got[i].Box.Width < 1 || got[i].Box.X+got[i].Box.Width > size.X {
 			t.Errorf("%+v: %v, heat map of %v", got[i], err, img.Bounds())
+		}
+		if in, as := got[i].InPlaces, got[i].AsAWhole; in == nil || as == nil || math.Abs(got[i].Score-*in-*as) > 1e-9 {
+			t.Errorf("%+v: the score is not the sum of its parts", got[i])
 		}
 		if err := f.Close(); err != nil {
 			t.Fatal(err)

@@ -35,8 +35,15 @@ type verdict struct {
 	Threshold    float64 `json:"threshold,omitempty"` // with an alpha
 	Alpha        float64 `json:"alpha,omitempty"`
 	NearestClass string  `json:"nearest_class"`
-	Heatmap      string  `json:"heatmap,omitempty"` // file
-	Box          *box    `json:"box,omitempty"`     // around the worst place, with heat maps and of a model with patches
+	*patchParts
+	Heatmap string `json:"heatmap,omitempty"` // file
+	Box     *box   `json:"box,omitempty"`     // around the worst place, with heat maps and of a model with patches
+}
+
+// patchParts is what a score by patches is made of, in spreads above what is usual.
+type patchParts struct {
+	InPlaces float64 `json:"in_places"`
+	AsAWhole float64 `json:"as_a_whole"`
 }
 
 // scorePart is how many files are embedded together.
@@ -59,8 +66,8 @@ of those called anomalies, at most that share is expected to be normal. A file t
 error; files in folders that are of another kind by their names are passed over.
 
 With --heatmaps, a picture is drawn for each of the pictures: where it is unlike what is known. A place is as white as the score falls when it is
-covered. A model trained with --patches is asked for small defects, and needs no collection: the score is that of the worst
-patches of a picture, and --heatmaps draws where they are.
+covered. A model trained with --patches is asked for small defects, and needs no collection: the score says how bad the worst
+patches of a picture are, and how unlike the good ones it is as a whole; --heatmaps draws where the patches are.
 
 A model of rows scores the rows of tables, as akin train takes them, by their ids, and a row as JSON in a file of its own. A model of texts scores .txt
 files, the texts of lists, and what is given as a text itself: "where is my card". Of tables and lists with rows of split test these are scored, else all.

@@ -128,7 +128,7 @@ func (j patchJudge) one(ctx context.Context, file string, raw []byte, alpha floa
 		return nil, err
 	}
 	p := j.PValue(h.Score)
-	v := &verdict{IsAnomaly: p <= alpha, Score: h.Score, PValue: p, ClassPValue: p, Threshold: t, Alpha: alpha, Box: newBox(h.Worst())}
+	v := &verdict{IsAnomaly: p <= alpha, Score: h.Score, PValue: p, ClassPValue: p, Threshold: t, Alpha: alpha, Box: newBox(h.Worst()), patchParts: &patchParts{h.Local, h.Whole}}
 	if j.maps != nil {
 		v.Heatmap, err = j.maps.draw(file, h)
 	}

@@ -132,6 +132,8 @@ func (d *cpuDevice) NewLayer(s Shape) (Layer, error) {
 		return cpuGlobalPool{s, sizesOf(s, s.Batch, s.Height*s.Width*s.Channels), d}, nil
 	case BandsShape:
 		return cpuBands{s, sizesOf(s, s.Batch, s.Height*s.Width*s.Channels)}, nil
+	case CellsShape:
+		return cpuCells{s, sizesOf(s, s.Batch, s.Height*s.Width*s.Channels)}, nil
 	case StatisticsShape:
 		return newStatistics(d, s), nil
 	case BagShape:

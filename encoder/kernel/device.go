@@ -56,7 +56,7 @@ type Device interface {
 	Close() error
 }
 
-// Shape describes a layer bound to sizes: ConvShape, NormConvShape, ResidualShape, BandsShape, GlobalPoolShape, StatisticsShape, BagShape, LinearShape,
+// Shape describes a layer bound to sizes: ConvShape, NormConvShape, ResidualShape, BandsShape, CellsShape, GlobalPoolShape, StatisticsShape, BagShape, LinearShape,
 // FixedShape, BesideShape or NormalizeShape.
 type Shape interface {
 	// Validate reports the first value that no kernel can serve.

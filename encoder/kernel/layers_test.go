@@ -258,6 +258,33 @@ func bandsCase(s BandsShape) layerCase {
 	}}
 }
 
+func cellsCase(s CellsShape) layerCase {
+	h, w := s.Out()
+	return layerCase{s, s.Batch, image{s.Height, s.Width, s.Channels, 0}, image{h, w, CellFeatures * s.Channels, s.OutPad}, func(x []float32, _ []Buffer) (y []float64) {
+		for cell := range s.Batch * h * w * s.Channels {
+			c, q, r, n := cell%s.Channels, cell/s.Channels%w, cell/s.Channels/w%h, cell/s.Channels/w/h
+			at := func(dy, dx int) float64 {
+				return float64(x[((n*s.Height+r*s.Side+dy)*s.Width+q*s.Side+dx)*s.Channels+c])
+			}
+			mean, low, high, across, down, pairs := 0.0, math.Inf(1), math.Inf(-1), 0.0, 0.0, float64(s.Side*(s.Side-1))
+			for dy := range s.Side {
+				for dx := range s.Side {
+					mean += at(dy, dx) / float64(s.Side*s.Side)
+					low, high = min(low, at(dy, dx)), max(high, at(dy, dx))
+				}
+			}
+			for i := range s.Side {
+				for j := range s.Side - 1 {
+					across += math.Abs(at(i, j+1)-at(i, j)) / pairs
+					down += math.Abs(at(j+1, i)-at(j, i)) / pairs
+				}
+			}
+			y = append(y, mean, math.Sqrt(high-mean), math.Sqrt(mean-low), math.Sqrt(across), math.Sqrt(down))
+		}
+		return y
+	}}
+}
+
 func statisticsCase(s StatisticsShape) layerCase {
 	return layerCase{s, s.Batch, image{s.Height, s.Width, s.Channels, 0}, image{1, 1, 2 * s.Channels, 0}, func(x []float32, _ []Buffer) []float64 {
 		pixels := s.Height * s.Width
@@ -383,6 +410,7 @@ func layerCases() (all []layerCase) {
 	all = append(all, fixedCase(FixedShape{Batch: 18, In: 70, Out: 33}))
 	return append(all, globalPoolCase(GlobalPoolShape{3, 4, 5, 19}), normalizeCase(NormalizeShape{Batch: 5, Cols: 19}),
 		bandsCase(BandsShape{Batch: 3, Height: 5, Width: 4, Channels: 3, OutPad: 2}), bandsCase(BandsShape{Batch: 2, Height: 3, Width: 7, Channels: 1}),
+		cellsCase(CellsShape{Batch: 3, Height: 8, Width: 13, Channels: 3, Side: 4, OutPad: 1}), cellsCase(CellsShape{Batch: 2, Height: 5, Width: 4, Channels: 1, Side: 2}),
 		statisticsCase(StatisticsShape{3, 4, 5, 19}), statisticsCase(StatisticsShape{2, 1, 7, 33}),
 		bagCase(BagShape{Batch: 3, Entries: 5, Fields: 2, Rows: 7, Out: 3}), bagCase(BagShape{Batch: 40, Entries: 9, Fields: 4, Rows: 20, Out: 70}))
 }
@@ -620,7 +648,7 @@ func TestShapesAreValidated(t *testing.T) {
 		}
 	}
 	for _, s := range []Shape{
-		LinearShape{Batch: 1, In: 0, Out: 1}, NormalizeShape{}, GlobalPoolShape{}, StatisticsShape{}, FixedShape{Batch: 1, In: 1}, BesideShape{}, BesideShape{LinearShape{Batch: 1, In: 2, Out: 1}, 3}, BesideShape{LinearShape{Batch: 1, In: 2, Out: 1}, 0}, BandsShape{}, BandsShape{1, 2, 3, 4, -1}, ResidualShape{}, ResidualShape{Batch: 1, Height: 4, Width: 4, Channels: 1, Filters: 1, Stride: 1},
+		LinearShape{Batch: 1, In: 0, Out: 1}, NormalizeShape{}, GlobalPoolShape{}, StatisticsShape{}, FixedShape{Batch: 1, In: 1}, BesideShape{}, BesideShape{LinearShape{Batch: 1, In: 2, Out: 1}, 3}, BesideShape{LinearShape{Batch: 1, In: 2, Out: 1}, 0}, BandsShape{}, BandsShape{1, 2, 3, 4, -1}, CellsShape{}, CellsShape{1, 4, 4, 1, 1, 0}, CellsShape{1, 4, 3, 1, 4, 0}, CellsShape{1, 4, 4, 1, 4, -1}, ResidualShape{}, ResidualShape{Batch: 1, Height: 4, Width: 4, Channels: 1, Filters: 1, Stride: 1},
 		ResidualShape{Batch: 1, Height: 4, Width: 4, Channels: 1, Filters: 1, Stride: 1, InPad: 1, Folded: true, InputGrad: true}, unknownShape{},
 		BagShape{Batch: 1, Entries: 1, Fields: 1, Rows: 1, Out: 1}, BagShape{Batch: 1, Entries: 1, Fields: 2, Out: 1}, BagShape{Batch: 1, Entries: 1, Fields: 2, Rows: MaxBagRow + 1, Out: 1},
 	} {
