@@ -105,9 +105,10 @@ func (e *Encoder) Heat(ctx context.Context, raw []byte) (*Heat, error) {
 		if mirror {
 			mirrorPatch(f.Data)
 		}
-		for j := 0; j < len(f.Data); j += PatchScales {
-			for c, v := range f.Data[j : j+PatchScales] {
-				f.Data[j+c] = v*scale[c] + offset[c]
+		for at := f.Data; len(at) > 0; at = at[PatchScales:] {
+			at := (*[PatchScales]float32)(at)
+			for c, v := range at {
+				at[c] = v*scale[c] + offset[c]
 			}
 		}
 		return f, nil

@@ -139,8 +139,15 @@ func evenLight(p []float32) {
 		sum += float64(p[i])
 	}
 	shift := float32(patchMiddle - sum/(PatchSide*PatchSide))
+	shift += 0.5 // to round
 	for i, v := range p {
-		p[i] = float32(int32(min(max(v+shift, 0), 255) + 0.5))
+		n := int32(v + shift)
+		if n < 0 {
+			n = 0
+		} else if n > 255 {
+			n = 255
+		}
+		p[i] = float32(n)
 	}
 }
 

@@ -29,13 +29,16 @@ type mask [contextSide * contextSide]float32
 func (m *mask) spot(cx, cy, radius float64, soft float64, rng *rand.Rand) {
 	stretch, turn := math.Exp((2*rng.Float64()-1)*0.8), rng.Float64()*math.Pi
 	sin, cos := math.Sincos(turn)
-	var amp, phase [4]float64
-	for k := range amp {
-		amp[k], phase[k] = 0.25*rng.Float64()/float64(k+1), 2*math.Pi*rng.Float64()
+	var re, im [4]float64 // of waves around the edge, of periods 2π, π and so on
+	wobble := 0.0
+	for k := range re {
+		amp := 0.25 * rng.Float64() / float64(k+1)
+		im[k], re[k] = math.Sincos(2 * math.Pi * rng.Float64())
+		re[k], im[k], wobble = amp*re[k], amp*im[k], wobble+amp
 	}
-	wobble := amp[0] + amp[1] + amp[2] + amp[3]
-	within := radius*(1-wobble) - soft/2                               // all is drawn
-	reach := (radius*(1+wobble) + soft) * math.Max(stretch, 1/stretch) // nothing is drawn beyond it
+	within := radius*(1-wobble) - soft/2           // all is drawn
+	beyond := radius*(1+wobble) + soft/2           // nothing is
+	reach := beyond * math.Max(stretch, 1/stretch) // of it, in the patch
 	for y := max(0, int(cy-reach)); y < min(contextSide, int(cy+reach)+1); y++ {
 		for x := max(0, int(cx-reach)); x < min(contextSide, int(cx+reach)+1); x++ {
 			dx, dy := float64(x)-cx, float64(y)-cy
@@ -48,9 +51,15 @@ func (m *mask) spot(cx, cy, radius float64, soft float64, rng *rand.Rand) {
 				m[y*contextSide+x] = 1
 				continue
 			}
-			edge, a := 1.0, math.Atan2(v, u)
-			for k := range amp {
-				edge += amp[k] * math.Cos(float64(k+1)*a+phase[k])
+			if r > beyond {
+				continue
+			}
+			edge, c, s := 1.0, 1.0, 0.0 // cosine and sine of k times the angle
+			for k := range re {
+				if r > 0 {
+					c, s = (c*u-s*v)/r, (s*u+c*v)/r
+				}
+				edge += re[k]*c - im[k]*s
 			}
 			m[y*contextSide+x] = float32(min(1, max(0, 0.5+(radius*edge-r)/soft)))
 		}
@@ -180,19 +189,37 @@ func (b *workbench) spoil(kind defect, noise float64, rng *rand.Rand) {
 
 // blurred is the mean of spoiled over 5×5, along rows and then along columns. It is valid until the next call.
 func (b *workbench) blurred() []float32 {
-	mean := func(dst, src []float32, along, across int) {
-		for i := range contextSide {
-			for j := range contextSide {
-				var sum, n float32
-				for k := max(0, j-2); k < min(contextSide, j+3); k++ {
-					sum += src[i*across+k*along]
-					n++
-				}
-				dst[i*across+j*along] = sum / n
-			}
+	const half = 2
+	for y := range contextSide {
+		src, dst := b.spoiled[y*contextSide:][:contextSide], b.smooth[0][y*contextSide:][:contextSide]
+		for x := half; x < contextSide-half; x++ {
+			dst[x] = (src[x-2] + src[x-1] + src[x] + src[x+1] + src[x+2]) / 5
+		}
+		for i := range half { // where there are fewer
+			dst[i], dst[contextSide-1-i] = meanOf(src[:i+half+1]), meanOf(src[contextSide-1-i-half:])
 		}
 	}
-	mean(b.smooth[0], b.spoiled, 1, contextSide)
-	mean(b.smooth[1], b.smooth[0], contextSide, 1)
+	for y := range contextSide {
+		dst := b.smooth[1][y*contextSide:][:contextSide]
+		clear(dst)
+		first, last := max(0, y-half), min(contextSide-1, y+half)
+		for r := first; r <= last; r++ {
+			for x, v := range b.smooth[0][r*contextSide:][:contextSide] {
+				dst[x] += v
+			}
+		}
+		share := 1 / float32(last-first+1)
+		for x := range dst {
+			dst[x] *= share
+		}
+	}
 	return b.smooth[1]
+}
+
+func meanOf(v []float32) float32 {
+	var sum float32
+	for _, x := range v {
+		sum += x
+	}
+	return sum / float32(len(v))
 }

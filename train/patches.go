@@ -11,9 +11,9 @@ import (
 )
 
 const (
-	patchLessons  = 64_000 // patches to learn from
+	patchLessons  = 40_000 // patches to learn from
 	patchHeld     = 0.02   // share of them kept aside to follow the training and to measure the direction on
-	patchEpochs   = 6
+	patchEpochs   = 8
 	patchBatch    = 64
 	patchMargin   = 0.1 // radians, of arcface
 	patchSoftness = 0.2 // its temperature

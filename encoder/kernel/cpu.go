@@ -133,7 +133,7 @@ func (d *cpuDevice) NewLayer(s Shape) (Layer, error) {
 	case BandsShape:
 		return cpuBands{s, sizesOf(s, s.Batch, s.Height*s.Width*s.Channels)}, nil
 	case CellsShape:
-		return cpuCells{s, sizesOf(s, s.Batch, s.Height*s.Width*s.Channels)}, nil
+		return newCells(d, s), nil
 	case StatisticsShape:
 		return newStatistics(d, s), nil
 	case BagShape:

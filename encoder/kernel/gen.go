@@ -69,6 +69,7 @@ func floatKernels() {
 		channelAffine(s)
 		channelGradSums(s)
 		channelGrad(s)
+		cellRows(s)
 		peak(s)
 	}
 }
@@ -535,6 +536,39 @@ func channelGrad(s isa) {
 		o("\tVMOVAPS %[1]s6, %[1]s3\n\tVFMADD231PS (%[2]s), %[1]s5, %[1]s3\n\tVFMADD231PS %[1]s2, %[1]s4, %[1]s3\n\tVMOVUPS %[1]s3, (%[3]s)", r, reg["z"], reg["dz"])
 		closeChannels(s, n, nil, walk...)
 	}
+}
+
+// cellRows: of side rows, stride bytes apart, the sums, the highest and the lowest values, the sums of |v[next bytes on] − v|, and those of |v − v of the row before|,
+// each n values of out.
+func cellRows(s isa) {
+	r, n := s.reg, "cellRows"+s.tag
+	g("//go:noescape\nfunc %s(out, rows *float32, stride, next, side, n int)\n", n)
+	o("// func %s(out, rows *float32, stride, next, side, n int)", n)
+	o("TEXT ·%s(SB), NOSPLIT|NOFRAME, $0-48", n)
+	o("\tMOVQ out+0(FP), DI\n\tMOVQ rows+8(FP), SI\n\tMOVQ stride+16(FP), R8\n\tMOVQ next+24(FP), R9\n\tMOVQ side+32(FP), R10\n\tMOVQ n+40(FP), CX")
+	o("\tLEAQ (CX*4), R11\n\tLEAQ (R11)(R11*2), R12\n\tMOVL $0x7FFFFFFF, AX\n\tVMOVD AX, X0\n\tVPBROADCASTD X0, %s7", r)
+	and := "VPAND"
+	if s.lanes == 16 {
+		and = "VPANDD"
+	}
+	across := func() {
+		o("\tVMOVUPS (BX)(R9*1), %[1]s1\n\tVSUBPS %[1]s0, %[1]s1, %[1]s1\n\t%[2]s %[1]s7, %[1]s1, %[1]s1\n\tVADDPS %[1]s1, %[1]s5, %[1]s5", r, and)
+	}
+	o("%s_loop:", n)
+	o("\tMOVQ SI, BX\n\tMOVQ R10, DX\n\tVMOVUPS (BX), %[1]s0\n\tVMOVAPS %[1]s0, %[1]s2\n\tVMOVAPS %[1]s0, %[1]s3\n\tVMOVAPS %[1]s0, %[1]s4", r)
+	zero(s, r+"5")
+	zero(s, r+"6")
+	across()
+	o("\tJMP %s_next", n)
+	o("%s_row:", n)
+	o("\tADDQ R8, BX\n\tVMOVAPS %[1]s0, %[1]s1\n\tVMOVUPS (BX), %[1]s0", r)
+	o("\tVADDPS %[1]s0, %[1]s2, %[1]s2\n\tVMAXPS %[1]s0, %[1]s3, %[1]s3\n\tVMINPS %[1]s0, %[1]s4, %[1]s4", r)
+	o("\tVSUBPS %[1]s0, %[1]s1, %[1]s1\n\t%[2]s %[1]s7, %[1]s1, %[1]s1\n\tVADDPS %[1]s1, %[1]s6, %[1]s6", r, and)
+	across()
+	o("%s_next:", n)
+	o("\tDECQ DX\n\tJNZ %s_row", n)
+	o("\tVMOVUPS %[1]s2, (DI)\n\tVMOVUPS %[1]s3, (DI)(R11*1)\n\tVMOVUPS %[1]s4, (DI)(R11*2)\n\tVMOVUPS %[1]s5, (DI)(R12*1)\n\tVMOVUPS %[1]s6, (DI)(R11*4)", r)
+	o("\tADDQ $%[1]d, DI\n\tADDQ $%[1]d, SI\n\tSUBQ $%[2]d, CX\n\tJNZ %[3]s_loop\n\tVZEROUPPER\n\tRET\n", 4*s.lanes, s.lanes, n)
 }
 
 // peak: n times peakChains multiply-adds that do not wait for each other, all 1·1 added to a register of its own

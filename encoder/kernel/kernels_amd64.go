@@ -283,6 +283,9 @@ func channelGrad512(dz, dv, z, k *float32, stride, n int)
 func channelGradNorm512(dz, dv, z, k, a, b *float32, stride, n int)
 
 //go:noescape
+func cellRows512(out, rows *float32, stride, next, side, n int)
+
+//go:noescape
 func peak512(n int)
 
 //go:noescape
@@ -363,6 +366,9 @@ func channelGrad256(dz, dv, z, k *float32, stride, n int)
 
 //go:noescape
 func channelGradNorm256(dz, dv, z, k, a, b *float32, stride, n int)
+
+//go:noescape
+func cellRows256(out, rows *float32, stride, next, side, n int)
 
 //go:noescape
 func peak256(n int)

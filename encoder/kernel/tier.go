@@ -30,6 +30,8 @@ type tier struct {
 	channelGradSumsReLU func(sum, product, dv, z, y *float32, stride, n int)
 	channelGradSumsNorm func(sum, product, dv, z, a, b *float32, stride, n int)
 	channelGradNorm     func(dz, dv, z, k, a, b *float32, stride, n int)
+
+	cellRows func(out, rows *float32, stride, next, side, n int)
 }
 
 var genericShape = &tileShape{kernels: []func(*tile){nil, tileReference(1), tileReference(2), tileReference(3), tileReference(4)}}

@@ -30,7 +30,7 @@ var avx512 = &tier{
 	},
 	reluGrad: reluGrad512, addTo: addTo512, addScaled: addScaled512, maxPool: maxPool512, maxPoolGrad: maxPoolGrad512, adam: adam512,
 	channelSums: channelSums512, channelAffine: channelAffine512, channelAffineSkip: channelAffineSkip512, channelGradSums: channelGradSums512, channelGrad: channelGrad512,
-	channelGradSumsReLU: channelGradSumsReLU512, channelGradSumsNorm: channelGradSumsNorm512, channelGradNorm: channelGradNorm512,
+	channelGradSumsReLU: channelGradSumsReLU512, channelGradSumsNorm: channelGradSumsNorm512, channelGradNorm: channelGradNorm512, cellRows: cellRows512,
 }
 
 var avx2 = &tier{
@@ -43,7 +43,7 @@ var avx2 = &tier{
 	},
 	reluGrad: reluGrad256, addTo: addTo256, addScaled: addScaled256, maxPool: maxPool256, maxPoolGrad: maxPoolGrad256, adam: adam256,
 	channelSums: channelSums256, channelAffine: channelAffine256, channelAffineSkip: channelAffineSkip256, channelGradSums: channelGradSums256, channelGrad: channelGrad256,
-	channelGradSumsReLU: channelGradSumsReLU256, channelGradSumsNorm: channelGradSumsNorm256, channelGradNorm: channelGradNorm256,
+	channelGradSumsReLU: channelGradSumsReLU256, channelGradSumsNorm: channelGradSumsNorm256, channelGradNorm: channelGradNorm256, cellRows: cellRows256,
 }
 
 // supported lists the tiers of this machine, fastest first.
