@@ -11,14 +11,17 @@ const (
 	PatchScales  = 3              // it is seen as it is, and within surroundings of twice and four times its side, all at PatchSide pixels
 	PatchContext = PatchSide << 2 // side of all that is seen of a patch
 	patchAlign   = 1 << 2         // places are multiples of it, so that halved surroundings fall on halved pixels
-	patchMiddle  = 127.5          // of light
+	patchMiddle  = 127.5          // of values
 	mostExposure = 4              // times that light is made more, at most: a black picture is no pattern
+	contrast     = 60             // of 255, for e times the light
+	dimmest      = 0.1            // of the mean light: what is darker differs little
 )
 
 // surfaceLongest is the longest side in pixels at which a picture is looked at, to bound time and memory.
 const surfaceLongest = 1024
 
-// Surface is the light of a picture at the scale at which patches are looked at, 0 to 255, mirrored at its borders; and halved once and twice.
+// Surface is a picture at the scale at which patches are looked at, mirrored at its borders; and halved once and twice. Its values are of 255: the logarithm of
+// light, since shadows and stains take a share of it, or light as it is.
 type Surface struct {
 	Width, Height int     // without the mirrored borders
 	Light         float64 // mean of the picture's own, 0 to 255
@@ -32,7 +35,7 @@ type plane struct {
 }
 
 // NewSurface decodes a picture and brings it to the scale, looked-at pixels to its own; less where that were more than 1024 a side, and more
-// where it were less than PatchSide. Its mean light is brought to light, of 255; 0 leaves it as it is. An error of raw wraps ErrInput, one of the
+// where it were less than PatchSide. Its mean light is brought to light, of 255, and then its logarithm is taken, with light in the middle; 0 leaves it as it is. An error of raw wraps ErrInput, one of the
 // scale or light ErrSpec.
 func NewSurface(raw []byte, scale, light float64) (*Surface, error) {
 	if !(scale > 0 && scale <= 1) {
@@ -51,9 +54,13 @@ func NewSurface(raw []byte, scale, light float64) (*Surface, error) {
 	}
 	const border = PatchContext / 2
 	s := &Surface{Width: px.Width, Height: px.Height, own: own, Light: meanOf(px.Pix)}
-	gain := float32(1)
-	if light > 0 {
-		gain = float32(min(light/max(s.Light, 1), mostExposure))
+	var seen [256]float32
+	for own := range seen {
+		seen[own] = float32(own)
+		if light > 0 {
+			v := min(float64(own)*min(light/max(s.Light, 1), mostExposure), 255)
+			seen[own] = float32(min(max(patchMiddle+contrast*math.Log((v+dimmest*light)/(light+dimmest*light)), 0), 255))
+		}
 	}
 	up := func(n int) int { return (n + 2*border + patchAlign - 1) / patchAlign * patchAlign }
 	whole := plane{width: up(px.Width), height: up(px.Height)}
@@ -61,7 +68,7 @@ func NewSurface(raw []byte, scale, light float64) (*Surface, error) {
 	for y := range whole.height {
 		from := px.Pix[mirrorAt(y-border, px.Height)*px.Width:]
 		for x := range whole.width {
-			whole.v[y*whole.width+x] = min(gain*float32(from[mirrorAt(x-border, px.Width)]), 255)
+			whole.v[y*whole.width+x] = seen[from[mirrorAt(x-border, px.Width)]]
 		}
 	}
 	for i := range s.levels {

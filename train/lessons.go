@@ -112,7 +112,7 @@ func shows(p, was []float32, noise float64) bool {
 }
 
 const (
-	leastRoughness = 2.0 // of 255: a blank surface has none, and defects are measured by it
+	leastRoughness = 1.0 // of 255, some 1.7 % of the light: a blank surface has none, and defects are measured by it
 	roughnessScale = 1.5 // as measured: what is an eighth of it and less is never seen
 )
 
