@@ -13,8 +13,9 @@ import (
 const (
 	patchLessons  = 40_000 // patches to learn from
 	patchHeld     = 0.02   // share of them kept aside to follow the training and to measure the direction on
-	patchEpochs   = 8
-	patchBatch    = 64
+	patchEpochs   = 9
+	patchBatch    = 128
+	patchRate     = 5.6e-3 // twice the default for so many
 	patchMargin   = 0.1 // radians, of arcface
 	patchSoftness = 0.2 // its temperature
 	looked        = 512 // pixels: the median of the longer sides is brought to it where it is more
@@ -93,7 +94,7 @@ func patchesOf(ctx context.Context, data, held Dataset, plan patchPlan, o Option
 		return nil, err
 	}
 	m, err := Run(ctx, rest, known, Options{
-		Loss: LossArcFace.String(), Margin: patchMargin, Temperature: patchSoftness, Epochs: plan.epochs, Batch: patchBatch,
+		Loss: LossArcFace.String(), Margin: patchMargin, Temperature: patchSoftness, Epochs: plan.epochs, Batch: patchBatch, Rate: patchRate,
 		Augmentation: &Augmentation{Flip: 0.5}, Network: encoder.ForPatches(64),
 		Seed: o.Seed, Threads: o.Threads, Precision: o.Precision, Progress: o.Progress,
 	})
