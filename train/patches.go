@@ -16,11 +16,11 @@ const (
 	patchEpochs   = 9
 	patchBatch    = 128
 	patchRate     = 5.6e-3 // twice the default for so many
-	patchMargin   = 0.1 // radians, of arcface
-	patchSoftness = 0.2 // its temperature
-	looked        = 512 // pixels: the median of the longer sides is brought to it where it is more
-	leastSurfaces = 8   // pictures to learn from
-	usualPictures = 32  // of them, by which scores are measured
+	patchMargin   = 0.1    // radians, of arcface
+	patchSoftness = 0.2    // its temperature
+	looked        = 512    // pixels: the median of the longer sides is brought to it where it is more
+	leastSurfaces = 8      // pictures to learn from
+	usualPictures = 32     // of them, by which scores are measured
 )
 
 // Patches teaches a network to tell patches of the pictures of data from patches with made-up defects, and scores the pictures of held, which
