@@ -79,8 +79,9 @@ with half the rate, a warmer softmax and a smaller margin; it gives up after eig
 
 --from starts with the weights of a model, for new classes or a new domain with little data; --freeze keeps its first layers.
 With --patches every picture counts as that of a good part. A second network learns to tell small parts of these pictures, at up to 512
-pixels a side, from the same with defects made up: spots, scratches, shades, pasted pieces. The pictures held out calibrate its verdicts, so
-that --holdout decides how small an alpha can be. It sees light, not colour, and every picture at the same mean light.
+pixels a side, from the same with defects made up: spots, scratches, shades, pasted pieces; beside it, pictures are compared as a whole with
+those that taught. The pictures held out calibrate its verdicts, so that --holdout decides how small an alpha can be. It sees light, not colour, and
+every picture at the same mean light.
 
 --config takes a JSON file of options, as a model's record has them; flags go before it.
 
