@@ -36,11 +36,13 @@ type AnomalyOptions struct {
 	Validation bool
 
 	Patches bool // of NormalDir, pictures: train.Patches judges, and neither a network of whole pictures nor a collection
-	Crop    int  // side in pixels of the middle that is left of every picture, so that its size tells nothing; 0 is all of it
+	Crop    int  // with Patches: side in pixels of the middle that is left of every picture, so that its size tells nothing; 0 is all of it
 
 	Plot     string        // .svg or .png file whose name, with -roc, -scores and -pvalues before the extension, the plots get; "" for none
 	Train    train.Options // what is set of the options of training; those that are not are chosen as akin train does
 	Progress func(line string)
+
+	teach func(ctx context.Context, data, held train.Dataset, o train.Options) (*encoder.Patches, error) // train.Patches
 }
 
 // AnomalyCase is one question: are these anomalies told from these normal items by what is known?
@@ -48,10 +50,17 @@ type AnomalyCase struct {
 	Name      string
 	Known     train.Dataset // to train on, index and calibrate with; normal
 	Normal    train.Dataset // to measure on
-	Anomalies train.Dataset // with Patches, a NAME.png beside NAME.jpg or the like is its mask, white where the defect is
+	Anomalies train.Dataset // a NAME.png beside NAME.jpg or the like is its mask, white where the defect is, of Known and Normal, too, where it is black
 
-	masks   []*image.Gray // of Anomalies, nil for those without; nil where nothing asks for them
-	leftOut int
+	masks   []*image.Gray // of Anomalies, nil for those without; nil where there are none
+	leftOut LeftOut
+}
+
+// LeftOut counts pictures that cannot be decoded, or are smaller than the crop, or have a mask of which nothing is left in it.
+type LeftOut struct {
+	Known     int `json:"known"`
+	Normal    int `json:"normal"`
+	Anomalies int `json:"anomalies"`
 }
 
 // SetDefaults fills the zero fields.
@@ -77,6 +86,9 @@ func (o *AnomalyOptions) SetDefaults() {
 	if o.Progress == nil {
 		o.Progress = func(string) {}
 	}
+	if o.teach == nil {
+		o.teach = train.Patches
+	}
 }
 
 // Validate reports the first option outside its limits.
@@ -92,6 +104,10 @@ func (o AnomalyOptions) Validate() error {
 		return fmt.Errorf("%s with classes or validation: %w: these are of mnist and fashion-mnist; to choose, name a folder whose test part is kept aside", NormalDir, ErrInvalid)
 	case (o.Patches || o.Crop != 0) && o.Protocol != NormalDir:
 		return fmt.Errorf("patches or a crop with %s: %w: these are of %s, of large pictures of your own", o.Protocol, ErrInvalid, NormalDir)
+	case o.Crop != 0 && !o.Patches:
+		return fmt.Errorf("crop %d without patches: %w: a network of whole pictures sees them at its own size", o.Crop, ErrInvalid)
+	case o.Patches && (o.Train.Loss != "" || o.Train.Epochs != 0 || o.Train.Augmentation != nil || o.Train.Modality != "" || o.Limit != 0):
+		return fmt.Errorf("patches with a loss, epochs, an augmentation, a modality or a limit: %w: patches have their own; leave these out", ErrInvalid)
 	case o.Crop < 0 || o.Crop > 0 && o.Crop < encoder.PatchSide:
 		return fmt.Errorf("crop %d: %w: use %d pixels or more, or 0 for all of a picture", o.Crop, ErrInvalid, encoder.PatchSide)
 	case o.Seeds < 1 || o.Seeds > MaxSeeds:
@@ -112,7 +128,7 @@ func (o AnomalyOptions) Validate() error {
 }
 
 // Anomaly measures how well akin tells anomalies from normal items, on the way that its users go: train.Run on the known items but a share,
-// an index.Collection of their embeddings, calibrated on that share, and a verdict on each item that is measured on. Beside it is what the nearest
+// an index.Collection of their embeddings, calibrated on that share, and a verdict on each item that is measured on; or train.Patches, which judge without either. Beside it is what the nearest
 // neighbours in features without training tell. It stops when ctx ends.
 func Anomaly(ctx context.Context, o AnomalyOptions) (AnomalyReport, error) {
 	o.SetDefaults()
@@ -182,16 +198,17 @@ func (o AnomalyOptions) cases() ([]AnomalyCase, error) {
 	return cases, nil
 }
 
-// prepared parts masks from pictures, and crops both.
+// prepared parts masks from pictures; with Patches it refuses what is none, and looks at all of them.
 func (o AnomalyOptions) prepared() (cases []AnomalyCase, err error) {
 	for _, c := range o.Cases {
+		if c, err = c.withMasks(); err != nil {
+			return nil, err
+		}
 		if o.Patches {
-			if c, err = c.withMasks(); err != nil {
+			if err := train.CheckPatches(c.Known, ""); err != nil {
 				return nil, err
 			}
-		}
-		if o.Crop > 0 {
-			if c, err = c.cropped(o.Crop); err != nil {
+			if c, err = c.looked(o.Crop, o.Progress); err != nil {
 				return nil, err
 			}
 		}
@@ -206,6 +223,9 @@ func (r *anomalyRun) String() string {
 	fmt.Fprintf(&b, "%s, seed %d: AUROC %.4f (%s %.4f), AUPR %.4f, FPR at 95 %% TPR %.4f, by %s; false alarms", r.Class, r.Seed, r.AUROC, r.Baseline.Name, r.Baseline.AUROC, r.AUPR, r.FPRAt95TPR, r.Score)
 	for _, f := range r.FalseAlarms {
 		fmt.Fprintf(&b, " %.4f at %g,", f.Rate, f.Alpha)
+	}
+	if len(r.FalseAlarms) == 0 {
+		fmt.Fprintf(&b, " are not counted: %d items calibrate, which support no alpha below %.2g: hold more out,", r.Calibration, 1/float64(r.Calibration+1))
 	}
 	fmt.Fprintf(&b, " trained %.0f s", r.TrainSeconds)
 	return b.String()

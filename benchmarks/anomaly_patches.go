@@ -30,10 +30,7 @@ type patchJudge struct {
 
 // patches trains the patches of a model on rest, and calibrates them on held.
 func (o AnomalyOptions) patches(ctx context.Context, c AnomalyCase, rest, held train.Dataset, t train.Options) (learned, error) {
-	if err := train.CheckPatches(rest, t.Modality); err != nil {
-		return nil, err
-	}
-	p, err := train.Patches(ctx, rest, held, t)
+	p, err := o.teach(ctx, rest, held, t)
 	if err != nil {
 		return nil, err
 	}
@@ -51,6 +48,11 @@ func (o AnomalyOptions) patches(ctx context.Context, c AnomalyCase, rest, held t
 
 func (j *patchJudge) describe(r *AnomalyRun) {
 	r.Score = "patches"
+	for _, m := range j.masks {
+		if m != nil {
+			r.Masks++
+		}
+	}
 	if j.pixels != nil && j.pixels.defect > 0 {
 		auroc := j.pixels.auroc()
 		r.PixelAUROC = &auroc
@@ -76,9 +78,6 @@ func (j *patchJudge) judge(ctx context.Context, items train.Dataset, _ float64, 
 		if anomalies && j.masks != nil {
 			mask = j.masks[i]
 		}
-		if mask != nil && mask.Bounds().Size() != image.Pt(h.Size.Width, h.Size.Height) {
-			return out, fmt.Errorf("%w: %s is %d×%d pixels, its mask %v", ErrData, id, h.Size.Width, h.Size.Height, mask.Bounds().Size())
-		}
 		if j.pixels != nil && (mask != nil || !anomalies) {
 			j.pixels.add(h, mask)
 		}
@@ -86,98 +85,136 @@ func (j *patchJudge) judge(ctx context.Context, items train.Dataset, _ float64, 
 	return out, nil
 }
 
-// withMasks takes the masks from among the anomalies: of two files that differ in their endings alone, the .png is the mask of the other.
+// withMasks parts masks from pictures: of a NAME.png beside one other NAME, the first is the mask of the other, white where the defect is.
 func (c AnomalyCase) withMasks() (AnomalyCase, error) {
-	d := c.Anomalies
+	for _, d := range []*train.Dataset{&c.Known, &c.Normal, &c.Anomalies} {
+		pictures, maskOf, err := masksIn(*d)
+		if err != nil {
+			return c, err
+		}
+		if len(maskOf) == 0 {
+			continue
+		}
+		masks := make([]*image.Gray, len(pictures))
+		for i, picture := range pictures {
+			at, is := maskOf[picture]
+			if !is {
+				continue
+			}
+			raw, err := d.Item(at)
+			if err != nil {
+				return c, err
+			}
+			if masks[i], err = greyOf(raw); err != nil {
+				return c, fmt.Errorf("%s: %w", d.IDs[at], err)
+			}
+			switch most := slices.Max(masks[i].Pix); {
+			case d == &c.Anomalies && !marked(most):
+				return c, fmt.Errorf("%w: the mask %s marks nothing: its highest value is %d, and a defect is %d or more, of 255", ErrData, d.IDs[at], most, leastMark)
+			case d != &c.Anomalies && marked(most):
+				return c, fmt.Errorf("%w: the mask %s marks a defect, and its picture is among the normal ones", ErrData, d.IDs[at])
+			}
+		}
+		if *d = d.Subset(pictures); d == &c.Anomalies {
+			c.masks = masks
+		}
+	}
+	return c, nil
+}
+
+// masksIn tells pictures from masks, by place.
+func masksIn(d train.Dataset) (pictures []int, maskOf map[int]int, err error) {
 	stem := func(id string) string { return strings.TrimSuffix(id, path.Ext(id)) }
+	png := func(i int) bool { return strings.EqualFold(path.Ext(d.IDs[i]), ".png") }
 	byStem := map[string][]int{}
 	for i, id := range d.IDs {
 		byStem[stem(id)] = append(byStem[stem(id)], i)
 	}
-	var pictures []int
-	c.masks = nil
+	maskOf = map[int]int{}
 	for i, id := range d.IDs {
 		twins := byStem[stem(id)]
-		if len(twins) != 2 {
-			pictures, c.masks = append(pictures, i), append(c.masks, nil)
-			continue
+		pngs := 0
+		for _, j := range twins {
+			if png(j) {
+				pngs++
+			}
 		}
-		if strings.EqualFold(path.Ext(id), ".png") {
-			continue
+		switch {
+		case len(twins) == 1 || pngs == 0:
+			pictures = append(pictures, i)
+		case len(twins) > 2 || pngs == 2:
+			return nil, nil, fmt.Errorf("%w: %d files %s.* with a .png among them: a mask is the one NAME.png beside one picture NAME; name them otherwise", ErrData, len(twins), stem(id))
+		case !png(i):
+			pictures = append(pictures, i)
+			maskOf[i] = twins[0] + twins[1] - i
 		}
-		at := twins[0] + twins[1] - i
-		if !strings.EqualFold(path.Ext(d.IDs[at]), ".png") {
-			return c, fmt.Errorf("%w: %s and %s: a mask is a .png", ErrData, id, d.IDs[at])
-		}
-		raw, err := d.Item(at)
-		if err != nil {
-			return c, err
-		}
-		mask, err := greyOf(raw)
-		if err != nil {
-			return c, fmt.Errorf("%s: %w", d.IDs[at], err)
-		}
-		pictures, c.masks = append(pictures, i), append(c.masks, mask)
 	}
-	c.Anomalies = d.Subset(pictures)
-	return c, nil
+	return pictures, maskOf, nil
 }
 
-// cropped leaves the middle of all pictures and masks, and leaves out pictures that are smaller, and those of whose marks nothing is left.
-func (c AnomalyCase) cropped(side int) (AnomalyCase, error) {
-	of := func(d train.Dataset, masks []*image.Gray) (train.Dataset, []*image.Gray, error) {
+// looked decodes all pictures, before anything is learned: those that cannot be decoded are left out and named, and so are, where side is above 0, those that are smaller, and
+// those of whose marks nothing is left in the middle; of the others the middle is left.
+func (c AnomalyCase) looked(side int, tell func(string)) (AnomalyCase, error) {
+	of := func(d train.Dataset, masks []*image.Gray) (train.Dataset, []*image.Gray, int, error) {
 		var kept []int
 		var left []*image.Gray
 		var raws [][]byte
 		for i, id := range d.IDs {
 			raw, err := d.Item(i)
 			if err != nil {
-				return d, nil, err
+				return d, nil, 0, err
 			}
 			g, err := greyOf(raw)
 			if err != nil {
-				return d, nil, fmt.Errorf("%s: %w", id, err)
-			}
-			if min(g.Rect.Dx(), g.Rect.Dy()) < side {
+				tell(fmt.Sprintf("left out %s: %v", id, err))
 				continue
 			}
 			var mask *image.Gray
-			if masks != nil && masks[i] != nil {
-				if masks[i].Rect != g.Rect {
-					return d, nil, fmt.Errorf("%w: %s is %v pixels, its mask %v", ErrData, id, g.Rect.Size(), masks[i].Rect.Size())
-				}
-				if mask = middleOf(masks[i], side); !slices.ContainsFunc(mask.Pix, marked) {
+			if masks != nil {
+				mask = masks[i]
+			}
+			if mask != nil && mask.Rect != g.Rect {
+				return d, nil, 0, fmt.Errorf("%w: %s is of %v pixels, its mask of %v: they must be alike", ErrData, id, g.Rect.Size(), mask.Rect.Size())
+			}
+			if side > 0 {
+				if min(g.Rect.Dx(), g.Rect.Dy()) < side {
 					continue
 				}
+				if mask != nil {
+					if mask = middleOf(mask, side); !slices.ContainsFunc(mask.Pix, marked) {
+						continue
+					}
+				}
+				var b bytes.Buffer
+				if err := png.Encode(&b, middleOf(g, side)); err != nil {
+					return d, nil, 0, err
+				}
+				raws = append(raws, b.Bytes())
 			}
-			var b bytes.Buffer
-			if err := png.Encode(&b, middleOf(g, side)); err != nil {
-				return d, nil, err
-			}
-			kept, left, raws = append(kept, i), append(left, mask), append(raws, b.Bytes())
+			kept, left = append(kept, i), append(left, mask)
 		}
 		out := d.Subset(kept)
-		out.Raw, out.Files = raws, nil
-		return out, left, nil
+		if side > 0 {
+			out.Raw, out.Files = raws, nil
+		}
+		return out, left, d.Len() - len(kept), nil
 	}
-	all := c.Known.Len() + c.Normal.Len() + c.Anomalies.Len()
 	var err error
-	if c.Known, _, err = of(c.Known, nil); err != nil {
+	if c.Known, _, c.leftOut.Known, err = of(c.Known, nil); err != nil {
 		return c, err
 	}
-	if c.Normal, _, err = of(c.Normal, nil); err != nil {
+	if c.Normal, _, c.leftOut.Normal, err = of(c.Normal, nil); err != nil {
 		return c, err
 	}
-	if c.Anomalies, c.masks, err = of(c.Anomalies, c.masks); err != nil {
+	if c.Anomalies, c.masks, c.leftOut.Anomalies, err = of(c.Anomalies, c.masks); err != nil {
 		return c, err
 	}
-	c.leftOut = all - c.Known.Len() - c.Normal.Len() - c.Anomalies.Len()
 	for _, part := range []struct {
 		name string
 		left int
 	}{{"known", c.Known.Len()}, {"normal", c.Normal.Len()}, {"anomalous", c.Anomalies.Len()}} {
 		if part.left == 0 {
-			return c, fmt.Errorf("%w: no %s picture has a middle of %d pixels, or marks within: crop less", ErrData, part.name, side)
+			return c, fmt.Errorf("%w: no %s picture can be looked at, with a middle of %d pixels and marks within where it has some: crop less, or give others", ErrData, part.name, side)
 		}
 	}
 	return c, nil
@@ -197,7 +234,10 @@ func middleOf(g *image.Gray, side int) *image.Gray {
 	return out
 }
 
-func marked(v uint8) bool { return v >= 128 }
+// leastMark is the least value of a mask that is a defect's.
+const leastMark = 128
+
+func marked(v uint8) bool { return v >= leastMark }
 
 // pixelScores counts pixels by their heat, which is a cosine, in narrow bins.
 type pixelScores struct {

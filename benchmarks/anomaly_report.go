@@ -14,12 +14,15 @@ import (
 
 // AnomalyReport is the result of Anomaly: means over classes and seeds, and what each gave.
 type AnomalyReport struct {
-	Dataset    string `json:"dataset"`
-	Protocol   string `json:"protocol"`
-	Seeds      int    `json:"seeds"`
-	Threads    int    `json:"threads"`
-	Device     string `json:"device"`
-	Validation bool   `json:"validation"` // measured on training images kept aside, not on the test images
+	Dataset    string  `json:"dataset"`
+	Protocol   string  `json:"protocol"`
+	Seeds      int     `json:"seeds"`
+	Threads    int     `json:"threads"`
+	Device     string  `json:"device"`
+	Validation bool    `json:"validation"` // measured on training images kept aside, not on the test images
+	Patches    bool    `json:"patches"`
+	Crop       int     `json:"crop"` // side in pixels; 0 for whole pictures
+	Holdout    float64 `json:"holdout"`
 	AnomalyFigures
 	FalseAlarms  []FalseAlarms  `json:"false_alarm_rate"` // of all runs together
 	TrainSeconds float64        `json:"train_seconds"`
@@ -30,7 +33,7 @@ type AnomalyReport struct {
 }
 
 func newAnomalyReport(o AnomalyOptions, runs []*anomalyRun) (AnomalyReport, error) {
-	r := AnomalyReport{Dataset: o.Dataset, Protocol: o.Protocol, Seeds: o.Seeds, Threads: o.Train.Threads, Validation: o.Validation}
+	r := AnomalyReport{Dataset: o.Dataset, Protocol: o.Protocol, Seeds: o.Seeds, Threads: o.Train.Threads, Validation: o.Validation, Patches: o.Patches, Crop: o.Crop, Holdout: o.Train.Holdout, FalseAlarms: []FalseAlarms{}}
 	dev, err := kernel.NewCPU(o.Train.Threads)
 	if err != nil {
 		return r, err
@@ -90,13 +93,16 @@ func (r AnomalyReport) WriteTable(w io.Writer) error {
 	t.Flush() // into memory: nothing to fail
 	for _, run := range r.Runs {
 		for _, k := range run.Kinds {
+			if r.Protocol != NormalDir { // too many to read: nine others a class
+				break
+			}
 			fmt.Fprintf(&b, "\n%s, seed %d, %s: AUROC %.4f of %d", run.Class, run.Seed, k.Label, k.AUROC, k.Items)
 		}
 		if run.PixelAUROC != nil {
-			fmt.Fprintf(&b, "\n%s, seed %d, pixels: AUROC %.4f", run.Class, run.Seed, *run.PixelAUROC)
+			fmt.Fprintf(&b, "\n%s, seed %d, pixels: AUROC %.4f, by %d masks", run.Class, run.Seed, *run.PixelAUROC, run.Masks)
 		}
-		if run.LeftOut > 0 {
-			fmt.Fprintf(&b, "\n%s, seed %d: %d pictures left out, which are smaller or have no marks in the middle", run.Class, run.Seed, run.LeftOut)
+		if l := run.LeftOut; l != nil && *l != (LeftOut{}) {
+			fmt.Fprintf(&b, "\n%s: left out %d known, %d normal and %d anomalous pictures, which cannot be decoded, are smaller, or have no marks in the middle", run.Class, l.Known, l.Normal, l.Anomalies)
 		}
 	}
 	fmt.Fprint(&b, "\n")

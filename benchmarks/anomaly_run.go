@@ -36,7 +36,8 @@ type AnomalyRun struct {
 	Calibration  int             `json:"calibration_items"`
 	Normal       int             `json:"normal_items"` // measured on
 	Anomalies    int             `json:"anomaly_items"`
-	LeftOut      int             `json:"left_out,omitempty"` // pictures that are smaller than the crop, or of whose mask nothing is left
+	LeftOut      *LeftOut        `json:"left_out,omitempty"` // of pictures, by patches
+	Masks        int             `json:"masks,omitempty"`    // of anomalies, by which pixels are measured
 	TrainSeconds float64         `json:"train_seconds"`      // by the wall clock
 	CPUSeconds   float64         `json:"train_cpu_seconds"`
 	Baseline     AnomalyBaseline `json:"baseline"`
@@ -49,8 +50,8 @@ type AnomalyKind struct {
 	AUROC float64 `json:"auroc"`
 }
 
-// AnomalyBaseline is the mean distance to the 5 nearest known items, those that calibrate included, in what the network is shown: pixels, or other
-// features. Of more than baselineKnown, so many are taken, spread over all.
+// AnomalyBaseline is the mean distance to the 5 nearest known items, those that calibrate included, in what the network is shown: pixels (with
+// patches, of 64×64 that a picture is fitted into), or other features. Of more than baselineKnown, so many are taken, spread over all.
 type AnomalyBaseline struct {
 	Name string `json:"name"`
 	AnomalyFigures
@@ -87,7 +88,10 @@ type learned interface {
 
 // run trains, calibrates and judges.
 func (o AnomalyOptions) run(ctx context.Context, c AnomalyCase, seed uint64) (r *anomalyRun, err error) {
-	r = &anomalyRun{AnomalyRun: AnomalyRun{Class: c.Name, Seed: seed, Normal: c.Normal.Len(), Anomalies: c.Anomalies.Len(), LeftOut: c.leftOut}}
+	r = &anomalyRun{AnomalyRun: AnomalyRun{Class: c.Name, Seed: seed, Normal: c.Normal.Len(), Anomalies: c.Anomalies.Len(), FalseAlarms: []FalseAlarms{}}}
+	if o.Patches {
+		r.LeftOut = &c.leftOut
+	}
 	t := o.Train
 	t.Seed = seed
 	rest, held, err := c.Known.Split(t.Holdout, seed)

@@ -39,7 +39,7 @@ func NewEncoder(m *Model, id string, threads int) (*Encoder, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.dimension = p.dimension
+	e.dimension = p.dimension + m.Thumb.dimension()
 	if e.modality, err = m.Preprocessing.modality(); err != nil {
 		return nil, err
 	}
@@ -158,5 +158,10 @@ func (e *Encoder) block(ctx context.Context, lo, hi int, item func(int) (Feature
 		features = append(features, f)
 	}
 	e.embed(r, features, out)
+	if t := e.model.Thumb; t != nil {
+		for i, f := range features {
+			t.add(out[i], e.dimension-t.dimension(), e.model.Preprocessing.Size.Cells(f.Data))
+		}
+	}
 	return nil
 }

@@ -212,7 +212,7 @@ func BenchmarkStep(b *testing.B) {
 		"cnn": {Input: size, Layers: []Layer{{Kind: KindConv, Filters: 16, Kernel: 3, ReLU: true, Pool: true}, {Kind: KindConv, Filters: 32, Kernel: 3, ReLU: true, Pool: true},
 			{Kind: KindLinear, Units: 128, ReLU: true}, {Kind: KindLinear, Units: 64}, {Kind: KindNormalize}}},
 		"default": Default(size, 64),
-		"cells":   {Input: Size{13, 12, 3}, Layers: []Layer{{Kind: KindCells, Kernel: 4}, {Kind: KindConv, Filters: 6, Kernel: 3, Norm: true, ReLU: true}, {Kind: KindLinear, Units: 4}, {Kind: KindNormalize}}},
+		"cells":   ForPatches(64),
 		"resnet": {Input: size, Layers: []Layer{{Kind: KindConv, Filters: 32, Kernel: 3, ReLU: true, Norm: true}, {Kind: KindResidual, Filters: 32}, {Kind: KindResidual, Filters: 64, Stride: 2},
 			{Kind: KindResidual, Filters: 128, Stride: 2}, {Kind: KindGlobalPool}, {Kind: KindLinear, Units: 64}, {Kind: KindNormalize}}},
 	} {

@@ -15,12 +15,12 @@ const (
 // Layout tells how far a picture as a whole, whatever its size and aspect, is from the nearest of the pictures that taught: by where light and dark lie,
 // with what varies much among those counting less, as it does for their Mahalanobis distance.
 type Layout struct {
-	Mean    []float32   `json:"mean"`    // light of the cells, 0 to 255
+	Mean    []float32   `json:"mean"`    // of Surface.Layout, of pictures that taught
 	Inverse []float32   `json:"inverse"` // L⁻¹, where L·Lᵀ is the covariance: its lower triangle, row by row
 	Known   [][]float32 `json:"known"`   // White of pictures that taught
 }
 
-// Layout returns the mean light of LayoutCells equal cells, row by row.
+// Layout returns the means of the surface's values over LayoutCells equal cells, row by row.
 func (s *Surface) Layout() []float32 {
 	const border = PatchContext / 2
 	out, l := make([]float32, LayoutCells), s.levels[0]
@@ -84,16 +84,18 @@ func (l *Layout) Validate() error {
 	return nil
 }
 
-// Usual is where a score of pictures that did not teach lies.
+// Usual is where a score of good pictures lies.
 type Usual struct {
 	Middle float64 `json:"middle"`
-	Spread float64 `json:"spread"` // above 0
+	Spread float64 `json:"spread"` // leastUsual or more
 }
 
-// Validate reports a spread that is not above 0, and what is no number.
+const leastUsual = 1e-6 // spread
+
+// Validate reports a spread that is too small, and what is no number.
 func (u Usual) Validate() error {
-	if !finite(u.Middle) || !finite(u.Spread) || u.Spread <= 0 {
-		return fmt.Errorf("%w: usual scores of %g ± %g: the spread must be above 0; patches of an older akin have none: train them anew", ErrSpec, u.Middle, u.Spread)
+	if !finite(u.Middle) || !finite(u.Spread) || u.Spread < leastUsual {
+		return fmt.Errorf("%w: usual scores of %g ± %g: the spread must be 0.000001 or more; patches of an older akin have none: train them anew", ErrSpec, u.Middle, u.Spread)
 	}
 	return nil
 }

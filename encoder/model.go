@@ -38,6 +38,7 @@ type Model struct {
 	Preprocessing Preprocessing   `json:"preprocessing"`
 	Record        json.RawMessage `json:"record,omitempty"` // how it was trained: data hash, options, curves, metrics
 	Weights       [][]float32     `json:"-"`
+	Thumb         *Thumb          `json:"thumb,omitempty"`   // beside what the network makes; nil for none
 	Patches       *Patches        `json:"patches,omitempty"` // nil for none
 }
 
@@ -61,6 +62,11 @@ func (m *Model) Validate() error {
 			if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
 				return fmt.Errorf("%w: weight %d of %s is %g", ErrSpec, j, p.parameters[i].Name, v)
 			}
+		}
+	}
+	if m.Thumb != nil {
+		if err := m.Thumb.validate(m.Preprocessing, p.dimension); err != nil {
+			return err
 		}
 	}
 	if m.Patches != nil {

@@ -72,7 +72,7 @@ type Heat struct {
 	Whole  float64   // the layout's Distance, the same; -2 at least
 	Size   Size      // of the picture, in its own pixels
 	Xs, Ys []int     // middles of the patches, in pixels looked at
-	Values []float32 // [y][x] cosines: -1 is normal, 1 a defect
+	Values []float32 // [y][x] cosines, weighed with their neighbours: -1 is normal, 1 a defect
 	seen   Size      // of the picture as it is looked at
 	half   int       // of what a place stands for, in pixels looked at
 }

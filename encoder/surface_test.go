@@ -56,6 +56,8 @@ func TestSurfaceOfAnyExposure(t *testing.T) {
 	const w, h = 50, 40
 	rng := rand.New(rand.NewPCG(9, 1))
 	whole, half, dark := image.NewGray(image.Rect(0, 0, w, h)), image.NewGray(image.Rect(0, 0, w, h)), image.NewGray(image.Rect(0, 0, w, h))
+	star := image.NewGray(image.Rect(0, 0, w, h))
+	star.Pix[w/2] = 255
 	for i := range whole.Pix {
 		half.Pix[i] = uint8(20 + rng.IntN(80))
 		whole.Pix[i], dark.Pix[i] = 2*half.Pix[i], uint8(rng.IntN(3))
@@ -87,8 +89,8 @@ func TestSurfaceOfAnyExposure(t *testing.T) {
 	if s := surface(dark, 90); math.Abs(float64(slices.Max(s.levels[0].v))-seen(2*mostExposure)) > 1e-3 {
 		t.Errorf("a dark picture is made as light as %g, want %g", slices.Max(s.levels[0].v), seen(2*mostExposure))
 	}
-	if s := surface(dark, 2); slices.Min(s.levels[0].v) < 0 || slices.Max(s.levels[0].v) > 255 {
-		t.Errorf("values of %g to %g", slices.Min(s.levels[0].v), slices.Max(s.levels[0].v))
+	if s := surface(star, 2); slices.Min(s.levels[0].v) != 0 || slices.Max(s.levels[0].v) != 255 {
+		t.Errorf("one white pixel in black: values of %g to %g, want 0 to 255", slices.Min(s.levels[0].v), slices.Max(s.levels[0].v))
 	}
 	if s := surface(half, 0); s.levels[0].v[PatchContext/2*s.levels[0].width+PatchContext/2] != float32(half.Pix[0]) {
 		t.Error("light that is left as it is is changed")
@@ -208,6 +210,7 @@ func TestPatchesValidate(t *testing.T) {
 		"direction":   func(p *Patches) { p.Direction[0] = 1 },
 		"short":       func(p *Patches) { p.Direction = p.Direction[:7] },
 		"calibration": func(p *Patches) { p.Calibration[1] = math.NaN() },
+		"no spread":   func(p *Patches) { p.Whole.Spread = 1e-320 },
 		"no local":    func(p *Patches) { p.Local = Usual{} },
 		"whole":       func(p *Patches) { p.Whole.Middle = math.Inf(1) },
 		"no layout":   func(p *Patches) { p.Layout = Layout{} },

@@ -53,15 +53,17 @@ func newVerdict(v index.Verdict) verdict {
 type anomalyResult struct {
 	verdict
 	ModelID string `json:"model_id"`
-	By      string `json:"by,omitempty"` // "patches" where these judged
-	*patchParts
+	byPatches
 }
 
-// patchParts is what a score by patches is made of, in spreads above what is usual.
-type patchParts struct {
-	InPlaces float64 `json:"in_places"`
-	AsAWhole float64 `json:"as_a_whole"`
+// byPatches is added to the verdicts of patches: what their score is the sum of, in spreads above what is usual.
+type byPatches struct {
+	By       string   `json:"by,omitempty"` // "patches" where these judged
+	InPlaces *float64 `json:"in_places,omitempty"`
+	AsAWhole *float64 `json:"as_a_whole,omitempty"`
 }
+
+func (v *surfaceVerdict) parts() byPatches { return byPatches{"patches", &v.heat.Local, &v.heat.Whole} }
 
 type explainedResult struct {
 	anomalyResult
@@ -110,8 +112,7 @@ func (s *Server) anomaly(ctx context.Context, c *fiber.Ctx) (any, error) {
 	}
 	out := anomalyResult{verdict: newVerdict(v), ModelID: col.ModelID()}
 	if by != nil {
-		out.verdict, out.By = verdict{by.score, by.p, by.threshold, by.anomaly, alpha, v.NearestClass, by.p}, "patches"
-		out.patchParts = &patchParts{by.heat.Local, by.heat.Whole}
+		out.verdict, out.byPatches = verdict{by.score, by.p, by.threshold, by.anomaly, alpha, v.NearestClass, by.p}, by.parts()
 	}
 	var answer any = out
 	if req.explain {

@@ -62,6 +62,7 @@ type batchVerdict struct {
 	ClassPValue  float64 `json:"class_p_value"`
 	IsAnomaly    bool    `json:"is_anomaly"`
 	NearestClass string  `json:"nearest_class"`
+	byPatches
 }
 
 // anomalyBatch judges many items, all or none.
@@ -140,10 +141,11 @@ func (s *Server) anomalyBatch(ctx context.Context, c *fiber.Ctx) (any, error) {
 			return nil, inItem("items", i, err)
 		}
 		p[i] = verdicts[i].PValue
-		out.Verdicts[i] = batchVerdict{verdicts[i].Score, p[i], verdicts[i].ClassPValue, verdicts[i].Anomaly, verdicts[i].NearestClass}
+		v := verdicts[i]
+		out.Verdicts[i] = batchVerdict{Score: v.Score, PValue: p[i], ClassPValue: v.ClassPValue, IsAnomaly: v.Anomaly, NearestClass: v.NearestClass}
 		if by[i] != nil {
 			p[i] = by[i].p
-			out.Verdicts[i] = batchVerdict{by[i].score, p[i], p[i], by[i].anomaly, verdicts[i].NearestClass}
+			out.Verdicts[i] = batchVerdict{by[i].score, p[i], p[i], by[i].anomaly, v.NearestClass, by[i].parts()}
 		}
 	}
 	if req.fdr != nil {

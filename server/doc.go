@@ -30,8 +30,10 @@
 //	GET  /healthz, /livez, /readyz        health
 //	GET  /metrics                         text for Prometheus, without an envelope
 //
-// Inputs are judged by a model's patches where it has some (Options.Surface): "by": "patches", and the score is the sum of in_places, how bad the worst
-// places are, and as_a_whole, how unlike the known pictures it is, in spreads above what is usual. They are calibrated by pictures held out in training, and by those sent as inputs to /calibrate, or to /anomaly/feedback with into calibration; "patches" in these answers says by how many.
+// Inputs are judged by a model's patches where it has some (Options.Surface): "by": "patches", and the score is the sum of in_places, how bad
+// the worst places are, and as_a_whole, how unlike the known pictures it is, in spreads above what is usual, -2 at least. They are calibrated by
+// pictures held out in training, and by those sent as inputs to /calibrate, or to /anomaly/feedback with into calibration; "patches" in these
+// answers says by how many.
 //
 // An explanation of a verdict on a sound names the stretch without which it is least unusual, in seconds: time_span,
 // null where taking any out does not lower the score.

@@ -61,7 +61,7 @@ func CheckPatches(data Dataset, modality string) error {
 // enoughSurfaces refuses too few pictures to learn from.
 func enoughSurfaces(n int) error {
 	if n < leastSurfaces {
-		return fmt.Errorf("%w: %d pictures to learn patches from: it takes %d at least", ErrDataset, n, leastSurfaces)
+		return fmt.Errorf("%w: %d pictures to learn patches from, those held out not counted: it takes %d at least; give more, or hold fewer out", ErrDataset, n, leastSurfaces)
 	}
 	return nil
 }
@@ -138,7 +138,7 @@ func patchesOf(ctx context.Context, data, held Dataset, plan patchPlan, o Option
 	return p, nil
 }
 
-// heats scores at most n pictures, evenly chosen. Those that cannot be decoded are left out; Run has reported them.
+// heats scores at most n pictures, evenly chosen. Those that cannot be decoded are left out.
 func heats(ctx context.Context, e *encoder.Encoder, d Dataset, n int) (out []*encoder.Heat, err error) {
 	n = min(n, d.Len())
 	for i := range n {
@@ -202,7 +202,7 @@ func patchLight(d Dataset, scale float64) (float64, error) {
 // mostSurfaces bounds the memory of the pictures to learn patches from, evenly chosen where there are more: at 512 pixels a side one takes 2 MB.
 const mostSurfaces = 256
 
-// surfacesOf decodes the pictures. Those that cannot be decoded are left out; Run has reported them.
+// surfacesOf decodes the pictures. Those that cannot be decoded are left out.
 func surfacesOf(ctx context.Context, d Dataset, scale, light float64) ([]*encoder.Surface, error) {
 	var out []*encoder.Surface
 	n := min(d.Len(), mostSurfaces)

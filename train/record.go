@@ -73,6 +73,11 @@ func (r *run) model(ctx context.Context) (*encoder.Model, error) {
 		return nil, fmt.Errorf("train: writing the record: %w", err)
 	}
 	m := &encoder.Model{Network: r.Network, Preprocessing: r.pre, Record: b, Weights: weights}
+	if r.oneClass() && r.modality == pictures {
+		if m.Thumb, err = r.thumb(ctx, weights); err != nil {
+			return nil, err
+		}
+	}
 	return m, m.Validate()
 }
 

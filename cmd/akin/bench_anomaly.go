@@ -48,7 +48,9 @@ For normal-dir, --dataset is a folder, each part of which is what akin train --d
   test/normal      normal items to measure on
   test/anomaly     anomalies
 as in parts/train/*.jpg, parts/test/normal/*.jpg, parts/test/anomaly/*.jpg; or it is a manifest (.csv or .jsonl) with rows of split test, whose
-label is "anomaly" where they are. Sub-folders of test/anomaly are kinds of anomalies, and are told apart in the report.
+label is "anomaly" where they are. Sub-folders of test/anomaly are kinds of anomalies, and are told apart in the report. A
+NAME.png beside a picture NAME.jpg or the like in one of these folders is its mask, white where the defect is. With --patches the patches that
+akin train --patches learns judge, and neither a network of whole pictures nor a collection is made.
 
 What is not set is chosen as akin train chooses it. --validation measures on a sixth of the training images, which are then not learned from, and
 leaves the test images alone: choose by it, and measure once without it.`,
@@ -77,8 +79,8 @@ leaves the test images alone: choose by it, and measure once without it.`,
 	f.IntVar(&o.Train.Threads, "threads", 0, "threads; 0 means one a core")
 	augmentFlag(c, &o.Train.Augmentation)
 	modalityFlag(c, &o.Train.Modality)
-	f.BoolVar(&o.Patches, "patches", false, "of normal-dir, pictures: the patches of akin train --patches judge, not a network of whole pictures; a NAME.png beside an anomaly's NAME.jpg is its mask, white where the defect is, and gives the AUROC of pixels")
-	f.IntVar(&o.Crop, "crop", 0, "of normal-dir, pictures: side in pixels of the middle that is left of all, to learn from and to measure, so that sizes cannot tell; 0 is all of them; smaller pictures, and anomalies of whose mask nothing is left, are left out")
+	f.BoolVar(&o.Patches, "patches", false, "of normal-dir, pictures: the patches of akin train --patches judge, not a network of whole pictures; masks give the AUROC of pixels")
+	f.IntVar(&o.Crop, "crop", 0, "with --patches: side in pixels of the middle that is left of all pictures, to learn from and to measure, so that sizes cannot tell; 0 is all of them; smaller pictures, and anomalies of whose mask nothing is left, are left out")
 	f.StringVar(&o.Plot, "plot", "", ".svg or .png file: plots of ROC, scores and p-values get its name with -roc, -scores and -pvalues; none by default")
 	f.BoolVar(&b.inOrder, "in-order", false, "of adbench: known is the first half of the normal rows, not one drawn at random; in some files the second half is unlike it, and alpha is then not kept")
 	f.IntVar(&b.stream.Items, "items", 100_000, "of protocol stream: healthy items in a row")
@@ -95,6 +97,9 @@ func (b *benchAnomaly) run(c *cobra.Command) error {
 	if o.Protocol == benchmarks.StreamOfItems {
 		if b.inOrder {
 			return fmt.Errorf("--in-order: it is of --dataset %s, not of protocol %s", adbench, o.Protocol)
+		}
+		if o.Patches || o.Crop != 0 {
+			return fmt.Errorf("--patches and --crop: they are of protocol %s, not of %s", benchmarks.NormalDir, o.Protocol)
 		}
 		s := &b.stream
 		s.Seeds, s.Seed, s.Threads, s.Progress = o.Seeds, o.Seed, o.Train.Threads, progress

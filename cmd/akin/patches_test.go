@@ -138,7 +138,7 @@ func TestTrainPatchesRefuses(t *testing.T) {
 	}
 	for name, c := range map[string]struct{ data, want string }{
 		"a table":        {table, "patches are of pictures"},
-		"seven pictures": {few, "7 pictures to learn patches from: it takes 8"},
+		"seven pictures": {few, "7 pictures to learn patches from, those held out not counted: it takes 8"},
 	} {
 		dir := filepath.Join(t.TempDir(), "w")
 		code, _, errs := akin(t, "train", "--data", c.data, "--dir", dir, "--patches", "--holdout", "0")

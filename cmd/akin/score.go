@@ -28,13 +28,13 @@ type scored struct {
 }
 
 type verdict struct {
-	IsAnomaly    bool    `json:"is_anomaly"`
-	Score        float64 `json:"score"`
-	PValue       float64 `json:"p_value"`
-	ClassPValue  float64 `json:"class_p_value"`
-	Threshold    float64 `json:"threshold,omitempty"` // with an alpha
-	Alpha        float64 `json:"alpha,omitempty"`
-	NearestClass string  `json:"nearest_class"`
+	IsAnomaly    bool     `json:"is_anomaly"`
+	Score        float64  `json:"score"`
+	PValue       float64  `json:"p_value"`
+	ClassPValue  float64  `json:"class_p_value"`
+	Threshold    *float64 `json:"threshold,omitempty"` // with an alpha
+	Alpha        float64  `json:"alpha,omitempty"`
+	NearestClass string   `json:"nearest_class"`
 	*patchParts
 	Heatmap string `json:"heatmap,omitempty"` // file
 	Box     *box   `json:"box,omitempty"`     // around the worst place, with heat maps and of a model with patches
@@ -67,7 +67,7 @@ error; files in folders that are of another kind by their names are passed over.
 
 With --heatmaps, a picture is drawn for each of the pictures: where it is unlike what is known. A place is as white as the score falls when it is
 covered. A model trained with --patches is asked for small defects, and needs no collection: the score says how bad the worst
-patches of a picture are, and how unlike the good ones it is as a whole; --heatmaps draws where the patches are.
+patches of a picture are, and how unlike the good ones it is as a whole; --heatmaps draws where the worst are.
 
 A model of rows scores the rows of tables, as akin train takes them, by their ids, and a row as JSON in a file of its own. A model of texts scores .txt
 files, the texts of lists, and what is given as a text itself: "where is my card". Of tables and lists with rows of split test these are scored, else all.
@@ -210,7 +210,7 @@ func together(all []scored, rate float64) error {
 	}
 	called, err := index.BenjaminiHochberg(p, rate)
 	for i := range called {
-		judged[i].IsAnomaly, judged[i].Alpha, judged[i].Threshold = called[i], 0, 0
+		judged[i].IsAnomaly, judged[i].Alpha, judged[i].Threshold = called[i], 0, nil
 	}
 	return err
 }

@@ -43,7 +43,7 @@ func clusterJudge(e *encoder.Encoder, det *index.Detector, maps *heatmaps) judge
 				return nil, err
 			}
 			file := kept.IDs[i]
-			said := verdict{IsAnomaly: d.Anomaly, Score: d.Score, PValue: d.PValue, ClassPValue: d.ClassPValue, Threshold: d.Threshold, Alpha: alpha, NearestClass: d.NearestClass}
+			said := verdict{IsAnomaly: d.Anomaly, Score: d.Score, PValue: d.PValue, ClassPValue: d.ClassPValue, Threshold: &d.Threshold, Alpha: alpha, NearestClass: d.NearestClass}
 			if maps != nil {
 				h, err := covered(ctx, e, det, file, d)
 				if err != nil {
@@ -128,7 +128,7 @@ func (j patchJudge) one(ctx context.Context, file string, raw []byte, alpha floa
 		return nil, err
 	}
 	p := j.PValue(h.Score)
-	v := &verdict{IsAnomaly: p <= alpha, Score: h.Score, PValue: p, ClassPValue: p, Threshold: t, Alpha: alpha, Box: newBox(h.Worst()), patchParts: &patchParts{h.Local, h.Whole}}
+	v := &verdict{IsAnomaly: p <= alpha, Score: h.Score, PValue: p, ClassPValue: p, Threshold: &t, Alpha: alpha, Box: newBox(h.Worst()), patchParts: &patchParts{h.Local, h.Whole}}
 	if j.maps != nil {
 		v.Heatmap, err = j.maps.draw(file, h)
 	}
