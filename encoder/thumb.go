@@ -10,8 +10,8 @@ import (
 // thumbSide is how many cells a picture is told by along a side, at most.
 const thumbSide = 8
 
-// Thumb is what comes beside what the network makes of a picture in its embedding: where light and colours lie in it, told by directions of the pictures that
-// taught. A constant behind keeps distances as they are, nearly, when all of it is brought to unit length.
+// Thumb is what comes beside what the network makes of a picture in its embedding: where light and colours lie in it, told by principal directions of the pictures
+// that taught. A constant behind keeps distances as they are, nearly, when all of it is brought to unit length.
 //
 //	[ network's embedding | Directions·(Cells − Mean) | Constant ] / length
 type Thumb struct {
@@ -20,7 +20,8 @@ type Thumb struct {
 	Constant   float32     `json:"constant"`   // above 0
 }
 
-// Cells returns means of a picture's features over 8×8 equal cells of each channel, or as many as it has rows and columns where these are fewer.
+// Cells returns means of a picture's features over 8×8 equal cells of each channel, or as many as it has rows and columns where these are fewer, less the mean
+// of all: how light a picture is as a whole says nothing.
 func (s Size) Cells(features []float32) []float32 {
 	rows, columns := s.thumbCells()
 	out := make([]float32, rows*columns*s.Channels)
@@ -36,6 +37,13 @@ func (s Size) Cells(features []float32) []float32 {
 			}
 			out[i*s.Channels+c] = float32(sum / float64((y1-y0)*(x1-x0)))
 		}
+	}
+	var mean float64
+	for _, v := range out {
+		mean += float64(v) / float64(len(out))
+	}
+	for i := range out {
+		out[i] -= float32(mean)
 	}
 	return out
 }

@@ -71,10 +71,14 @@ func TestThumb(t *testing.T) {
 		}
 		return mean / n
 	}
+	var light float64
+	for k := range thumb.Mean {
+		light += cell(k/24, k/3%8, k%3) / float64(len(thumb.Mean))
+	}
 	for _, d := range thumb.Directions {
 		var sum float64
 		for k, w := range d {
-			sum += float64(w) * (cell(k/24, k/3%8, k%3) - float64(thumb.Mean[k]))
+			sum += float64(w) * (cell(k/24, k/3%8, k%3) - light - float64(thumb.Mean[k]))
 		}
 		want = append(want, sum)
 	}

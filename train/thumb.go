@@ -13,7 +13,7 @@ import (
 
 const (
 	thumbDirections = 16
-	thumbWeight     = 0.7  // of distances between thumbs, where those between embeddings of neighbours are 1
+	thumbWeight     = 0.5  // of distances between thumbs, where those between embeddings of neighbours are 1
 	thumbConstant   = 4    // times the deviation of thumbs from their mean
 	thumbItems      = 2000 // that are looked at, evenly chosen
 	thumbNeighbors  = 5
