@@ -121,7 +121,12 @@ func (s shown) writeNetwork(b *strings.Builder) error {
 			row("%s\t%s\t%d", layerName(l.Layer), size(l.Output), l.Parameters)
 			weights += l.Parameters
 		}
-		row("together\t%d dimensions\t%d, %.3g MFLOP an item", layers[len(layers)-1].Output.Channels, weights, float64(flops)/1e6)
+		dimensions := layers[len(layers)-1].Output.Channels
+		if t := s.Thumb; t != nil {
+			row("beside it: where light lies, by %d directions of %d cells, and a constant\t%d\t", len(t.Directions), len(t.Mean), len(t.Directions)+1)
+			dimensions += len(t.Directions) + 1
+		}
+		row("together\t%d dimensions\t%d, %.3g MFLOP an item", dimensions, weights, float64(flops)/1e6)
 	})
 	return nil
 }

@@ -37,6 +37,14 @@ func TestShow(t *testing.T) {
 		t.Errorf("the plot: %v", err)
 	}
 
+	one := filepath.Join(dir, "one")
+	if code, _, errs := akin(t, "train", "--data", shapes(t, 20, "disc"), "--dir", one, "--epochs", "2", "--size", "16"); code != 0 {
+		t.Fatal(errs)
+	}
+	if code, out, errs := akin(t, "show", filepath.Join(one, "model.akin")); code != 0 || !strings.Contains(out, "by 16 directions of 64 cells, and a constant") || !strings.Contains(out, "81 dimensions") {
+		t.Errorf("one class: exit code %d: %s%s", code, out, errs)
+	}
+
 	// A model of another hand has no record; a setback is a line of the table, and no point of the plot.
 	m, _, err := encoder.ReadModel(model)
 	if err != nil {
