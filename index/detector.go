@@ -76,6 +76,7 @@ type Detector struct {
 	classes []string  // sorted
 	kind    ScoreKind // of the score
 	own     ScoreKind // of the distances to classes: ScoreCluster or ScoreMahalanobis
+	k       int       // neighbours that count, DetectorNeighbors to mostNeighbors
 	choice
 	calibration
 	sequence uint64 // of the collection's writes that it knows
@@ -147,6 +148,9 @@ func FitDetector(ctx context.Context, metric Metric, known, heldOut []Labeled, o
 	}
 	if err := d.settle(o.Score); err != nil {
 		return nil, err
+	}
+	if d.k = DetectorNeighbors; len(d.classes) == 1 && d.kind == ScoreNeighbors {
+		d.k = min(max(len(known)/pointsPerNeighbor, DetectorNeighbors), mostNeighbors)
 	}
 	return d, d.calibrate(ctx, heldOut, o.Threads)
 }
@@ -252,10 +256,10 @@ func workers(threads, n int, f func(i int)) {
 	wg.Wait()
 }
 
-// Neighbors returns how many of the nearest known vectors a verdict needs to be given: 0 or DetectorNeighbors.
+// Neighbors returns how many of the nearest known vectors a verdict needs to be given: 0, or DetectorNeighbors or more.
 func (d *Detector) Neighbors() int {
 	if d.kind == ScoreNeighbors || d.kind == ScoreCombined {
-		return DetectorNeighbors
+		return d.k
 	}
 	return 0
 }
@@ -310,7 +314,7 @@ func (d *Detector) measure(v []float32, near []Hit, own bool) (m measured, err e
 		p[partGaussian] = d.normal.nearest(row, m.distances)
 	}
 	if d.Neighbors() > 0 {
-		p[partNeighbors] = neighborScore(near)
+		p[partNeighbors] = neighborScore(near, d.k)
 	}
 	m.score = d.scale.score(d.kind, p)
 	return m, nil

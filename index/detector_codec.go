@@ -68,6 +68,9 @@ func (d *Detector) MarshalBinary() ([]byte, error) {
 		b = le.AppendUint64(b, math.Float64bits(it.own))
 		b = le.AppendUint32(le.AppendUint32(b, uint32(it.nearest)), uint32(it.label))
 	}
+	if d.k != DetectorNeighbors { // else as an earlier akin wrote it
+		b = append(b, byte(d.k))
+	}
 	return seal(b, ""), nil
 }
 
@@ -210,7 +213,7 @@ func (d *Detector) readCovariance(r *reader) error {
 
 func (d *Detector) readCalibration(r *reader) error {
 	n := int(r.uint32())
-	if r.bad || n < 1 || len(r.b) != 24*n {
+	if more := len(r.b) - 24*n; r.bad || n < 1 || more != 0 && more != 1 {
 		return fmt.Errorf("detector of %d classes, %d bytes for %d scores: %w", len(d.classes), len(r.b), n, ErrCorrupt)
 	}
 	items := make([]calibrated, n)
@@ -223,5 +226,10 @@ func (d *Detector) readCalibration(r *reader) error {
 		items[i] = it
 	}
 	d.calibration = newCalibration(items, len(d.classes))
+	if d.k = DetectorNeighbors; len(r.b) > 0 {
+		if d.k = int(r.uint8()); d.k <= DetectorNeighbors || d.k > mostNeighbors {
+			return fmt.Errorf("detector by %d neighbours: %w", d.k, ErrCorrupt)
+		}
+	}
 	return nil
 }

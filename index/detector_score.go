@@ -24,15 +24,22 @@ const (
 	// ScoreGaussian is √(−2·log p) of the class that is likeliest of those of the nearest clusters, by a normal distribution with a mean and variances
 	// of its own for each class (gaussians.go), less what it is at the mean of the narrowest class. There is none where there is no ScoreMahalanobis.
 	ScoreGaussian
-	// ScoreNeighbors is the mean distance of the DetectorNeighbors nearest known vectors.
+	// ScoreNeighbors is the mean distance of the nearest known vectors: of DetectorNeighbors, and where all are of one class of one in 250, up to 20.
 	ScoreNeighbors
 	// ScoreCombined is the larger of ScoreGaussian and ScoreNeighbors, each less its median and over its interquartile range, as they were on
 	// known vectors that were kept aside for it: strange is what is unlike every class, and also what is far from all that is known.
 	ScoreCombined
 )
 
-// DetectorNeighbors is how many neighbours ScoreNeighbors takes the mean of.
+// DetectorNeighbors is how many neighbours ScoreNeighbors takes the mean of, where there are several classes, or few points.
 const DetectorNeighbors = 5
+
+// Of many points of one class more neighbours count: items that calibrate may have near relatives among the known ones (of the same writer, lot or day) that
+// items to come have not, and few neighbours would be just these.
+const (
+	mostNeighbors     = 20
+	pointsPerNeighbor = 250
+)
 
 var scoreNames = [...]string{"auto", "cluster", "mahalanobis", "gaussian", "knn", "combined"}
 
@@ -112,9 +119,9 @@ func finite(x float64) float64 {
 	return x
 }
 
-// neighborScore is the mean distance of the nearest DetectorNeighbors hits, or of all where there are fewer.
-func neighborScore(near []Hit) float64 {
-	near = near[:min(len(near), DetectorNeighbors)]
+// neighborScore is the mean distance of the nearest k hits, or of all where there are fewer.
+func neighborScore(near []Hit, k int) float64 {
+	near = near[:min(len(near), k)]
 	var sum float64
 	for _, h := range near {
 		sum += float64(h.Distance)

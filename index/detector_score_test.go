@@ -585,3 +585,65 @@ func TestScoreNames(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestNeighborsOfOneClass: of many points of one class more neighbours count, of several classes or few points five; the file keeps how many.
+func TestNeighborsOfOneClass(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 14))
+	draw := func(n int, labels ...string) (out []Labeled) {
+		for i := range n {
+			v := make([]float32, 6)
+			for j := range v {
+				v[j] = float32(r.NormFloat64())
+			}
+			out = append(out, Labeled{v, labels[i%len(labels)]})
+		}
+		return out
+	}
+	for _, c := range []struct {
+		known  int
+		labels []string
+		score  ScoreKind
+		want   int
+	}{{100, []string{"a"}, ScoreAuto, 5}, {1499, []string{"a"}, ScoreAuto, 5}, {2100, []string{"a"}, ScoreAuto, 8}, {6000, []string{"a"}, ScoreAuto, 20}, {2100, []string{"a", "b"}, ScoreNeighbors, 5}, {2100, []string{"a"}, ScoreCombined, 5}} {
+		known := draw(c.known, c.labels...)
+		d, err := FitDetector(ctx, L2, known, draw(60, c.labels...), DetectorOptions{Score: c.score, Seed: 1})
+		must(t, err)
+		b, err := d.MarshalBinary()
+		must(t, err)
+		var back Detector
+		must(t, back.UnmarshalBinary(b))
+		if d.Neighbors() != c.want || back.Neighbors() != c.want {
+			t.Errorf("%d points of %q by %v: %d neighbours, from the file %d, want %d", c.known, c.labels, c.score, d.Neighbors(), back.Neighbors(), c.want)
+		}
+		if c.score != ScoreAuto {
+			continue
+		}
+		x := draw(1, "a")[0].Vector
+		v, err := d.Verdict(ctx, x, 0.1)
+		must(t, err)
+		var all []float64
+		for _, k := range known {
+			var sum float64
+			for j, y := range k.Vector {
+				sum += math.Pow(float64(y-x[j]), 2)
+			}
+			all = append(all, math.Sqrt(sum))
+		}
+		slices.Sort(all)
+		var mean float64
+		for _, y := range all[:c.want] {
+			mean += y / float64(c.want)
+		}
+		if math.Abs(v.Score-mean) > 1e-5 {
+			t.Errorf("%d points: score %g, want %g", c.known, v.Score, mean)
+		}
+		for _, k := range []byte{0, DetectorNeighbors, mostNeighbors + 1} {
+			d.k = int(k)
+			b, err := d.MarshalBinary()
+			must(t, err)
+			if err := back.UnmarshalBinary(b); k != DetectorNeighbors && !errors.Is(err, ErrCorrupt) || k == DetectorNeighbors && (err != nil || back.Neighbors() != 5) {
+				t.Errorf("%d neighbours: %v", k, err)
+			}
+		}
+	}
+}

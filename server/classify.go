@@ -62,7 +62,7 @@ func (s *Server) classify(ctx context.Context, c *fiber.Ctx) (any, error) {
 			return nil, err
 		}
 	}
-	hits, err := col.Search(ctx, vector, index.DetectorNeighbors+1, index.Params{})
+	hits, err := col.Search(ctx, vector, max(index.DetectorNeighbors, d.Neighbors())+1, index.Params{})
 	if err != nil {
 		return nil, err
 	}
