@@ -51,7 +51,7 @@ func (s *Server) searchBatch(ctx context.Context, c *fiber.Ctx) (any, error) {
 	queries := make([]index.Query, len(vectors))
 	recalls := make([]*recallAnswer, len(vectors))
 	for i := range queries {
-		if queries[i], err = req.searches[i].query(vectors[i]); err == nil {
+		if queries[i], err = req.searches[i].query(vectors[i], col.Detector()); err == nil {
 			recalls[i], err = plan(col, &queries[i])
 		}
 		if err != nil {

@@ -129,7 +129,7 @@ func (s *Server) search(ctx context.Context, c *fiber.Ctx) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	query, err := req.query(vector)
+	query, err := req.query(vector, col.Detector())
 	if err != nil {
 		return nil, err
 	}
@@ -159,13 +159,16 @@ func plan(col *index.Collection, q *index.Query) (*recallAnswer, error) {
 	return &recallAnswer{p.Params.EF, p.Recall, p.Reason}, nil
 }
 
-// query makes the search of a request whose subject has that vector.
-func (q *searchRequest) query(vector []float32) (index.Query, error) {
+// query makes the search of a request whose subject has that vector. It finds what the verdict of d, which may be nil, needs, too, where the nearest are all asked for.
+func (q *searchRequest) query(vector []float32, d *index.Detector) (index.Query, error) {
 	self := 0 // a point that is asked about finds itself
 	if q.id != "" {
 		self = 1
 	}
 	k := q.offset + q.limit + self
+	if p := q.params.Params; d != nil && p.Filter == nil && p.ScoreThreshold == nil && p.RecallTarget == 0 { // a target is for so many hits
+		k = max(k, d.Neighbors()+self)
+	}
 	if k > index.MaxK {
 		return index.Query{}, badf("offset %d and limit %d: together they may be at most %d", q.offset, q.limit, index.MaxK-self)
 	}
