@@ -26,6 +26,7 @@ type patchJudge struct {
 	pre              encoder.Preprocessing
 	pixels           *pixelScores // of the anomalies' masks
 	masks            []*image.Gray
+	known            int // pictures that taught
 }
 
 // patches trains the patches of a model on rest, and calibrates them on held.
@@ -38,7 +39,7 @@ func (o AnomalyOptions) patches(ctx context.Context, c AnomalyCase, rest, held t
 	if err != nil {
 		return nil, err
 	}
-	j := &patchJudge{Conformal: index.NewConformal(p.Calibration), Encoder: e, masks: c.masks}
+	j := &patchJudge{Conformal: index.NewConformal(p.Calibration), Encoder: e, masks: c.masks, known: rest.Len()}
 	j.pre = encoder.Preprocessing{Modality: encoder.ModalityImage, Size: encoder.Size{Height: baselineSide, Width: baselineSide, Channels: 1}, Mean: []float32{0}, Deviation: []float32{1}}
 	if slices.ContainsFunc(c.masks, func(m *image.Gray) bool { return m != nil }) {
 		j.pixels = &pixelScores{}
@@ -47,7 +48,7 @@ func (o AnomalyOptions) patches(ctx context.Context, c AnomalyCase, rest, held t
 }
 
 func (j *patchJudge) describe(r *AnomalyRun) {
-	r.Score = "patches"
+	r.Score, r.Known = "patches", j.known
 	for _, m := range j.masks {
 		if m != nil {
 			r.Masks++

@@ -119,7 +119,7 @@ func (o AnomalyOptions) run(ctx context.Context, c AnomalyCase, seed uint64) (r 
 		return nil, err
 	}
 	r.CPUSeconds = (used - cpu).Seconds()
-	r.Known, r.Calibration = rest.Len(), j.Calibration()
+	r.Calibration = j.Calibration()
 	alpha := max(0.05, j.MinAlpha())
 	if r.threshold, err = j.Threshold(alpha); err != nil {
 		return nil, err
@@ -179,6 +179,7 @@ type collectionJudge struct {
 	encoder *encoder.Encoder
 	stored  *stored
 	shifts  []string
+	known   int // items that could be decoded
 }
 
 // collection trains a model on rest, and fills a collection that held calibrates.
@@ -226,10 +227,12 @@ func (o AnomalyOptions) collection(ctx context.Context, _ AnomalyCase, rest, hel
 	if err := s.Calibrate(ctx); err != nil {
 		return nil, err
 	}
-	return &collectionJudge{s.Detector(), e, s, rec.Options.Shifts}, nil
+	return &collectionJudge{s.Detector(), e, s, rec.Options.Shifts, len(known)}, nil
 }
 
-func (j *collectionJudge) describe(r *AnomalyRun) { r.Score, r.Shifts = j.Score().String(), j.shifts }
+func (j *collectionJudge) describe(r *AnomalyRun) {
+	r.Score, r.Shifts, r.Known = j.Score().String(), j.shifts, j.known
+}
 
 func (j *collectionJudge) baseline() (encoder.Preprocessing, error) {
 	return j.encoder.Model().Preprocessing, nil

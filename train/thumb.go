@@ -17,7 +17,6 @@ const (
 	thumbConstant   = 4    // times the deviation of thumbs from their mean
 	thumbItems      = 2000 // that are looked at, evenly chosen
 	thumbNeighbors  = 5
-	leastVariance   = 1e-9 // of a direction to that of the first: below it there is none but of rounding
 )
 
 // thumb is what pictures of one class have beside what was learned: their principal components, weighed by how far neighbours are apart in them and in embeddings. It is
@@ -27,44 +26,26 @@ func (r *run) thumb(ctx context.Context, weights [][]float32) (*encoder.Thumb, e
 	if n < 2 {
 		return nil, nil
 	}
-	features := make([]encoder.Features, n)
-	cells := make([][]float32, n)
+	features, x := make([]encoder.Features, n), make([][]float32, n)
 	for i := range features {
 		features[i] = r.features[i*len(r.features)/n]
-		cells[i] = r.pre.Size.Cells(features[i].Data)
+		x[i] = r.pre.Size.Cells(features[i].Data)
 	}
-	d := len(cells[0])
-	t := &encoder.Thumb{Mean: make([]float32, d)}
-	mean := make([]float64, d)
-	for _, c := range cells {
-		for j, v := range c {
+	d := len(x[0])
+	mean, centered := make([]float64, d), mat.NewDense(n, d, nil)
+	for _, cells := range x {
+		for j, v := range cells {
 			mean[j] += float64(v) / float64(n)
 		}
 	}
-	for j, v := range mean {
-		t.Mean[j] = float32(v)
-	}
-	cov, row, square := mat.NewSymDense(d, nil), make([]float64, d), 0.0
-	for _, c := range cells {
-		for j, v := range c {
-			row[j] = float64(v) - mean[j]
+	for i, cells := range x {
+		for j, v := range cells {
+			centered.Set(i, j, float64(v)-mean[j])
 		}
-		cov.SymRankOne(cov, 1/float64(n), mat.NewVecDense(d, row))
 	}
-	var eigen mat.EigenSym
-	if !eigen.Factorize(cov, true) {
-		return nil, nil
-	}
-	values := eigen.Values(nil) // ascending
-	var vectors mat.Dense
-	eigen.VectorsTo(&vectors)
-	for k := d - 1; k >= 0 && len(t.Directions) < thumbDirections && values[k] > leastVariance*values[d-1]; k-- {
-		direction := make([]float32, d)
-		for j := range direction {
-			direction[j] = float32(vectors.At(j, k))
-		}
-		t.Directions = append(t.Directions, direction)
-		square += values[k]
+	directions, err := principal(centered, float64(n), min(thumbDirections, d), false)
+	if err != nil {
+		return nil, err
 	}
 	e, err := r.encoder(weights)
 	if err != nil {
@@ -74,30 +55,29 @@ func (r *run) thumb(ctx context.Context, weights [][]float32) (*encoder.Thumb, e
 	if err != nil {
 		return nil, err
 	}
-	thumbs := make([][]float32, n)
-	for i, c := range cells {
-		thumbs[i] = make([]float32, len(t.Directions))
-		for k, direction := range t.Directions {
-			for j, w := range direction {
-				thumbs[i][k] += w * (c[j] - t.Mean[j])
-			}
-		}
+	along := product(centered, directions)
+	for i := range x {
+		x[i] = float32s(along.RawRowView(i), 1)
 	}
-	learned, seen := neighborDistance(embeddings), 0.0
-	if len(t.Directions) > 0 {
-		seen = neighborDistance(thumbs)
-	}
+	learned, seen := neighborDistance(embeddings), neighborDistance(x)
 	if learned == 0 || seen == 0 {
 		return nil, nil
 	}
 	scale := thumbWeight * learned / seen
-	for _, direction := range t.Directions {
-		for j := range direction {
-			direction[j] *= float32(scale)
-		}
+	t := &encoder.Thumb{Mean: float32s(mean, 1), Constant: float32(thumbConstant * scale * mat.Norm(along, 2) / math.Sqrt(float64(n)))}
+	for k := range directions.RawMatrix().Cols {
+		t.Directions = append(t.Directions, float32s(mat.Col(nil, k, directions), scale))
 	}
-	t.Constant = float32(thumbConstant * scale * math.Sqrt(square))
 	return t, nil
+}
+
+// float32s returns v times scale.
+func float32s(v []float64, scale float64) []float32 {
+	out := make([]float32, len(v))
+	for i, x := range v {
+		out[i] = float32(x * scale)
+	}
+	return out
 }
 
 // neighborDistance is the median over rows of the mean distance to the nearest others, five where there are so many.
